@@ -1,0 +1,130 @@
+package faultfs
+
+import (
+	"math"
+	"syscall"
+)
+
+// Do performs an op that is given as data, the way litmus files, stored traces
+// and mutants of a trace are run, and returns it as it was recorded: with the
+// inodes that its paths lead to. It looks at Kind and at the fields that a
+// program chooses (Path, To, Off, Size, Mode, Data, Target, Label; Ino where
+// Path is empty). Unlike OpenFile, a create fails where the name exists, and
+// no umask is applied.
+//
+// An op with an Errno failed when it was recorded; it is recorded as it is and
+// not tried. The error of any other is an *fs.PathError.
+func (f *FS) Do(op Op) (Op, error) {
+	c := f.enter(op.Kind, op.Path)
+	begin, site := c.op.Begin, c.op.Site
+	c.op = op
+	c.op.Begin = begin
+	if op.Site == (Site{}) {
+		c.op.Site = site
+	}
+	errno := op.Errno
+	if errno == 0 {
+		errno = c.do()
+	}
+	c.leave(errno)
+	if errno != 0 && op.Errno == 0 {
+		return c.op, f.failure(op.Kind.String(), op.subject(), errno)
+	}
+	if f.trace != nil && len(f.trace.Ops) > 0 {
+		return f.trace.Ops[len(f.trace.Ops)-1], nil
+	}
+	return c.op, nil
+}
+
+func (c *call) do() syscall.Errno {
+	if c.f.dead {
+		return deadErrno
+	}
+	switch c.op.Kind {
+	case OpMkdir:
+		return c.mkdir(c.op.Path, c.op.Mode)
+	case OpCreate:
+		return c.doCreate()
+	case OpRename:
+		return c.rename(c.op.Path, c.op.To)
+	case OpLink:
+		return c.link(c.op.Path, c.op.To)
+	case OpSymlink:
+		return c.symlink(c.op.Target, c.op.Path)
+	case OpUnlink, OpRmdir:
+		return c.doRemove()
+	case OpSync, OpMark:
+		return 0
+	}
+	return c.doInode()
+}
+
+func (c *call) doCreate() syscall.Errno {
+	s, errno := c.f.vol.walk(c.op.Path, false)
+	switch {
+	case errno != 0:
+		return errno
+	case s.ino != 0:
+		return syscall.EEXIST
+	case s.mustDir:
+		return syscall.EISDIR
+	}
+	c.op.Dir, c.op.Name = s.dir, s.name
+	c.create(s, c.op.Mode)
+	return 0
+}
+
+func (c *call) doRemove() syscall.Errno {
+	s, errno := c.f.vol.lookup(c.op.Path, false)
+	if errno != 0 {
+		return errno
+	}
+	isDir := c.f.vol.Type(s.ino) == Directory
+	switch {
+	case isDir && c.op.Kind == OpUnlink:
+		return syscall.EISDIR
+	case !isDir && c.op.Kind == OpRmdir:
+		return syscall.ENOTDIR
+	}
+	return c.remove(c.op.Path)
+}
+
+// doInode performs the ops that are about an inode rather than a name.
+func (c *call) doInode() syscall.Errno {
+	vol := &c.f.vol
+	if c.op.Path != "" {
+		s, errno := vol.lookup(c.op.Path, c.op.Kind != OpReadlink)
+		if errno != 0 {
+			return errno
+		}
+		c.op.Ino = s.ino
+	}
+	typ := vol.Type(c.op.Ino)
+	switch {
+	case typ == NoType:
+		return syscall.ENOENT
+	case typ == Directory && (c.op.Kind == OpWrite || c.op.Kind == OpTruncate || c.op.Kind == OpRead):
+		return syscall.EISDIR
+	case typ != Regular && (c.op.Kind == OpWrite || c.op.Kind == OpTruncate):
+		return syscall.EINVAL
+	case typ != Directory && c.op.Kind == OpReaddir:
+		return syscall.ENOTDIR
+	case typ != Symlink && c.op.Kind == OpReadlink:
+		return syscall.EINVAL
+	}
+	switch c.op.Kind {
+	case OpWrite:
+		if c.op.Off < 0 || c.op.Off > math.MaxInt64-int64(len(c.op.Data)) {
+			return syscall.EFBIG
+		}
+		vol.write(c.op.Ino, c.op.Data, c.op.Off)
+	case OpTruncate:
+		if c.op.Size < 0 {
+			return syscall.EINVAL
+		}
+		vol.truncate(c.op.Ino, c.op.Size)
+	case OpChmod:
+		vol.setMode(c.op.Ino, c.op.Mode)
+	}
+	return 0
+}

@@ -1,0 +1,322 @@
+package faultfs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"syscall"
+	"time"
+
+	"github.com/spf13/afero"
+)
+
+// epoch is when logical time begins.
+var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// file is an open handle.
+type file struct {
+	fs     *FS
+	name   string
+	ino    Ino
+	flag   int
+	life   uint64 // of the file system when the handle was opened
+	dir    bool
+	closed bool
+	off    int64
+	listed bool
+	rest   []string // names that Readdir has still to return
+}
+
+var _ afero.File = (*file)(nil)
+
+// begin starts a call on the handle; errno is set where the handle cannot be
+// used any more.
+func (h *file) begin(kind OpKind) (call, syscall.Errno) {
+	c := h.fs.enter(kind, h.name)
+	c.op.Ino = h.ino
+	switch {
+	case h.fs.dead || h.life != h.fs.life:
+		return c, deadErrno
+	case h.closed:
+		return c, syscall.EBADF
+	}
+	if h.fs.trace != nil {
+		// The path may lead elsewhere by now; then only the inode tells.
+		if s, errno := h.fs.vol.walk(h.name, true); errno != 0 || s.ino != h.ino {
+			c.op.Path = ""
+		}
+	}
+	return c, 0
+}
+
+// failure makes the error of a call on the handle.
+func (h *file) failure(what string, errno syscall.Errno) error {
+	if errno == syscall.EBADF && h.closed {
+		return &fs.PathError{Op: what, Path: h.name, Err: closedError{}}
+	}
+	return h.fs.failure(what, h.name, errno)
+}
+
+func (h *file) readable() bool { return h.flag&os.O_WRONLY == 0 }
+func (h *file) writable() bool { return h.flag&(os.O_WRONLY|os.O_RDWR) != 0 }
+
+// Name returns the path that the file was opened with.
+func (h *file) Name() string { return h.name }
+
+// Close ends the handle. It forces nothing to the disk.
+func (h *file) Close() error {
+	c, errno := h.begin(OpClose)
+	c.leave(errno)
+	err := h.failure("close", errno)
+	if errno == 0 {
+		h.closed = true
+	}
+	return err
+}
+
+// Sync is fsync(2), of a file or of a directory.
+func (h *file) Sync() error { return h.sync(OpFsync, "sync") }
+
+// Datasync is fdatasync(2).
+func (h *file) Datasync() error { return h.sync(OpFdatasync, "fdatasync") }
+
+func (h *file) sync(kind OpKind, what string) error {
+	c, errno := h.begin(kind)
+	c.leave(errno)
+	return h.failure(what, errno)
+}
+
+// Truncate sets the size of the file.
+func (h *file) Truncate(size int64) error {
+	c, errno := h.begin(OpTruncate)
+	c.op.Size = size
+	switch {
+	case errno != 0:
+	case size < 0 || !h.writable() || h.dir:
+		errno = syscall.EINVAL
+	default:
+		h.fs.vol.truncate(h.ino, size)
+		h.fs.tick(h.ino)
+	}
+	c.leave(errno)
+	return h.failure("truncate", errno)
+}
+
+// Write writes at the handle's offset, or at the end of the file, wherever
+// that is at the moment, with os.O_APPEND.
+func (h *file) Write(p []byte) (int, error) { return h.write("write", p, -1) }
+
+// WriteString is Write of a string.
+func (h *file) WriteString(s string) (int, error) { return h.Write([]byte(s)) }
+
+var (
+	errAppend   = errors.New("invalid use of WriteAt on a file opened with O_APPEND")
+	errNegative = errors.New("negative offset")
+)
+
+// WriteAt writes at an offset in bytes. As with package os, it is refused on a
+// file opened with os.O_APPEND.
+func (h *file) WriteAt(p []byte, off int64) (int, error) {
+	if h.flag&os.O_APPEND != 0 {
+		return 0, &fs.PathError{Op: "writeat", Path: h.name, Err: errAppend}
+	}
+	if off < 0 {
+		return 0, &fs.PathError{Op: "writeat", Path: h.name, Err: errNegative}
+	}
+	return h.write("writeat", p, off)
+}
+
+// write writes at off, or at the handle's own offset if off is negative.
+func (h *file) write(what string, p []byte, off int64) (int, error) {
+	c, errno := h.begin(OpWrite)
+	at := off
+	if off < 0 {
+		at = h.off
+	}
+	switch {
+	case errno != 0:
+	case !h.writable() || h.dir:
+		errno = syscall.EBADF
+	default:
+		if h.flag&os.O_APPEND != 0 {
+			at = h.fs.vol.Size(h.ino)
+		}
+		if at > math.MaxInt64-int64(len(p)) {
+			errno = syscall.EFBIG
+		}
+	}
+	if errno == 0 {
+		h.fs.vol.write(h.ino, p, at)
+		h.fs.tick(h.ino)
+		if off < 0 {
+			h.off = at + int64(len(p))
+		}
+	}
+	if h.fs.trace != nil {
+		c.op.Off, c.op.Data = at, append([]byte(nil), p...)
+	}
+	c.leave(errno)
+	if errno != 0 {
+		return 0, h.failure(what, errno)
+	}
+	return len(p), h.syncWrite()
+}
+
+// syncWrite forces a write where the handle was opened to ask for that.
+func (h *file) syncWrite() error {
+	switch syncMode(h.flag) {
+	case OpFsync:
+		return h.sync(OpFsync, "write")
+	case OpFdatasync:
+		return h.sync(OpFdatasync, "write")
+	}
+	return nil
+}
+
+// Read reads at the handle's offset.
+func (h *file) Read(p []byte) (int, error) {
+	n, errno := h.read(p, -1)
+	if errno != 0 {
+		return 0, h.failure("read", errno)
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// ReadAt reads at an offset in bytes.
+func (h *file) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, &fs.PathError{Op: "readat", Path: h.name, Err: errNegative}
+	}
+	n, errno := h.read(p, off)
+	if errno != 0 {
+		return 0, h.failure("read", errno)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// read reads at off, or at the handle's own offset if off is negative.
+func (h *file) read(p []byte, off int64) (n int, errno syscall.Errno) {
+	c, errno := h.begin(OpRead)
+	at := off
+	if off < 0 {
+		at = h.off
+	}
+	c.op.Off, c.op.Size = at, int64(len(p))
+	switch {
+	case errno != 0:
+	case !h.readable():
+		errno = syscall.EBADF
+	case h.dir:
+		errno = syscall.EISDIR
+	case len(p) > 0:
+		if size := h.fs.vol.Size(h.ino); at < size {
+			n = int(min(int64(len(p)), size-at))
+			h.fs.vol.ReadAt(h.ino, p[:n], at)
+		}
+		if off < 0 {
+			h.off += int64(n)
+		}
+	}
+	c.leave(errno)
+	return n, errno
+}
+
+// Seek moves the handle's offset. It is no op: nothing but the handle knows.
+func (h *file) Seek(offset int64, whence int) (int64, error) {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	if h.fs.dead || h.life != h.fs.life {
+		return 0, h.failure("seek", deadErrno)
+	}
+	if h.closed {
+		return 0, h.failure("seek", syscall.EBADF)
+	}
+	base := int64(0)
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		base = h.off
+	case io.SeekEnd:
+		if !h.dir {
+			base = h.fs.vol.Size(h.ino)
+		}
+	default:
+		return 0, h.failure("seek", syscall.EINVAL)
+	}
+	if base+offset < 0 {
+		return 0, h.failure("seek", syscall.EINVAL)
+	}
+	h.off = base + offset
+	if h.dir {
+		h.listed, h.rest = false, nil
+	}
+	return h.off, nil
+}
+
+// Stat describes the open file.
+func (h *file) Stat() (os.FileInfo, error) {
+	c, errno := h.begin(OpStat)
+	if errno != 0 {
+		c.leave(errno)
+		return nil, h.failure("stat", errno)
+	}
+	info := h.fs.info(h.ino, path.Base(h.name))
+	c.leave(0)
+	return info, nil
+}
+
+// Readdirnames returns the next n names of the directory, or all that are left
+// if n is not positive, in order.
+func (h *file) Readdirnames(n int) ([]string, error) {
+	names, _, err := h.list(n, false)
+	return names, err
+}
+
+// Readdir returns the next n entries of the directory, or all that are left if
+// n is not positive, in the order of their names. An entry removed since the
+// first page is left out.
+func (h *file) Readdir(n int) ([]os.FileInfo, error) {
+	_, infos, err := h.list(n, true)
+	return infos, err
+}
+
+func (h *file) list(n int, stat bool) ([]string, []os.FileInfo, error) {
+	c, errno := h.begin(OpReaddir)
+	if errno == 0 && !h.dir {
+		errno = syscall.ENOTDIR
+	}
+	if errno != 0 {
+		c.leave(errno)
+		return nil, nil, h.failure("readdirent", errno)
+	}
+	defer c.leave(0)
+	if !h.listed {
+		h.listed, h.rest = true, h.fs.vol.Names(h.ino)
+	}
+	names, infos := []string{}, []os.FileInfo{}
+	for len(h.rest) > 0 && (n <= 0 || len(names) < n) {
+		name := h.rest[0]
+		h.rest = h.rest[1:]
+		if stat {
+			ino := h.fs.vol.Entry(h.ino, name)
+			if ino == 0 {
+				continue
+			}
+			infos = append(infos, h.fs.info(ino, name))
+		}
+		names = append(names, name)
+	}
+	if n > 0 && len(names) == 0 {
+		return names, infos, io.EOF
+	}
+	return names, infos, nil
+}

@@ -1,0 +1,85 @@
+package faultfs
+
+import (
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// modulePath is the import path under which this module's packages stand.
+const modulePath = "github.com/crashsim/crashsim"
+
+// framework lists the packages whose frames are never the program's own.
+var framework = []string{
+	modulePath + "/faultfs.",
+	modulePath + "/faultfs/",
+	modulePath + "/runner.",
+	modulePath + "/runner/",
+	"github.com/spf13/afero.",
+	"runtime.",
+}
+
+// stackDepth is how many callers are looked at: a site deeper than that is
+// unknown.
+const stackDepth = 32
+
+type siteKey [stackDepth]uintptr
+
+// sites remembers the site of each short call stack: a workload calls from few
+// places many times, and looking frames up by name is slow.
+var sites sync.Map // siteKey -> Site
+
+// callSite returns the innermost place in the program under test from which
+// the current call comes: past this module's floors, past afero, and past the
+// standard library, so that a bufio.Writer's flush is put down to its caller.
+func callSite() Site {
+	var pcs siteKey
+	n := runtime.Callers(3, pcs[:])
+	if site, ok := sites.Load(pcs); ok {
+		return site.(Site)
+	}
+	site := findSite(pcs[:n])
+	sites.Store(pcs, site)
+	return site
+}
+
+func findSite(pcs []uintptr) Site {
+	frames := runtime.CallersFrames(pcs)
+	for {
+		frame, more := frames.Next()
+		if frame.File != "" && !isFramework(frame.Function) && !isStandard(frame) {
+			return Site{File: lastTwo(frame.File), Line: frame.Line}
+		}
+		if !more {
+			return Site{}
+		}
+	}
+}
+
+func isFramework(function string) bool {
+	for _, prefix := range framework {
+		if strings.HasPrefix(function, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// isStandard reports whether a frame lies in the standard library, whose
+// import paths have no dot in their first element.
+func isStandard(frame runtime.Frame) bool {
+	pkg, _, _ := strings.Cut(frame.Function, "/")
+	if strings.Contains(frame.Function, "/") && strings.Contains(pkg, ".") {
+		return false
+	}
+	root := filepath.ToSlash(runtime.GOROOT()) //nolint:staticcheck // only decides whose line is shown
+	file := filepath.ToSlash(frame.File)
+	return (root != "" && strings.HasPrefix(file, root+"/src/")) || !path.IsAbs(file) && !strings.HasPrefix(pkg, "main.")
+}
+
+func lastTwo(file string) string {
+	dir, base := path.Split(filepath.ToSlash(file))
+	return path.Join(path.Base(dir), base)
+}

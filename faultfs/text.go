@@ -1,0 +1,394 @@
+package faultfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"golang.org/x/tools/txtar"
+)
+
+// traceHeader is how the comment of a stored trace begins: what the file is,
+// and the version of its form.
+const (
+	traceHeader  = "crashsim trace "
+	traceVersion = 1
+)
+
+// Text returns the trace in its text form: a txtar archive whose comment
+// begins with the version, with a part "setup" if there was one and a part
+// "ops". An op is a line of litmus syntax, followed behind a ";" by what a
+// litmus file does not say: err=, the error; at=, the call site; span=, the
+// edges, where the op overlaps another. "#7" instead of a path is inode 7.
+// ParseTrace reads it back.
+func (t *Trace) Text() []byte {
+	a := txtar.Archive{Comment: []byte(traceHeader + strconv.Itoa(traceVersion) + "\n\n")}
+	if len(t.Setup) > 0 {
+		a.Files = append(a.Files, txtar.File{Name: "setup", Data: opLines(t.Setup)})
+	}
+	a.Files = append(a.Files, txtar.File{Name: "ops", Data: opLines(t.Ops)})
+	return txtar.Format(&a)
+}
+
+func opLines(ops []Op) []byte {
+	var b []byte
+	for i := range ops {
+		b = append(appendOp(b, &ops[i], i), '\n')
+	}
+	return b
+}
+
+// Line returns the op in the text form of a trace.
+func (op *Op) Line() string { return op.key() }
+
+// appendOp appends the text form of an op. Its edges are left out where they
+// are those of the op at that position of a sequential trace, or where it has
+// none.
+func appendOp(b []byte, op *Op, position int) []byte {
+	b = append(b, op.Kind.String()...)
+	word := func(s string) { b = appendWord(append(b, ' '), s) }
+	number := func(n int64) { b = strconv.AppendInt(append(b, ' '), n, 10) }
+	subject := func() {
+		if op.Path == "" && op.Ino != 0 {
+			b = strconv.AppendInt(append(b, ' ', '#'), int64(op.Ino), 10)
+		} else {
+			word(op.Path)
+		}
+	}
+	switch op.Kind {
+	case OpSync:
+	case OpMark:
+		word(op.Label)
+	case OpSymlink:
+		word(op.Target)
+		word(op.Path)
+	case OpRename, OpLink:
+		word(op.Path)
+		word(op.To)
+	case OpMkdir, OpCreate, OpChmod:
+		subject()
+		b = fmt.Appendf(b, " %04o", op.Mode)
+	case OpWrite:
+		subject()
+		number(op.Off)
+		b = appendData(append(b, ' '), op.Data)
+	case OpTruncate:
+		subject()
+		number(op.Size)
+	case OpRead:
+		subject()
+		number(op.Off)
+		number(op.Size)
+	default:
+		subject()
+	}
+	return appendAttributes(b, op, position)
+}
+
+func appendAttributes(b []byte, op *Op, position int) []byte {
+	sep := " ; "
+	attr := func(key, value string) {
+		b = appendWord(append(b, sep...), key+"="+value)
+		sep = " "
+	}
+	if op.Failed() {
+		attr("err", errnoName(op.Errno))
+	}
+	if op.Site != (Site{}) {
+		attr("at", op.Site.String())
+	}
+	if op.End != 0 && (op.Begin != sequentialBegin(position) || op.End != op.Begin+1) {
+		attr("span", fmt.Sprintf("%d-%d", op.Begin, op.End))
+	}
+	return b
+}
+
+// sequentialBegin is the edge at which an op of a sequential program begins.
+func sequentialBegin(position int) Edge { return Edge(2*position + 1) }
+
+// TextError is what is wrong with a line of a text form.
+type TextError struct {
+	File string
+	Line int // counted from one
+	Err  error
+}
+
+func (e *TextError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
+func (e *TextError) Unwrap() error { return e.Err }
+
+// ParseTrace reads a stored trace or a litmus file; file is its name, for
+// errors, which are *TextError. Of the other parts of the archive, those
+// named by parts are the caller's to read; any further one is an error.
+func ParseTrace(file string, text []byte, parts ...string) (*Trace, error) {
+	if len(text) > maxText {
+		return nil, &TextError{file, 1, fmt.Errorf("more than %d bytes", maxText)}
+	}
+	a := txtar.Parse(text)
+	if err := checkVersion(string(a.Comment)); err != nil {
+		return nil, &TextError{file, 1, err}
+	}
+	p := parser{file: file, room: maxData, fs: New()}
+	line := 1 + bytes.Count(a.Comment, []byte("\n"))
+	seen := map[string]bool{}
+	for _, part := range a.Files {
+		if seen[part.Name] {
+			return nil, &TextError{file, line, fmt.Errorf("a second part %q", part.Name)}
+		}
+		seen[part.Name] = true
+		if part.Name == "setup" && seen["ops"] {
+			return nil, &TextError{file, line, errors.New("setup stands behind ops")}
+		}
+		if err := p.part(part, line, parts); err != nil {
+			return nil, err
+		}
+		line += 1 + bytes.Count(part.Data, []byte("\n"))
+	}
+	if !seen["ops"] {
+		return nil, &TextError{file, line, errors.New("no part \"ops\"")}
+	}
+	return p.fs.Trace(), nil
+}
+
+func checkVersion(comment string) error {
+	first, _, _ := strings.Cut(comment, "\n")
+	version, ok := strings.CutPrefix(first, traceHeader)
+	if !ok {
+		return nil
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(version)); err != nil || n != traceVersion {
+		return fmt.Errorf("trace version %s is not known, only %d", clip(version), traceVersion)
+	}
+	return nil
+}
+
+// parser runs the ops of a file on a file system of its own, which finds out
+// what the paths lead to.
+type parser struct {
+	file string
+	room int
+	ops  int
+	fs   *FS
+}
+
+func (p *parser) part(part txtar.File, line int, others []string) error {
+	switch part.Name {
+	case "setup", "ops":
+	default:
+		for _, name := range others {
+			if name == part.Name {
+				return nil
+			}
+		}
+		return &TextError{p.file, line, fmt.Errorf("unknown part %q", part.Name)}
+	}
+	lines := strings.Split(strings.TrimSuffix(string(part.Data), "\n"), "\n")
+	for i, text := range lines {
+		if err := p.line(text); err != nil {
+			return &TextError{p.file, line + 1 + i, err}
+		}
+	}
+	if part.Name == "setup" {
+		p.fs = p.fs.Checkpoint()
+	}
+	return nil
+}
+
+func (p *parser) line(text string) error {
+	l := lexer{rest: strings.TrimSuffix(text, "\r"), room: &p.room}
+	word, ok, err := l.next()
+	if err != nil || !ok {
+		if err == nil && strings.HasPrefix(l.rest, ";") {
+			err = errors.New("op missing")
+		}
+		return err
+	}
+	if p.ops++; p.ops > maxOps {
+		return fmt.Errorf("more than %d ops", maxOps)
+	}
+	op, appends, err := parseOp(word, &l)
+	if err != nil {
+		return fmt.Errorf("%s: %w", word, err)
+	}
+	attrs, err := l.attributes()
+	if err == nil {
+		err = setAttributes(&op, attrs)
+	}
+	if err == nil && !op.Failed() {
+		err = mustBeAbsolute(&op)
+	}
+	if err != nil {
+		return err
+	}
+	return p.do(op, appends)
+}
+
+// do runs an op. A write creates a missing file first, as an op of its own.
+func (p *parser) do(op Op, appends bool) error {
+	vol := &p.fs.vol
+	if op.Kind == OpWrite && op.Path != "" && !op.Failed() {
+		s, errno := vol.walk(op.Path, true)
+		if errno == 0 && s.ino == 0 {
+			create := Op{Kind: OpCreate, Path: op.Path, Mode: defaultFileMode, Site: op.Site}
+			if _, err := p.fs.Do(create); err != nil {
+				return plain(err)
+			}
+			s, errno = vol.walk(op.Path, true)
+		}
+		if appends && errno == 0 && vol.Type(s.ino) == Regular {
+			op.Off = vol.Size(s.ino)
+		}
+	}
+	begin, end := op.Begin, op.End
+	if _, err := p.fs.Do(op); err != nil {
+		return plain(err)
+	}
+	last := &p.fs.trace.Ops[len(p.fs.trace.Ops)-1]
+	last.Site = op.Site
+	if end != 0 {
+		last.Begin, last.End = begin, end
+	} else {
+		last.Begin = sequentialBegin(len(p.fs.trace.Ops) - 1)
+		last.End = last.Begin + 1
+	}
+	return nil
+}
+
+// plain makes the error of an op say what a person expects to read.
+func plain(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s %s: %w", pe.Op, pe.Path, pe.Err)
+	}
+	return err
+}
+
+func setAttributes(op *Op, attrs map[string]string) error {
+	for key, value := range attrs {
+		ok := true
+		switch key {
+		case "err":
+			op.Errno, ok = parseErrno(value)
+		case "at":
+			op.Site, ok = parseSite(value)
+		case "span":
+			op.Begin, op.End, ok = parseSpan(value)
+		default:
+			return fmt.Errorf("unknown attribute %s, want err, at or span", clip(key))
+		}
+		if !ok {
+			return fmt.Errorf("bad attribute %s", clip(key+"="+value))
+		}
+	}
+	return nil
+}
+
+func parseSite(s string) (Site, bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i <= 0 {
+		return Site{}, false
+	}
+	line, err := strconv.ParseInt(s[i+1:], 10, 32)
+	return Site{File: s[:i], Line: int(line)}, err == nil && line >= 0
+}
+
+func parseSpan(s string) (begin, end Edge, ok bool) {
+	from, to, _ := strings.Cut(s, "-")
+	b, err1 := strconv.ParseInt(from, 10, 64)
+	e, err2 := strconv.ParseInt(to, 10, 64)
+	return Edge(b), Edge(e), err1 == nil && err2 == nil && b > 0 && b < e
+}
+
+// parseOp reads the arguments of an op; appends says that it is an append,
+// whose offset is the size of the file.
+func parseOp(word string, l *lexer) (op Op, appends bool, err error) {
+	for kind, name := range opWords {
+		if name == word && kind != int(OpNone) {
+			op.Kind = OpKind(kind)
+		}
+	}
+	if word == "append" {
+		op.Kind, appends = OpWrite, true
+	}
+	switch op.Kind {
+	case OpNone:
+		return op, false, errors.New("no such op")
+	case OpSync:
+		return op, false, nil
+	case OpMark:
+		op.Label, err = l.word("label")
+		return op, false, err
+	case OpSymlink:
+		if op.Target, err = l.word("target"); err != nil {
+			return op, false, err
+		}
+	}
+	if err = parsePath(&op, l); err != nil {
+		return op, false, err
+	}
+	switch op.Kind {
+	case OpRename, OpLink:
+		op.To, err = l.path()
+	case OpMkdir:
+		op.Mode, err = l.mode(defaultDirMode)
+	case OpCreate:
+		op.Mode, err = l.mode(defaultFileMode)
+	case OpChmod:
+		if op.Mode, err = l.mode(1 << 31); op.Mode == 1<<31 {
+			err = errors.New("mode missing")
+		}
+	case OpWrite:
+		if !appends {
+			op.Off, err = l.number("offset")
+		}
+		if err == nil {
+			op.Data, err = l.data()
+		}
+	case OpTruncate:
+		op.Size, err = l.number("size")
+	case OpRead:
+		if op.Off, err = l.number("offset"); err == nil {
+			op.Size, err = l.number("size")
+		}
+	}
+	return op, appends, err
+}
+
+// parsePath reads the path of an op, or the number of an inode for those that
+// go through a handle.
+func parsePath(op *Op, l *lexer) (err error) {
+	l.rest = strings.TrimLeft(l.rest, " \t")
+	if digits, ok := strings.CutPrefix(l.rest, "#"); ok && l.rest != "#" && !l.atComment() {
+		switch op.Kind {
+		case OpWrite, OpTruncate, OpFsync, OpFdatasync, OpClose, OpRead, OpReaddir, OpStat, OpChmod:
+		default:
+			return fmt.Errorf("%s wants a path, not an inode", op.Kind)
+		}
+		word, _, _ := strings.Cut(digits, " ")
+		ino, err := strconv.ParseInt(word, 10, 32)
+		if err != nil || ino < int64(Root) {
+			return fmt.Errorf("bad inode %s", clip("#"+word))
+		}
+		op.Ino, l.rest = Ino(ino), digits[len(word):]
+		return nil
+	}
+	op.Path, err = l.path()
+	return err
+}
+
+// path returns the next word as a path.
+func (l *lexer) path() (string, error) {
+	return l.word("path")
+}
+
+// mustBeAbsolute refuses the relative paths of an op that is to be run.
+func mustBeAbsolute(op *Op) error {
+	for _, path := range []string{op.Path, op.To} {
+		if path != "" && path[0] != '/' {
+			return fmt.Errorf("path %s is not absolute", clip(path))
+		}
+	}
+	return nil
+}

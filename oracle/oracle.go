@@ -1,0 +1,88 @@
+package oracle
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/afero"
+)
+
+// Marks are what the world outside was told before the crash. Asking them is
+// part of a judgement as reading the disk is: an oracle that asks little is
+// explored faster.
+type Marks interface {
+	// Has reports whether a mark with the label was made.
+	Has(label string) bool
+	// Count returns how many marks with the label were made.
+	Count(label string) int
+	// All returns the labels of all marks in the order in which they were made.
+	All() []string
+}
+
+// Oracle judges one case: a disk as the program's recovery left it, and the
+// marks made before the crash. It returns what is wrong, nothing if nothing
+// is. It may be called from several goroutines at once, and it must depend on
+// nothing but its arguments.
+type Oracle interface {
+	Judge(disk afero.Fs, marks Marks) []Violation
+}
+
+// Func is an Oracle made of a function.
+type Func func(disk afero.Fs, marks Marks) []Violation
+
+// Judge calls f.
+func (f Func) Judge(disk afero.Fs, marks Marks) []Violation { return f(disk, marks) }
+
+// Kind says what sort of promise a violation breaks. The zero Kind is none.
+type Kind uint8
+
+// The kinds of violations.
+const (
+	NoKind  Kind = iota
+	Lost         // something acknowledged, or durable before the run, is gone
+	Torn         // something is there in part, or a mixture of old and new
+	Stale        // something is whole but older than what was acknowledged
+	Alien        // something is there that nobody ever wrote
+	Refused      // recovery returned an error, panicked or ended its goroutine
+	Hung         // recovery did not come to an end
+	Litter       // something is left behind that nobody needs: a warning
+)
+
+var kindNames = [...]string{"none", "lost", "torn", "stale", "alien", "refused", "hung", "litter"}
+
+// String returns the kind in lower case.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind%d", k)
+}
+
+// ParseKind returns the kind with the given name.
+func ParseKind(name string) (Kind, error) {
+	for k, n := range kindNames {
+		if n == name {
+			return Kind(k), nil
+		}
+	}
+	return NoKind, fmt.Errorf("unknown kind %q, want one of %s", name, strings.Join(kindNames[1:], ", "))
+}
+
+// Warning reports whether a violation of this kind only warns: it does not
+// make a verdict Broken.
+func (k Kind) Warning() bool { return k == Litter }
+
+// Violation is one thing that is wrong with a case.
+type Violation struct {
+	Kind   Kind
+	Path   string // the file or directory concerned, "" if it is none in particular
+	Detail string // one sentence, without a full stop
+}
+
+// String returns "kind path: detail".
+func (v Violation) String() string {
+	if v.Path == "" {
+		return fmt.Sprintf("%s: %s", v.Kind, v.Detail)
+	}
+	return fmt.Sprintf("%s %s: %s", v.Kind, v.Path, v.Detail)
+}
