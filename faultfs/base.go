@@ -34,6 +34,9 @@ type Base interface {
 	// ReadAt fills p with the bytes at off, zeros where nothing was written.
 	// It does not look at the size.
 	ReadAt(ino Ino, p []byte, off int64)
+	// Data returns, rising, the offsets of the 4096-byte pages of a file that
+	// may hold anything but zeros and do not end before from.
+	Data(ino Ino, from int64) []int64
 	// Inodes returns the highest inode number in use.
 	Inodes() Ino
 }
@@ -47,11 +50,12 @@ func (empty) Type(ino Ino) Type {
 	}
 	return NoType
 }
-func (empty) Entry(Ino, string) Ino { return 0 }
-func (empty) Names(Ino) []string    { return nil }
-func (empty) Size(Ino) int64        { return 0 }
-func (empty) Mode(Ino) uint32       { return defaultDirMode }
-func (empty) Target(Ino) string     { return "" }
-func (empty) Inodes() Ino           { return Root }
+func (empty) Entry(Ino, string) Ino   { return 0 }
+func (empty) Names(Ino) []string      { return nil }
+func (empty) Size(Ino) int64          { return 0 }
+func (empty) Mode(Ino) uint32         { return defaultDirMode }
+func (empty) Target(Ino) string       { return "" }
+func (empty) Inodes() Ino             { return Root }
+func (empty) Data(Ino, int64) []int64 { return nil }
 
 func (empty) ReadAt(_ Ino, p []byte, _ int64) { clear(p) }

@@ -18,6 +18,7 @@ func (f *FS) Do(op Op) (Op, error) {
 	c := f.enter(op.Kind, op.Path)
 	begin, site := c.op.Begin, c.op.Site
 	c.op = op
+	c.op.Path, c.op.To = absolute(op.Path), absolute(op.To)
 	c.op.Begin = begin
 	if op.Site == (Site{}) {
 		c.op.Site = site
@@ -29,9 +30,6 @@ func (f *FS) Do(op Op) (Op, error) {
 	c.leave(errno)
 	if errno != 0 && op.Errno == 0 {
 		return c.op, f.failure(op.Kind.String(), op.subject(), errno)
-	}
-	if f.trace != nil && len(f.trace.Ops) > 0 {
-		return f.trace.Ops[len(f.trace.Ops)-1], nil
 	}
 	return c.op, nil
 }
@@ -60,7 +58,7 @@ func (c *call) do() syscall.Errno {
 }
 
 func (c *call) doCreate() syscall.Errno {
-	s, errno := c.f.vol.walk(c.op.Path, false)
+	s, errno := c.f.vol.walk(c.op.Path, linkKeep)
 	switch {
 	case errno != 0:
 		return errno
@@ -75,7 +73,7 @@ func (c *call) doCreate() syscall.Errno {
 }
 
 func (c *call) doRemove() syscall.Errno {
-	s, errno := c.f.vol.lookup(c.op.Path, false)
+	s, errno := c.f.vol.lookup(c.op.Path, linkKeep)
 	if errno != 0 {
 		return errno
 	}
@@ -93,7 +91,11 @@ func (c *call) doRemove() syscall.Errno {
 func (c *call) doInode() syscall.Errno {
 	vol := &c.f.vol
 	if c.op.Path != "" {
-		s, errno := vol.lookup(c.op.Path, c.op.Kind != OpReadlink)
+		follow := linkFollow
+		if c.op.Kind == OpReadlink || c.op.Kind == OpLstat {
+			follow = linkSlash
+		}
+		s, errno := vol.lookup(c.op.Path, follow)
 		if errno != 0 {
 			return errno
 		}

@@ -37,31 +37,53 @@ var _ afero.File = (*file)(nil)
 func (h *file) begin(kind OpKind) (call, syscall.Errno) {
 	c := h.fs.enter(kind, h.name)
 	c.op.Ino = h.ino
-	switch {
-	case h.fs.dead || h.life != h.fs.life:
-		return c, deadErrno
-	case h.closed:
-		return c, syscall.EBADF
-	}
-	if h.fs.trace != nil {
-		// The path may lead elsewhere by now; then only the inode tells.
-		if s, errno := h.fs.vol.walk(h.name, true); errno != 0 || s.ino != h.ino {
-			c.op.Path = ""
+	errno := h.state()
+	if errno == 0 && h.fs.trace != nil {
+		// The path may lead elsewhere by now.
+		if s, errno := h.fs.vol.walk(h.name, linkFollow); errno != 0 || s.ino != h.ino {
+			c.op.Path = h.fs.pathOf(h.ino)
 		}
 	}
-	return c, 0
+	return c, errno
+}
+
+// state returns why the handle cannot be used any more, zero if it can. The
+// caller holds the lock.
+func (h *file) state() syscall.Errno {
+	switch {
+	case h.fs.dead || h.life != h.fs.life:
+		return deadErrno
+	case h.closed:
+		return closedErrno
+	}
+	return 0
+}
+
+// refuse returns the error of a call that package os answers without asking
+// the system, not even whether the handle is closed: err, except after a crash.
+func (h *file) refuse(what string, err error) error {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	if h.state() == deadErrno {
+		return h.failure(what, deadErrno)
+	}
+	if err != nil {
+		return &fs.PathError{Op: what, Path: h.name, Err: err}
+	}
+	return nil
 }
 
 // failure makes the error of a call on the handle.
 func (h *file) failure(what string, errno syscall.Errno) error {
-	if errno == syscall.EBADF && h.closed {
-		return &fs.PathError{Op: what, Path: h.name, Err: closedError{}}
-	}
 	return h.fs.failure(what, h.name, errno)
 }
 
-func (h *file) readable() bool { return h.flag&os.O_WRONLY == 0 }
-func (h *file) writable() bool { return h.flag&(os.O_WRONLY|os.O_RDWR) != 0 }
+// access is the part of the flags that says what the handle may do. On Linux
+// both bits at once allow nothing.
+const access = os.O_WRONLY | os.O_RDWR
+
+func (h *file) readable() bool { return h.flag&access == os.O_RDONLY || h.flag&access == os.O_RDWR }
+func (h *file) writable() bool { return h.flag&access == os.O_WRONLY || h.flag&access == os.O_RDWR }
 
 // Name returns the path that the file was opened with.
 func (h *file) Name() string { return h.name }
@@ -69,12 +91,11 @@ func (h *file) Name() string { return h.name }
 // Close ends the handle. It forces nothing to the disk.
 func (h *file) Close() error {
 	c, errno := h.begin(OpClose)
-	c.leave(errno)
-	err := h.failure("close", errno)
 	if errno == 0 {
 		h.closed = true
 	}
-	return err
+	c.leave(errno)
+	return h.failure("close", errno)
 }
 
 // Sync is fsync(2), of a file or of a directory.
@@ -120,11 +141,13 @@ var (
 // WriteAt writes at an offset in bytes. As with package os, it is refused on a
 // file opened with os.O_APPEND.
 func (h *file) WriteAt(p []byte, off int64) (int, error) {
-	if h.flag&os.O_APPEND != 0 {
-		return 0, &fs.PathError{Op: "writeat", Path: h.name, Err: errAppend}
-	}
-	if off < 0 {
-		return 0, &fs.PathError{Op: "writeat", Path: h.name, Err: errNegative}
+	switch {
+	case h.flag&os.O_APPEND != 0:
+		return 0, h.refuse("writeat", errAppend)
+	case off < 0:
+		return 0, h.refuse("writeat", errNegative)
+	case len(p) == 0:
+		return 0, h.refuse("writeat", nil)
 	}
 	return h.write("writeat", p, off)
 }
@@ -150,6 +173,8 @@ func (h *file) write(what string, p []byte, off int64) (int, error) {
 	}
 	if errno == 0 {
 		h.fs.vol.write(h.ino, p, at)
+	}
+	if errno == 0 && len(p) > 0 {
 		h.fs.tick(h.ino)
 		if off < 0 {
 			h.off = at + int64(len(p))
@@ -161,6 +186,9 @@ func (h *file) write(what string, p []byte, off int64) (int, error) {
 	c.leave(errno)
 	if errno != 0 {
 		return 0, h.failure(what, errno)
+	}
+	if len(p) == 0 {
+		return 0, nil
 	}
 	return len(p), h.syncWrite()
 }
@@ -178,11 +206,16 @@ func (h *file) syncWrite() error {
 
 // Read reads at the handle's offset.
 func (h *file) Read(p []byte) (int, error) {
+	if len(p) == 0 { // package os makes no system call for it
+		h.fs.mu.Lock()
+		defer h.fs.mu.Unlock()
+		return 0, h.failure("read", h.state())
+	}
 	n, errno := h.read(p, -1)
 	if errno != 0 {
 		return 0, h.failure("read", errno)
 	}
-	if n == 0 && len(p) > 0 {
+	if n == 0 {
 		return 0, io.EOF
 	}
 	return n, nil
@@ -190,8 +223,11 @@ func (h *file) Read(p []byte) (int, error) {
 
 // ReadAt reads at an offset in bytes.
 func (h *file) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, &fs.PathError{Op: "readat", Path: h.name, Err: errNegative}
+	switch {
+	case off < 0:
+		return 0, h.refuse("readat", errNegative)
+	case len(p) == 0:
+		return 0, h.refuse("readat", nil)
 	}
 	n, errno := h.read(p, off)
 	if errno != 0 {
@@ -217,7 +253,7 @@ func (h *file) read(p []byte, off int64) (n int, errno syscall.Errno) {
 		errno = syscall.EBADF
 	case h.dir:
 		errno = syscall.EISDIR
-	case len(p) > 0:
+	default:
 		if size := h.fs.vol.Size(h.ino); at < size {
 			n = int(min(int64(len(p)), size-at))
 			h.fs.vol.ReadAt(h.ino, p[:n], at)
@@ -234,11 +270,8 @@ func (h *file) read(p []byte, off int64) (n int, errno syscall.Errno) {
 func (h *file) Seek(offset int64, whence int) (int64, error) {
 	h.fs.mu.Lock()
 	defer h.fs.mu.Unlock()
-	if h.fs.dead || h.life != h.fs.life {
-		return 0, h.failure("seek", deadErrno)
-	}
-	if h.closed {
-		return 0, h.failure("seek", syscall.EBADF)
+	if errno := h.state(); errno != 0 {
+		return 0, h.failure("seek", errno)
 	}
 	base := int64(0)
 	switch whence {
@@ -293,6 +326,9 @@ func (h *file) list(n int, stat bool) ([]string, []os.FileInfo, error) {
 	c, errno := h.begin(OpReaddir)
 	if errno == 0 && !h.dir {
 		errno = syscall.ENOTDIR
+	}
+	if errno == 0 && len(h.rest) == 0 && h.fs.vol.isGone(h.ino) {
+		errno = syscall.ENOENT
 	}
 	if errno != 0 {
 		c.leave(errno)

@@ -9,10 +9,7 @@ import (
 // stays unasked until somebody looks: a listing of a directory does not read
 // the size of every file in it.
 func (f *FS) info(ino Ino, name string) os.FileInfo {
-	i := &fileInfo{fs: f, ino: ino, life: f.life, name: name, typ: f.vol.Type(ino), time: epoch}
-	if name == "" {
-		i.name = "/"
-	}
+	i := &fileInfo{fs: f, ino: ino, life: f.life, name: name, typ: f.vol.Type(ino), time: epoch.Add(time.Duration(f.vol.mtime(ino)))}
 	if i.typ != Regular {
 		i.hasSize = true
 	}
@@ -20,7 +17,6 @@ func (f *FS) info(ino Ino, name string) os.FileInfo {
 		i.size = int64(len(f.vol.Target(ino)))
 	}
 	if n := f.vol.inodes[ino]; n != nil {
-		i.time = epoch.Add(time.Duration(n.mtime))
 		if n.hasSize && i.typ == Regular {
 			i.size, i.hasSize = n.size, true
 		}

@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,9 +9,11 @@ import (
 
 // Limits of the text form, against hostile input.
 const (
-	maxText = 64 << 20 // bytes in a file
-	maxData = 64 << 20 // bytes in all data of a file, repetitions written out
+	maxData = 64 << 20    // bytes in all data of a file, repetitions written out
+	maxText = 5 * maxData // bytes in a file: a byte of data takes four at most
 	maxOps  = 1 << 20  // ops in a file
+
+	maxPages = 4 * maxData / pageSize // pages that the ops of a file may fill
 )
 
 // lexer takes one line of the text form apart.
@@ -61,14 +64,14 @@ func (l *lexer) word(what string) (string, error) {
 	return word, err
 }
 
-// number returns the next word as a number that is not negative.
+// number returns the next word as a number.
 func (l *lexer) number(what string) (int64, error) {
 	word, err := l.word(what)
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseInt(word, 10, 64)
-	if err != nil || n < 0 {
+	if err != nil {
 		return 0, fmt.Errorf("%s %s is no number", what, clip(word))
 	}
 	return n, nil
@@ -175,9 +178,9 @@ func appendData(b, data []byte) []byte {
 		if len(data) < 4*period || len(data)%period != 0 {
 			continue
 		}
-		if times := len(data) / period; strings.Repeat(string(data[:period]), times) == string(data) {
+		if bytes.Equal(data[period:], data[:len(data)-period]) {
 			b = strconv.AppendQuote(b, string(data[:period]))
-			return strconv.AppendInt(append(b, '*'), int64(times), 10)
+			return strconv.AppendInt(append(b, '*'), int64(len(data)/period), 10)
 		}
 	}
 	return strconv.AppendQuote(b, string(data))

@@ -52,6 +52,7 @@ const (
 	OpReadlink         // read the target of the symbolic link Ino
 	OpChown            // change the owner of Ino, which no crash state shows
 	OpChtimes          // change the times of Ino, which no crash state shows
+	OpLstat            // look at the attributes of Ino, a symbolic link not followed
 )
 
 var opWords = [...]string{
@@ -60,6 +61,7 @@ var opWords = [...]string{
 	OpFsync: "fsync", OpFdatasync: "fdatasync", OpSync: "sync", OpMark: "mark", OpChmod: "chmod",
 	OpOpen: "open", OpClose: "close", OpRead: "read", OpReaddir: "readdir", OpStat: "stat",
 	OpReadlink: "readlink", OpChown: "chown", OpChtimes: "chtimes",
+	OpLstat: "lstat",
 }
 
 // String returns the word for k in the text form of a trace.
@@ -121,8 +123,10 @@ type Op struct {
 	Target string // symlink: where it points
 	Label  string // mark: what the world was told
 
-	// Path and To are the paths that the program used. Path is empty where a
-	// handle's path no longer leads to its inode; then only Ino tells.
+	// Path and To are the paths that the program used. Where the path of a
+	// handle no longer leads to its inode, Path is one that does, as far as the
+	// trace knows; else it is empty, and only Ino tells. A create by way of a
+	// symbolic link has the path that the link points to.
 	Path, To string
 
 	Errno syscall.Errno // why the call failed, zero if it did not

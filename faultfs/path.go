@@ -11,9 +11,19 @@ const (
 	maxSymlinks = 40   // links followed in one path, as on Linux
 )
 
+// links says whether a last element that is a symbolic link is followed.
+type links uint8
+
+const (
+	linkFollow links = iota // always: open, stat, chmod
+	linkSlash               // only with a slash behind it: lstat, readlink
+	linkBare                // only without a slash behind it: open with O_CREAT
+	linkKeep                // never: calls that make, remove or move a name
+)
+
 // spot is where a path leads: a name in a directory, and the inode under that
 // name if there is one. The path "/" (and any that ends in a dot) leads to an
-// inode without a name.
+// inode without a directory that names it.
 type spot struct {
 	dir     Ino
 	name    string
@@ -22,20 +32,29 @@ type spot struct {
 	dots    bool // the last element is "." or "..", or there is none
 }
 
-// walk resolves a path from the root. A last element that is a symbolic link
-// is followed where follow says so. A missing last element is no error: its
-// spot has no inode. Relative paths count from the root.
-func (v *volume) walk(path string, follow bool) (spot, syscall.Errno) {
+// walk resolves a path from the root. A missing last element is no error: its
+// spot has no inode. Relative paths count from the root. The spot of a failed
+// walk has a directory only if all but the last element was resolved. With
+// linkBare and linkKeep, what stands before a slash at the end may be no
+// directory: the caller looks at mustDir.
+func (v *volume) walk(path string, mode links) (spot, syscall.Errno) {
 	var buf [16]Ino
 	w := walker{v: v, stack: append(buf[:0], Root), rest: path}
-	return w.run(follow)
+	s, errno := w.run(mode)
+	if (errno != 0 || s.ino == 0) && hasNUL(path) {
+		return spot{}, syscall.EINVAL
+	}
+	return s, errno
 }
 
-// walkDirs is walk without following the last element; it also returns the
-// directories on the way, the root first.
+// hasNUL reports what package os refuses with EINVAL before any system call.
+func hasNUL(path string) bool { return strings.IndexByte(path, 0) >= 0 }
+
+// walkDirs is walk with linkKeep; it also returns the directories on the way,
+// the root first.
 func (v *volume) walkDirs(path string) (spot, []Ino, syscall.Errno) {
 	w := walker{v: v, stack: []Ino{Root}, rest: path}
-	s, err := w.run(false)
+	s, err := w.run(linkKeep)
 	return s, w.stack, err
 }
 
@@ -45,17 +64,17 @@ type walker struct {
 	v     *volume
 	stack []Ino
 	rest  string
-	links int
+	links int // followed so far
 }
 
-func (w *walker) run(follow bool) (spot, syscall.Errno) {
+func (w *walker) run(mode links) (spot, syscall.Errno) {
 	if w.rest == "" {
 		return spot{}, syscall.ENOENT
 	}
 	if len(w.rest) > maxPath {
 		return spot{}, syscall.ENAMETOOLONG
 	}
-	s := spot{ino: Root, dots: true, mustDir: true}
+	s := spot{ino: Root, name: "/", dots: true, mustDir: true}
 	for {
 		w.rest = strings.TrimLeft(w.rest, "/")
 		if w.rest == "" {
@@ -64,39 +83,49 @@ func (w *walker) run(follow bool) (spot, syscall.Errno) {
 		name, rest, more := strings.Cut(w.rest, "/")
 		last := strings.Trim(rest, "/") == ""
 		w.rest = rest
-		if len(name) > maxName {
-			return s, syscall.ENAMETOOLONG
-		}
 		if name == "." || name == ".." {
 			if name == ".." && len(w.stack) > 1 {
 				w.stack = w.stack[:len(w.stack)-1]
 			}
-			s = spot{ino: w.stack[len(w.stack)-1], dots: true, mustDir: true}
+			s = spot{name: name, ino: w.stack[len(w.stack)-1], dots: true, mustDir: true}
 			continue
 		}
 		dir := w.stack[len(w.stack)-1]
-		s = spot{dir: dir, name: name, ino: w.v.Entry(dir, name), mustDir: more && last}
-		if s.ino == 0 {
+		s = spot{dir: dir, name: name, mustDir: more && last}
+		if len(name) > maxName {
+			return s.orParent(last), syscall.ENAMETOOLONG
+		}
+		if s.ino = w.v.Entry(dir, name); s.ino == 0 {
 			if !last {
-				return s, syscall.ENOENT
+				return spot{}, syscall.ENOENT
 			}
 			return s, 0
 		}
 		switch typ := w.v.Type(s.ino); {
-		case typ == Symlink && (!last || follow || s.mustDir):
+		case typ == Symlink && (!last || mode.follows(s.mustDir)):
 			if err := w.enterLink(s.ino, more); err != 0 {
-				return s, err
+				return spot{}, err
 			}
-		case last && !s.mustDir:
+		case last && (!s.mustDir || typ == Directory || mode >= linkBare):
 			return s, 0
 		case typ != Directory:
-			return s, syscall.ENOTDIR
-		case last:
-			return s, 0
+			return s.orParent(last), syscall.ENOTDIR
 		default:
 			w.stack = append(w.stack, s.ino)
 		}
 	}
+}
+
+func (mode links) follows(slash bool) bool {
+	return mode == linkFollow || mode == linkSlash && slash || mode == linkBare && !slash
+}
+
+// orParent is the spot of a walk that failed at it.
+func (s spot) orParent(last bool) spot {
+	if last {
+		return s
+	}
+	return spot{}
 }
 
 // enterLink puts the target of a symbolic link before what is still to come.
@@ -116,10 +145,27 @@ func (w *walker) enterLink(link Ino, more bool) syscall.Errno {
 }
 
 // lookup resolves a path to an inode that must exist.
-func (v *volume) lookup(path string, follow bool) (spot, syscall.Errno) {
-	s, err := v.walk(path, follow)
+func (v *volume) lookup(path string, mode links) (spot, syscall.Errno) {
+	s, err := v.walk(path, mode)
 	if err == 0 && s.ino == 0 {
 		err = syscall.ENOENT
 	}
 	return s, err
+}
+
+// target returns the path of what a path leads to whose last element may be a
+// symbolic link, one that dangles too: where open(2) would create a file.
+func (v *volume) target(path string) string {
+	for range maxSymlinks {
+		s, errno := v.walk(path, linkKeep)
+		if errno != 0 || s.mustDir || s.ino == 0 || v.Type(s.ino) != Symlink {
+			break
+		}
+		if next := v.Target(s.ino); strings.HasPrefix(next, "/") {
+			path = next
+		} else {
+			path = path[:strings.LastIndexByte(path, '/')+1] + next
+		}
+	}
+	return path
 }

@@ -41,8 +41,12 @@ func opLines(ops []Op) []byte {
 	return b
 }
 
-// Line returns the op in the text form of a trace.
-func (op *Op) Line() string { return op.key() }
+// Line returns the op in the text form of a trace, without its edges.
+func (op *Op) Line() string {
+	x := *op
+	x.Begin, x.End = 0, 0
+	return x.key()
+}
 
 // appendOp appends the text form of an op. Its edges are left out where they
 // are those of the op at that position of a sequential trace, or where it has
@@ -97,7 +101,7 @@ func appendAttributes(b []byte, op *Op, position int) []byte {
 	if op.Failed() {
 		attr("err", errnoName(op.Errno))
 	}
-	if op.Site != (Site{}) {
+	if op.Site.File != "" {
 		attr("at", op.Site.String())
 	}
 	if op.End != 0 && (op.Begin != sequentialBegin(position) || op.End != op.Begin+1) {
@@ -217,7 +221,7 @@ func (p *parser) line(text string) error {
 		err = setAttributes(&op, attrs)
 	}
 	if err == nil && !op.Failed() {
-		err = mustBeAbsolute(&op)
+		err = mustBeSound(&op)
 	}
 	if err != nil {
 		return err
@@ -229,29 +233,39 @@ func (p *parser) line(text string) error {
 func (p *parser) do(op Op, appends bool) error {
 	vol := &p.fs.vol
 	if op.Kind == OpWrite && op.Path != "" && !op.Failed() {
-		s, errno := vol.walk(op.Path, true)
+		s, errno := vol.walk(op.Path, linkFollow)
 		if errno == 0 && s.ino == 0 {
-			create := Op{Kind: OpCreate, Path: op.Path, Mode: defaultFileMode, Site: op.Site}
+			p.ops++
+			create := Op{Kind: OpCreate, Path: vol.target(op.Path), Mode: defaultFileMode, Site: op.Site}
 			if _, err := p.fs.Do(create); err != nil {
 				return plain(err)
 			}
-			s, errno = vol.walk(op.Path, true)
+			s, errno = vol.walk(op.Path, linkFollow)
 		}
-		if appends && errno == 0 && vol.Type(s.ino) == Regular {
-			op.Off = vol.Size(s.ino)
+		if errno == 0 {
+			op.Ino = s.ino
 		}
+	}
+	if appends && vol.Type(op.Ino) == Regular {
+		op.Off = vol.Size(op.Ino)
 	}
 	begin, end := op.Begin, op.End
 	if _, err := p.fs.Do(op); err != nil {
 		return plain(err)
 	}
-	last := &p.fs.trace.Ops[len(p.fs.trace.Ops)-1]
+	if vol.pages > maxPages {
+		return fmt.Errorf("more than %d pages of data", maxPages)
+	}
+	ops := p.fs.trace.Ops
+	last := &ops[len(ops)-1]
 	last.Site = op.Site
-	if end != 0 {
-		last.Begin, last.End = begin, end
-	} else {
-		last.Begin = sequentialBegin(len(p.fs.trace.Ops) - 1)
-		last.End = last.Begin + 1
+	if end == 0 {
+		begin = sequentialBegin(len(ops) - 1)
+		end = begin + 1
+	}
+	last.Begin, last.End = begin, end
+	if len(ops) > 1 && ops[len(ops)-2].End >= end {
+		return fmt.Errorf("span %d-%d does not end behind the op above, at %d", begin, end, ops[len(ops)-2].End)
 	}
 	return nil
 }
@@ -366,7 +380,10 @@ func parsePath(op *Op, l *lexer) (err error) {
 		default:
 			return fmt.Errorf("%s wants a path, not an inode", op.Kind)
 		}
-		word, _, _ := strings.Cut(digits, " ")
+		word := digits
+		if end := strings.IndexAny(digits, " \t;"); end >= 0 {
+			word = digits[:end]
+		}
 		ino, err := strconv.ParseInt(word, 10, 32)
 		if err != nil || ino < int64(Root) {
 			return fmt.Errorf("bad inode %s", clip("#"+word))
@@ -383,8 +400,15 @@ func (l *lexer) path() (string, error) {
 	return l.word("path")
 }
 
-// mustBeAbsolute refuses the relative paths of an op that is to be run.
-func mustBeAbsolute(op *Op) error {
+// mustBeSound refuses what only an op that failed may hold: relative paths and
+// negative numbers.
+func mustBeSound(op *Op) error {
+	switch {
+	case op.Off < 0:
+		return fmt.Errorf("offset %d is negative", op.Off)
+	case op.Size < 0:
+		return fmt.Errorf("size %d is negative", op.Size)
+	}
 	for _, path := range []string{op.Path, op.To} {
 		if path != "" && path[0] != '/' {
 			return fmt.Errorf("path %s is not absolute", clip(path))

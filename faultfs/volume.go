@@ -19,11 +19,13 @@ type volume struct {
 	base   Base
 	inodes map[Ino]*inode // what differs from the base
 	last   Ino            // the highest inode number in use
+	pages  int            // pages held over the base
 }
 
 // inode is what the volume holds over the base for one inode.
 type inode struct {
 	typ     Type // NoType: as the base has it
+	gone    bool // a directory that was removed; handles of it may live on
 	hasMode bool
 	hasSize bool
 	mode    uint32
@@ -48,7 +50,7 @@ func (v *volume) reset() {
 	if len(v.inodes) > 0 {
 		clear(v.inodes)
 	}
-	v.last = v.base.Inodes()
+	v.last, v.pages = v.base.Inodes(), 0
 }
 
 // over returns the volume's own part of an inode, making it if need be.
@@ -102,6 +104,24 @@ func (v *volume) Target(ino Ino) string {
 	return v.base.Target(ino)
 }
 
+// mtime returns the logical time of the last change of ino, zero if there was
+// none that is known.
+func (v *volume) mtime(ino Ino) int64 {
+	for v != nil {
+		if n := v.inodes[ino]; n != nil && n.mtime != 0 {
+			return n.mtime
+		}
+		v, _ = v.base.(*volume)
+	}
+	return 0
+}
+
+// isGone reports whether ino is a directory that was removed.
+func (v *volume) isGone(ino Ino) bool {
+	n := v.inodes[ino]
+	return n != nil && n.gone
+}
+
 // Inodes returns the highest inode number in use.
 func (v *volume) Inodes() Ino { return v.last }
 
@@ -130,6 +150,13 @@ func (v *volume) Names(dir Ino) []string {
 // isEmpty reports whether the directory holds no name. It looks at no more
 // names than it needs.
 func (v *volume) isEmpty(dir Ino) bool {
+	if n := v.inodes[dir]; n != nil {
+		for _, ino := range n.names {
+			if ino != 0 {
+				return false
+			}
+		}
+	}
 	none := true
 	v.eachName(dir, func(string) bool {
 		none = false
@@ -166,6 +193,10 @@ func (v *volume) eachName(dir Ino, f func(string) bool) {
 
 func (v *volume) setEntry(dir Ino, name string, ino Ino) {
 	n := v.over(dir)
+	if ino == 0 && n.fresh() {
+		delete(n.names, name)
+		return
+	}
 	if n.names == nil {
 		n.names = map[string]Ino{}
 	}
@@ -194,6 +225,29 @@ func (v *volume) ReadAt(ino Ino, p []byte, off int64) {
 		}
 		p, off = p[k:], off+k
 	}
+}
+
+// Data returns the offsets of the pages that may hold anything but zeros.
+func (v *volume) Data(ino Ino, from int64) []int64 {
+	n := v.inodes[ino]
+	if n == nil {
+		return v.base.Data(ino, from)
+	}
+	var pages []int64
+	for index := range n.pages {
+		if off := index * pageSize; off+pageSize > from {
+			pages = append(pages, off)
+		}
+	}
+	if !n.fresh() {
+		for _, off := range v.base.Data(ino, from) {
+			if off < n.limit && n.pages[off/pageSize] == nil {
+				pages = append(pages, off)
+			}
+		}
+	}
+	slices.Sort(pages)
+	return pages
 }
 
 // readBase fills p with what shows through of the base.
@@ -237,6 +291,7 @@ func (v *volume) pageFor(n *inode, ino Ino, index int64, page *[pageSize]byte, f
 		return page
 	}
 	page = new([pageSize]byte)
+	v.pages++
 	n.pages[index] = page
 	if from > 0 || length < pageSize {
 		v.readBase(n, ino, page[:], index*pageSize)
@@ -258,6 +313,7 @@ func (v *volume) truncate(ino Ino, size int64) {
 		start := index * pageSize
 		if start >= size {
 			delete(n.pages, index)
+			v.pages--
 		} else if start+pageSize > size {
 			clear(page[size-start:])
 		}

@@ -1,0 +1,216 @@
+package persist
+
+import "math"
+
+// Bound keeps a cell between two versions, both included.
+type Bound struct {
+	Cell   Cell
+	Lo, Hi Version
+}
+
+// Box is a set of cuts at a crash point: bounds for every cell, closed under
+// the needs. It is never empty unless Restrict says so. A box is not safe for
+// concurrent use.
+type Box struct {
+	plan   *Plan
+	at     int
+	lo, hi []Version
+	losses int
+	trail  []Bound // bounds to put back, the newest last
+	work   []need
+}
+
+// NewBox returns the box of all cuts at the first crash point.
+func (p *Plan) NewBox() *Box {
+	return &Box{plan: p, lo: make([]Version, len(p.cells)), hi: make([]Version, len(p.cells))}
+}
+
+// Move makes the box that of all cuts at a crash point. It costs what was
+// restricted since, and what changed between the two points.
+func (b *Box) Move(point int) {
+	b.Widen()
+	points := b.plan.points
+	for b.at < point {
+		b.at++
+		for _, s := range points[b.at].high {
+			b.hi[s.cell] = s.to
+		}
+		for _, s := range points[b.at].low {
+			b.lo[s.cell] = s.to
+		}
+	}
+	for b.at > point {
+		for _, s := range points[b.at].high {
+			b.hi[s.cell] = s.from
+		}
+		for _, s := range points[b.at].low {
+			b.lo[s.cell] = s.from
+		}
+		b.at--
+	}
+}
+
+// Point returns the crash point at which the box is.
+func (b *Box) Point() int { return b.at }
+
+// Losses returns how many effects that the running program saw are missing in
+// the newest cut of the box. Every other cut of the box misses more.
+func (b *Box) Losses() int { return b.losses }
+
+// Widen takes back all restrictions since the last Move.
+func (b *Box) Widen() { b.undo(0) }
+
+func (b *Box) undo(to int) {
+	for i := len(b.trail) - 1; i >= to; i-- {
+		t := b.trail[i]
+		b.losses += int(b.hi[t.Cell] - t.Hi)
+		b.lo[t.Cell], b.hi[t.Cell] = t.Lo, t.Hi
+	}
+	b.trail = b.trail[:to]
+}
+
+// Restrict keeps only the cuts that respect the bound. Where none does it
+// returns false, and the box is as it was before.
+func (b *Box) Restrict(bound Bound) bool {
+	if bound == whole {
+		return true
+	}
+	to := len(b.trail)
+	if b.raise(bound.Cell, bound.Lo) && b.lower(bound.Cell, bound.Hi) {
+		return true
+	}
+	b.undo(to)
+	return false
+}
+
+// raise closes the low bounds under the needs.
+func (b *Box) raise(id Cell, to Version) bool {
+	b.work = append(b.work[:0], need{id, to})
+	for len(b.work) > 0 {
+		n := b.work[len(b.work)-1]
+		b.work = b.work[:len(b.work)-1]
+		from := b.lo[n.cell]
+		if n.version <= from {
+			continue
+		}
+		if n.version > b.hi[n.cell] {
+			return false
+		}
+		b.trail = append(b.trail, Bound{n.cell, from, b.hi[n.cell]})
+		b.lo[n.cell] = n.version
+		versions := b.plan.cells[n.cell].versions
+		for v := from + 1; v <= n.version; v++ {
+			b.work = append(b.work, versions[v].needs...)
+		}
+	}
+	return true
+}
+
+// lower closes the high bounds under the needs.
+func (b *Box) lower(id Cell, to Version) bool {
+	b.work = append(b.work[:0], need{id, to})
+	for len(b.work) > 0 {
+		n := b.work[len(b.work)-1]
+		b.work = b.work[:len(b.work)-1]
+		from := b.hi[n.cell]
+		if n.version >= from {
+			continue
+		}
+		if n.version < b.lo[n.cell] {
+			return false
+		}
+		b.trail = append(b.trail, Bound{n.cell, b.lo[n.cell], from})
+		b.hi[n.cell] = n.version
+		b.losses += int(from - n.version)
+		versions := b.plan.cells[n.cell].versions
+		for v := n.version + 1; v <= from; v++ {
+			for _, by := range versions[v].neededBy {
+				b.work = append(b.work, need{by.cell, by.version - 1})
+			}
+		}
+	}
+	return true
+}
+
+// Choose gives a cell the newest value that the box allows. It returns a
+// number for the value (see Step) and the versions that have it; split says
+// that the box held cuts with other values before, all of them older.
+//
+// A negative cell is a question about the marks, which the box's crash point
+// answers.
+func (b *Box) Choose(id Cell) (value Version, taken Bound, split bool) {
+	if id < 0 {
+		return b.plan.answer(id, b.plan.points[b.at].marks), Bound{}, false
+	}
+	hi := b.hi[id]
+	value = b.plan.value(id, hi)
+	lo := b.lo[id]
+	if lo == hi {
+		return value, Bound{id, lo, hi}, false
+	}
+	from := hi
+	for from > lo && b.plan.value(id, from-1) == value {
+		from--
+	}
+	if from == lo {
+		return value, Bound{id, lo, hi}, false
+	}
+	b.raise(id, from)
+	return value, Bound{id, from, hi}, true
+}
+
+// Older returns the bound that keeps the cuts that a choice left out.
+func (c Bound) Older() Bound { return Bound{c.Cell, 0, c.Lo - 1} }
+
+// Part is a part of a crash point's box: what respects each of the bounds.
+type Part struct {
+	Bounds []Bound
+	Last   Bound
+}
+
+// whole is the bound that every version respects.
+var whole = Bound{Hi: math.MaxInt32}
+
+// RestrictTo keeps the cuts of a part. Where there are none it returns false,
+// and the box is as it was before.
+func (b *Box) RestrictTo(part Part) bool {
+	to := len(b.trail)
+	for _, bound := range part.Bounds {
+		if !b.Restrict(bound) {
+			b.undo(to)
+			return false
+		}
+	}
+	if b.Restrict(part.Last) {
+		return true
+	}
+	b.undo(to)
+	return false
+}
+
+// Fresh returns the parts of a crash point's box that hold the cases not found
+// at the point before; they are disjoint, and some may be empty. Where the
+// marks changed, the whole box is one part.
+func (p *Plan) Fresh(point int) []Part {
+	at := &p.points[point]
+	if point == 0 || at.marks != p.points[point-1].marks {
+		return []Part{{Last: whole}}
+	}
+	var parts []Part
+	missing := make([]Bound, 0, len(at.high)) // the earlier effects
+	for _, s := range at.high {
+		parts = append(parts, Part{missing, Bound{s.cell, s.from + 1, s.to}})
+		missing = append(missing, Bound{s.cell, 0, s.from})
+	}
+	return parts
+}
+
+// Try returns the losses that the box would have with a bound, which it is not
+// given; false says that it would be empty.
+func (b *Box) Try(bound Bound) (losses int, ok bool) {
+	to := len(b.trail)
+	ok = b.Restrict(bound)
+	losses = b.losses
+	b.undo(to)
+	return losses, ok
+}

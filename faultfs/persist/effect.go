@@ -1,0 +1,111 @@
+package persist
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/crashsim/crashsim/faultfs"
+)
+
+// Effect is a version of a cell that an op made.
+type Effect struct {
+	Op      faultfs.OpNum
+	Index   int // among the effects of the op, from zero
+	Cell    Cell
+	Version Version
+}
+
+// Effects returns the effects of an op, in the order in which they are made.
+func (p *Plan) Effects(op faultfs.OpNum) []Effect {
+	effects := make([]Effect, len(p.ops[op]))
+	for i, e := range p.ops[op] {
+		effects[i] = Effect{op, i, e.cell, e.version}
+	}
+	return effects
+}
+
+// effect returns a version of a cell as an effect.
+func (p *Plan) effect(n need) Effect {
+	op := p.cells[n.cell].versions[n.version].op
+	return Effect{op, slices.Index(p.ops[op], n), n.cell, n.version}
+}
+
+// What says which part of its op an effect is: "data", "size", "mode", or the
+// name that it makes or removes.
+func (p *Plan) What(e Effect) string {
+	c := p.cells[e.Cell]
+	switch c.kind {
+	case dataCell:
+		return fmt.Sprintf("data of unit %d", c.unit)
+	case sizeCell:
+		return fmt.Sprintf("size %d", c.versions[e.Version].value)
+	case modeCell:
+		return fmt.Sprintf("mode %04o", c.versions[e.Version].value)
+	}
+	if c.versions[e.Version].value == 0 {
+		return fmt.Sprintf("removal of name %q", c.name)
+	}
+	return fmt.Sprintf("name %q", c.name)
+}
+
+// Lost returns the effects that the running program saw and that the newest
+// cut of the box lacks, in the order of the trace.
+func (b *Box) Lost() []Effect {
+	var lost []Effect
+	seen := map[Cell]bool{}
+	for _, t := range b.trail {
+		if seen[t.Cell] {
+			continue
+		}
+		seen[t.Cell] = true
+		for v := b.hi[t.Cell] + 1; v <= t.Hi; v++ {
+			lost = append(lost, b.plan.effect(need{t.Cell, v}))
+		}
+	}
+	sortEffects(lost)
+	return lost
+}
+
+func sortEffects(effects []Effect) {
+	slices.SortFunc(effects, func(a, b Effect) int {
+		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Index, b.Index))
+	})
+}
+
+// Newest returns the effect by which a cell has its value in the newest cut of
+// the box; false says that it has the value it had before the run.
+func (b *Box) Newest(id Cell) (Effect, bool) {
+	if id < 0 || b.hi[id] == 0 {
+		return Effect{}, false
+	}
+	return b.plan.effect(need{id, b.hi[id]}), true
+}
+
+// Pin returns the part of a crash point that is the single cut on which the
+// given effects are lost and all others are there. It fails where no legal cut
+// is like that.
+func (p *Plan) Pin(point int, lost []Effect) (Part, error) {
+	box := p.NewBox()
+	box.Move(point)
+	high := slices.Clone(box.hi)
+	missing := map[Cell]int{}
+	for _, e := range lost {
+		if e.Version < 1 || e.Version > box.hi[e.Cell] {
+			return Part{}, fmt.Errorf("effect %d of op %d is not there to be lost", e.Index, e.Op)
+		}
+		high[e.Cell] = min(high[e.Cell], e.Version-1)
+		missing[e.Cell]++
+	}
+	part := Part{Last: whole}
+	for id, v := range high {
+		if missing[Cell(id)] != int(box.hi[id]-v) {
+			return Part{}, fmt.Errorf("the lost effects are not the newest of their cells")
+		}
+		part.Bounds = append(part.Bounds, Bound{Cell(id), v, v})
+	}
+	if !box.RestrictTo(part) {
+		return Part{}, fmt.Errorf("the model does not allow that these effects are lost and the others are not")
+	}
+	return part, nil
+}

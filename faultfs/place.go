@@ -1,0 +1,60 @@
+package faultfs
+
+import (
+	"path"
+	"strings"
+)
+
+// place is a name that led to an inode when an op went by it, and the path by
+// which the op went. Of a directory that was only gone through, the name is
+// not known.
+type place struct {
+	dir  Ino
+	name string
+	path string
+}
+
+// remember notes that p leads to ino. It serves traces only: an op through a
+// handle whose file was moved is told by a path that leads to it now.
+func (f *FS) remember(ino Ino, p place) {
+	if f.places == nil {
+		f.places = map[Ino]place{}
+	}
+	f.places[ino] = p
+	if _, known := f.places[p.dir]; !known && p.dir != Root {
+		up, _ := path.Split(strings.TrimRight(p.path, "/"))
+		f.places[p.dir] = place{path: up}
+	}
+}
+
+// rememberOp notes where an op that succeeded left its inode.
+func (f *FS) rememberOp(op *Op) {
+	switch op.Kind {
+	case OpCreate, OpMkdir:
+		f.remember(op.Ino, place{op.Dir, op.Name, op.Path})
+	case OpLink:
+		f.remember(op.Ino, place{op.Dir, op.Name, op.To})
+	case OpRename:
+		f.remember(op.Ino, place{op.ToDir, op.ToName, op.To})
+	}
+}
+
+// pathOf returns a path that leads to ino now, "" if none is known.
+func (f *FS) pathOf(ino Ino) string {
+	p, known := f.places[ino]
+	if !known {
+		return ""
+	}
+	if p.name != "" && f.vol.Entry(p.dir, p.name) == ino {
+		if p.dir == Root {
+			return "/" + p.name
+		}
+		if up := f.pathOf(p.dir); up != "" && len(up)+len(p.name) < maxPath {
+			return strings.TrimRight(up, "/") + "/" + p.name
+		}
+	}
+	if s, errno := f.vol.walk(p.path, linkFollow); errno != 0 || s.ino != ino {
+		return ""
+	}
+	return p.path
+}

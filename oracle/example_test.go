@@ -1,0 +1,170 @@
+package oracle_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"strings"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/oracle"
+	"github.com/spf13/afero"
+)
+
+// show judges a disk that holds the files, after n marks "saved".
+func show(o oracle.Oracle, n int, files map[string]string) {
+	disk := faultfs.New()
+	for path, text := range files {
+		if err := afero.WriteFile(disk, path, []byte(text), 0o666); err != nil {
+			panic(err)
+		}
+	}
+	violations := o.Judge(disk, times(n))
+	for _, v := range violations {
+		fmt.Println(v)
+	}
+	if len(violations) == 0 {
+		fmt.Println("kept")
+	}
+}
+
+func ExampleOldOrNew() {
+	o := oracle.OldOrNew{
+		Path:     "/config",
+		Versions: []oracle.Content{oracle.Absent, oracle.Data("port=80"), oracle.Data("port=8080")},
+		Mark:     "saved",
+	}
+	show(o, 1, map[string]string{"/config": "port=8080"})
+	show(o, 1, map[string]string{})
+	show(o, 2, map[string]string{"/config": "port=80"})
+	show(o, 2, map[string]string{"/config": "port=\x00\x00\x00\x00"})
+	// Output:
+	// kept
+	// lost /config: is missing, though the mark "saved" acknowledged version 1
+	// stale /config: holds version 1, though the mark "saved" acknowledged version 2
+	// torn /config: holds no whole version but 9 bytes: offsets 0 to 4 are as in version 2, offsets 5 to 8 are NUL
+}
+
+func ExampleAllOrNothing() {
+	o := oracle.AllOrNothing{
+		Paths: []string{"/alice", "/bob"},
+		Generations: [][]oracle.Content{
+			{oracle.Data("100"), oracle.Data("000")},
+			{oracle.Data("070"), oracle.Data("030")},
+		},
+		Mark: "saved",
+	}
+	show(o, 0, map[string]string{"/alice": "100", "/bob": "000"})
+	show(o, 0, map[string]string{"/alice": "070", "/bob": "000"})
+	show(o, 1, map[string]string{"/alice": "100", "/bob": "000"})
+	// Output:
+	// kept
+	// torn /bob: a mixture of generations: /alice is of generation 1, /bob is of generation 0
+	// stale /alice: all files are of generation 0, though the mark "saved" acknowledged generation 1
+}
+
+func ExampleLog() {
+	var errShort = errors.New("incomplete record at the end")
+	read := func(disk afero.Fs) ([]string, error) {
+		data, err := afero.ReadFile(disk, "/log")
+		if err != nil {
+			return nil, err
+		}
+		lines := strings.Split(string(data), "\n")
+		if last := len(lines) - 1; lines[last] != "" {
+			return lines[:last], errShort
+		}
+		return lines[:len(lines)-1], nil
+	}
+	o := oracle.Log{
+		Path:     "/log",
+		Read:     read,
+		Appended: []string{"one", "two", "three"},
+		Mark:     "saved",
+		TornTail: errShort,
+		Frames:   []string{"one\n", "two\n", "three\n"},
+	}
+	show(o, 2, map[string]string{"/log": "one\ntwo\nthr"})
+	show(o, 3, map[string]string{"/log": "one\ntwo\nthr"})
+	show(o, 1, map[string]string{"/log": "one\n\x00\x00\x00\nthree\n"})
+	// Output:
+	// kept
+	// lost /log: the reader returned 2 of 3 acknowledged records; the reader took the rest for a torn tail; the file ends at offset 11, before the end of record 3
+	// torn /log: record 2 is "\x00\x00\x00" where "two" was appended: they differ from offset 0 on
+}
+
+func ExamplePrefix() {
+	type kv map[string]string
+	type set struct{ key, value string }
+	put := func(m kv, op set) kv {
+		next := maps.Clone(m)
+		next[op.key] = op.value
+		return next
+	}
+	o := oracle.Prefix[kv]{
+		Path: "/db",
+		Read: func(disk afero.Fs) (kv, error) {
+			data, err := afero.ReadFile(disk, "/db")
+			if errors.Is(err, fs.ErrNotExist) {
+				return kv{}, nil
+			}
+			m := kv{}
+			for _, field := range strings.Fields(string(data)) {
+				key, value, _ := strings.Cut(field, "=")
+				m[key] = value
+			}
+			return m, err
+		},
+		States: oracle.StatesOf(kv{}, put, set{"a", "1"}, set{"b", "2"}, set{"a", "3"}),
+		Equal:  maps.Equal[kv, kv],
+		Mark:   "saved",
+	}
+	show(o, 1, map[string]string{"/db": "b=2 a=1"})
+	show(o, 2, map[string]string{"/db": "a=1"})
+	show(o, 2, map[string]string{"/db": "a=3"})
+	// Output:
+	// kept
+	// stale /db: holds state 1, though operation 2 was acknowledged
+	// torn /db: holds none of the states 0 to 3 (acknowledged: 2)
+}
+
+func ExampleNoLitter() {
+	o := oracle.NoLitter{Match: []string{"/*"}, Except: []string{"/config"}}
+	show(o, 0, map[string]string{"/config": ""})
+	show(o, 0, map[string]string{"/config": "", "/config.tmp1": "", "/config.tmp2": ""})
+	// Output:
+	// kept
+	// litter /config.tmp1: is left behind: it matches /*
+	// litter /config.tmp2: is left behind: it matches /*
+}
+
+func ExampleAll() {
+	o := oracle.All(
+		oracle.Exists("/config"),
+		oracle.When("saved", oracle.Gone("/config.old")),
+		oracle.NoLitter{Match: []string{"/config.tmp"}},
+	)
+	show(o, 0, map[string]string{"/config": "", "/config.old": ""})
+	show(o, 1, map[string]string{"/config.old": "", "/config.tmp": ""})
+	// Output:
+	// kept
+	// lost /config: is missing
+	// stale /config.old: still exists, or does again
+	// litter /config.tmp: is left behind: it matches /config.tmp
+}
+
+func ExampleAccepted() {
+	o := oracle.Accepted("/db", func(disk afero.Fs) error {
+		data, err := afero.ReadFile(disk, "/db")
+		if err == nil && !strings.HasPrefix(string(data), "DB1") {
+			err = errors.New("no magic number")
+		}
+		return err
+	})
+	show(o, 0, map[string]string{"/db": "DB1..."})
+	show(o, 0, map[string]string{"/db": ""})
+	// Output:
+	// kept
+	// refused /db: the program's own check failed: no magic number
+}

@@ -1,0 +1,229 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// case is a part of a crash point's cuts of which one run of the checker
+// stands for all: its newest cut is what the run saw.
+type cube[T any] struct {
+	point   int
+	part    persist.Part
+	taken   []persist.Bound // what the run chose beyond the part
+	losses  int             // of the newest cut; the others lose more
+	outcome T
+	ran     bool // the checker ran; otherwise an earlier run had seen the same
+}
+
+// job is a part that is waiting to be judged.
+type job struct {
+	point int
+	part  persist.Part
+}
+
+// attempt is a job that needs a run of the checker, and then what the run did.
+type attempt[T any] struct {
+	job
+	empty   bool
+	steps   []persist.Step
+	taken   []persist.Bound
+	outcome T
+}
+
+// explorer judges every cut of every crash point: fewest losses first, each
+// part by one run of the checker or by the memory of one. Everything but the
+// runs happens on one goroutine, in one order, whatever the number of workers.
+type explorer[T any] struct {
+	plan   *persist.Plan
+	run    func([]*attempt[T]) // runs the checker for each attempt
+	visit  func(*cube[T]) bool // false: that is enough
+	budget *budget
+
+	box     *persist.Box
+	levels  [][]job // by losses
+	tree    *tree[T]
+	private bool // the checker is not deterministic: runs are not shared
+	strange *strange
+	stats   Stats
+	pool    []*attempt[T]
+}
+
+// Stats counts what an exploration did.
+type Stats struct {
+	Cases  int // parts judged: cases that the checker can tell apart
+	Runs   int // runs of the checker
+	Losses int // every case with at most so many losses was judged, -1 if not even those with none
+	Done   bool
+}
+
+// strange is how a checker turned out not to be deterministic: what it was
+// expected to read, and what it read.
+type strange struct {
+	expected []persist.Cell
+	read     []persist.Cell
+}
+
+const (
+	batchSize = 512     // runs between two looks at the tree
+	treeRoom  = 1 << 16 // nodes that a tree may have, besides some for each op
+	nodesByOp = 32
+)
+
+func newExplorer[T any](plan *persist.Plan, run func([]*attempt[T]), visit func(*cube[T]) bool, b *budget) *explorer[T] {
+	return &explorer[T]{plan: plan, run: run, visit: visit, budget: b, box: plan.NewBox(), tree: newTree[T]()}
+}
+
+// explore judges all parts, or as many as the budget allows.
+func (e *explorer[T]) explore(ctx context.Context) {
+	e.stats.Losses = -1
+	for point := range e.plan.Points() {
+		for _, part := range e.plan.Fresh(point) {
+			e.box.Move(point)
+			if e.box.RestrictTo(part) {
+				e.push(e.box.Losses(), job{point, part})
+			}
+		}
+	}
+	for level := 0; level < len(e.levels); level++ {
+		if e.budget.maxLosses >= 0 && level > e.budget.maxLosses {
+			return
+		}
+		jobs := e.levels[level]
+		e.levels[level] = nil
+		slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(a.point, b.point) })
+		if !e.level(ctx, level, jobs) {
+			return
+		}
+		e.stats.Losses = level
+	}
+	e.stats.Done = true
+}
+
+func (e *explorer[T]) push(losses int, j job) {
+	for len(e.levels) <= losses {
+		e.levels = append(e.levels, nil)
+	}
+	e.levels[losses] = append(e.levels[losses], j)
+}
+
+// level judges parts of the same losses. It returns false where the budget or
+// the visitor ended it.
+func (e *explorer[T]) level(ctx context.Context, losses int, jobs []job) bool {
+	for len(jobs) > 0 {
+		if ctx.Err() != nil || e.budget.spent(e.stats.Runs) {
+			return false
+		}
+		attempts, later, ok := e.claim(losses, jobs)
+		if !ok {
+			return false
+		}
+		e.run(attempts)
+		for _, a := range attempts {
+			if !a.empty && !e.finishRun(losses, a) {
+				return false
+			}
+		}
+		e.pool = append(e.pool, attempts...)
+		if len(e.tree.nodes) > treeRoom+nodesByOp*len(e.plan.Trace().Ops) {
+			e.tree = newTree[T]()
+		}
+		jobs = later
+	}
+	return true
+}
+
+// claim walks each job down the tree. Those that end at a leaf are judged;
+// those that end where no run has been are attempts, the first of each such
+// place; the others wait for these.
+func (e *explorer[T]) claim(losses int, jobs []job) (attempts []*attempt[T], later []job, ok bool) {
+	limit := e.budget.batch(e.stats.Runs)
+	claimed := map[int32]bool{}
+	var taken []persist.Bound
+	for i, j := range jobs {
+		if len(attempts) == limit {
+			return attempts, append(later, jobs[i:]...), true
+		}
+		if e.private {
+			attempts = append(attempts, e.attempt(j))
+			continue
+		}
+		e.box.Move(j.point)
+		e.box.RestrictTo(j.part)
+		taken = taken[:0]
+		at := int32(0)
+		for e.tree.nodes[at].kind == reads {
+			value, bound, split := e.box.Choose(e.tree.nodes[at].cell)
+			if split {
+				taken = append(taken, bound)
+			}
+			at = e.tree.next(at, value)
+		}
+		switch n := &e.tree.nodes[at]; {
+		case n.kind == leaf:
+			c := cube[T]{point: j.point, part: j.part, taken: taken, losses: losses, outcome: e.tree.leafs[n.leaf]}
+			if !e.finish(&c) {
+				return nil, nil, false
+			}
+		case claimed[at]:
+			later = append(later, j)
+		default:
+			claimed[at] = true
+			attempts = append(attempts, e.attempt(j))
+		}
+	}
+	return attempts, later, true
+}
+
+func (e *explorer[T]) attempt(j job) *attempt[T] {
+	if n := len(e.pool); n > 0 {
+		a := e.pool[n-1]
+		e.pool = e.pool[:n-1]
+		*a = attempt[T]{job: j, steps: a.steps[:0], taken: a.taken[:0]}
+		return a
+	}
+	return &attempt[T]{job: j}
+}
+
+// finishRun notes what a run read and judges its part.
+func (e *explorer[T]) finishRun(losses int, a *attempt[T]) bool {
+	e.stats.Runs++
+	if !e.private && !e.tree.add(a.steps, a.outcome) {
+		e.private = true
+		e.strange = &strange{expected: e.tree.sequence(a.steps)}
+		for _, s := range a.steps {
+			e.strange.read = append(e.strange.read, s.Cell)
+		}
+	}
+	return e.finish(&cube[T]{
+		point: a.point, part: a.part, taken: a.taken, losses: losses, outcome: a.outcome, ran: true,
+	})
+}
+
+// finish judges a cube and puts what is left of its part on the list: for each
+// choice in turn, the earlier ones kept, an older version taken.
+func (e *explorer[T]) finish(c *cube[T]) bool {
+	e.stats.Cases++
+	if !e.visit(c) {
+		return false
+	}
+	if len(c.taken) == 0 {
+		return true
+	}
+	e.box.Move(c.point)
+	e.box.RestrictTo(c.part)
+	bounds := make([]persist.Bound, 0, len(c.part.Bounds)+1+len(c.taken))
+	bounds = append(append(bounds, c.part.Bounds...), c.part.Last)
+	for _, choice := range c.taken {
+		older := choice.Older()
+		if losses, ok := e.box.Try(older); ok {
+			e.push(losses, job{c.point, persist.Part{Bounds: bounds, Last: older}})
+		}
+		bounds = append(bounds, choice)
+		e.box.Restrict(choice)
+	}
+	return true
+}

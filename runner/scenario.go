@@ -1,0 +1,176 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// Scenario is a program to crash: what it does to its files, how it recovers,
+// and what it promised.
+type Scenario struct {
+	Name   string // a short name, of letters, digits and dashes
+	Lesson string // one line: what it shows
+
+	// Setup makes what stands on the disk, durably, before the program runs.
+	// It may be nil.
+	Setup func(fs *faultfs.FS) error
+	// Workload is the program. It marks what it tells the world. It must do
+	// the same each time it is called.
+	Workload func(fs *faultfs.FS) error
+	// Recover is what the program does when it starts again after a crash. An
+	// error is a refusal to start. It may be nil, and it may be called from
+	// several goroutines at once, each with a disk of its own.
+	Recover func(disk afero.Fs) error
+	// Oracle judges what recovery left.
+	Oracle oracle.Oracle
+
+	// Declared is the verdict that is known, by the text form of the model.
+	// Where it says nothing, Kept is expected.
+	Declared map[string]Outcome
+}
+
+// Verdict says whether a promise holds. The zero Verdict is Unknown, which
+// never counts as a pass.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Unknown Verdict = iota
+	Kept            // every case was judged, and none is wrong
+	Broken          // a case is wrong
+)
+
+// String returns the verdict in lower case.
+func (v Verdict) String() string {
+	switch v {
+	case Kept:
+		return "kept"
+	case Broken:
+		return "broken"
+	}
+	return "unknown"
+}
+
+// Outcome is a verdict and, of Broken, the kinds of violations, in order.
+type Outcome struct {
+	Verdict Verdict
+	Kinds   []oracle.Kind
+}
+
+// Breaks returns the outcome Broken with the given kinds.
+func Breaks(kinds ...oracle.Kind) Outcome {
+	kinds = slices.Clone(kinds)
+	slices.Sort(kinds)
+	return Outcome{Broken, slices.Compact(kinds)}
+}
+
+// Keeps returns the outcome Kept.
+func Keeps() Outcome { return Outcome{Verdict: Kept} }
+
+// String returns "kept", "unknown" or, say, "broken(lost,torn)".
+func (o Outcome) String() string {
+	if len(o.Kinds) == 0 {
+		return o.Verdict.String()
+	}
+	kinds := make([]string, len(o.Kinds))
+	for i, k := range o.Kinds {
+		kinds[i] = k.String()
+	}
+	return fmt.Sprintf("%s(%s)", o.Verdict, strings.Join(kinds, ","))
+}
+
+// Equal reports whether two outcomes are the same.
+func (o Outcome) Equal(p Outcome) bool {
+	return o.Verdict == p.Verdict && slices.Equal(o.Kinds, p.Kinds)
+}
+
+// declared returns the outcome to expect under a model.
+func (s *Scenario) declared(model persist.Model) Outcome {
+	if o, ok := s.Declared[model.String()]; ok {
+		return o
+	}
+	return Keeps()
+}
+
+// Options say how to run a scenario. The zero value is what go test wants.
+type Options struct {
+	// Models to run under; nil means each model that the scenario declares a
+	// verdict for, in the order of the presets, or the default model if it
+	// declares none.
+	Models []persist.Model
+	// Workers is how many checkers run at once; zero means GOMAXPROCS. The
+	// report does not depend on it.
+	Workers int
+	// Timeout is how long one run of the checker may take; zero means ten
+	// seconds. A run that takes longer is a Hung case.
+	Timeout time.Duration
+
+	// MaxRuns, MaxLosses and MaxTime are budgets for each model; zero means
+	// none. MaxLosses judges only cases that lack at most so many effects; for
+	// none at all, use the model "kill". What a budget cuts off is stated in
+	// the result.
+	MaxRuns   int
+	MaxLosses int
+	MaxTime   time.Duration
+	// Samples is how many cuts are drawn at random from what a budget cut off.
+	Samples int
+	// Seed is where these draws begin.
+	Seed uint64
+
+	// All goes on after the smallest example of each kind of failure is known.
+	All bool
+	// Failures is a directory to store failures in, and to replay them from
+	// first. In Run, "" stores nothing; in Check, "" means testdata/failures.
+	Failures string
+	// Progress, if set, is called now and then from one goroutine.
+	Progress func(Progress)
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Scenario string
+	Model    persist.Model
+	Stats    Stats
+}
+
+// Result is what was found out about a scenario under a model.
+type Result struct {
+	Scenario string
+	Model    persist.Model
+	Outcome  Outcome
+	Declared Outcome
+	// Failures hold the smallest example of each kind of violation, fewest
+	// losses first; Warnings the same for kinds that only warn.
+	Failures []*Failure
+	Warnings []*Failure
+	Coverage Coverage
+	// Why says why the verdict is Unknown.
+	Why string
+	// Notes are remarks on the run, such as that the checker is not
+	// deterministic.
+	Notes []string
+}
+
+// AsDeclared reports whether the outcome is the declared one.
+func (r *Result) AsDeclared() bool { return r.Outcome.Equal(r.Declared) }
+
+// Coverage says how much was tried.
+type Coverage struct {
+	Ops        int    // ops of the workload
+	Cells      int    // things that persist on their own
+	Points     int    // moments at which power was cut
+	Cuts       string // legal cuts, decimal
+	CutsExact  bool   // Cuts is exact; otherwise there are at most so many
+	Cases      int    // parts of the cuts that the checker could tell apart, and that were judged
+	Runs       int    // runs of the checker
+	Exhaustive bool   // every legal cut was judged
+	Bound      string // what was judged, where it is not everything
+}

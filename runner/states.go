@@ -1,0 +1,185 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// State is a case: the visible tree of a cut, and the marks made before the
+// crash. It is what an oracle judges.
+type State struct {
+	Marks []string // sorted, each once
+	Tree  Tree
+}
+
+// Tree is what can be reached from the root, by path; the root itself is not
+// in it. A name that leads back to a directory on its own path, which a rename
+// of directories can leave where both names may be seen, is listed and not
+// entered.
+type Tree map[string]Entry
+
+// Entry is a file, a directory or a symbolic link.
+type Entry struct {
+	Data []byte // of a file
+	Dir  bool
+	Link string // where a symbolic link points
+	Mode string // four octal digits; "" for a symbolic link
+}
+
+// MarshalJSON gives an entry the form that States documents.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	switch {
+	case e.Dir:
+		return marshal(struct {
+			Dir  bool   `json:"dir"`
+			Mode string `json:"mode"`
+		}{true, e.Mode})
+	case e.Mode == "":
+		return marshal(struct {
+			Link string `json:"link"`
+		}{e.Link})
+	}
+	data := e.Data
+	if data == nil {
+		data = []byte{}
+	}
+	return marshal(struct {
+		Data []byte `json:"data"`
+		Mode string `json:"mode"`
+	}{data, e.Mode})
+}
+
+// marshal is json.Marshal without the escapes that only web pages need.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// Line returns the state as one line of JSON, keys sorted, without spaces.
+func (s State) Line() (string, error) {
+	line, err := marshal(map[string]any{"marks": s.Marks, "tree": s.Tree})
+	return string(line), err
+}
+
+// maxListed bounds the size in bytes of a file that States writes out.
+const maxListed = 64 << 20
+
+// States returns every distinct case of all crash points of a trace under a
+// model, in the order of their lines.
+func States(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]State, error) {
+	plan := persist.Lower(trace, model)
+	l := lister{plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, marks: map[int][]string{}}
+	e := newExplorer(plan, l.run, l.visit, &budget{maxLosses: -1})
+	e.explore(ctx)
+	if l.err == nil {
+		l.err = ctx.Err()
+	}
+	if l.err != nil {
+		return nil, l.err
+	}
+	lines := make([]string, 0, len(l.seen))
+	for line := range l.seen {
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	states := make([]State, len(lines))
+	for i, line := range lines {
+		states[i] = l.seen[line]
+	}
+	return states, nil
+}
+
+// lister is a checker that reads the whole tree.
+type lister struct {
+	plan  *persist.Plan
+	disk  *persist.Disk
+	seen  map[string]State
+	marks map[int][]string // sorted, by crash point
+	err   error
+}
+
+// listing is what a run of the lister found.
+type listing struct {
+	tree Tree
+	json string
+}
+
+func (l *lister) run(attempts []*attempt[*listing]) {
+	for _, a := range attempts {
+		l.disk.Begin(a.point, a.part)
+		tree := Tree{}
+		if err := l.list(tree, "", []faultfs.Ino{faultfs.Root}); err != nil && l.err == nil {
+			l.err = err
+		}
+		text, err := marshal(tree)
+		if err != nil && l.err == nil {
+			l.err = err
+		}
+		a.outcome = &listing{tree, string(text)}
+		a.steps = append(a.steps, l.disk.Steps()...)
+		a.taken = append(a.taken, l.disk.Taken()...)
+	}
+}
+
+func (l *lister) visit(c *cube[*listing]) bool {
+	marks, ok := l.marks[c.point]
+	if !ok {
+		marks = slices.Clone(l.plan.Marks(c.point))
+		slices.Sort(marks)
+		if marks = slices.Compact(marks); marks == nil {
+			marks = []string{}
+		}
+		l.marks[c.point] = marks
+	}
+	head, err := marshal(marks)
+	if err != nil && l.err == nil {
+		l.err = err
+	}
+	line := `{"marks":` + string(head) + `,"tree":` + c.outcome.json + `}`
+	if _, known := l.seen[line]; !known {
+		l.seen[line] = State{marks, c.outcome.tree}
+	}
+	return l.err == nil
+}
+
+// list adds what lies below a directory, the last one of those on the way.
+func (l *lister) list(tree Tree, path string, way []faultfs.Ino) error {
+	dir := way[len(way)-1]
+	for _, name := range l.disk.Names(dir) {
+		ino := l.disk.Entry(dir, name)
+		if ino == 0 {
+			continue
+		}
+		below := path + "/" + name
+		switch l.disk.Type(ino) {
+		case faultfs.Directory:
+			tree[below] = Entry{Dir: true, Mode: fmt.Sprintf("%04o", l.disk.Mode(ino))}
+			if slices.Contains(way, ino) {
+				continue
+			}
+			if err := l.list(tree, below, append(way, ino)); err != nil {
+				return err
+			}
+		case faultfs.Symlink:
+			tree[below] = Entry{Link: l.disk.Target(ino)}
+		case faultfs.Regular:
+			size := l.disk.Size(ino)
+			if size > maxListed {
+				return fmt.Errorf("%s has %d bytes in a case, more than %d", below, size, maxListed)
+			}
+			data := make([]byte, size)
+			l.disk.ReadAt(ino, data, 0)
+			tree[below] = Entry{Data: data, Mode: fmt.Sprintf("%04o", l.disk.Mode(ino))}
+		}
+	}
+	return nil
+}
