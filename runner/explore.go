@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -28,10 +29,12 @@ type job struct {
 // attempt is a job that needs a run of the checker, and then what the run did.
 type attempt[T any] struct {
 	job
-	empty   bool
-	steps   []persist.Step
-	taken   []persist.Bound
-	outcome T
+	node     int32          // where the tree ends that it was walked down
+	expected []persist.Step // the way there
+	empty    bool
+	steps    []persist.Step
+	taken    []persist.Bound
+	outcome  T
 }
 
 // explorer judges every cut of every crash point: fewest losses first, each
@@ -43,13 +46,14 @@ type explorer[T any] struct {
 	visit  func(*cube[T]) bool // false: that is enough
 	budget *budget
 
-	box     *persist.Box
-	levels  [][]job // by losses
-	tree    *tree[T]
-	private bool // the checker is not deterministic: runs are not shared
-	strange *strange
-	stats   Stats
-	pool    []*attempt[T]
+	box      *persist.Box
+	levels   [][]job // by losses
+	tree     *tree[T]
+	private  bool // the checker is not deterministic: runs are not shared
+	strange  *strange
+	stats    Stats
+	progress func(Stats)
+	pool     []*attempt[T]
 }
 
 // Stats counts what an exploration did.
@@ -89,7 +93,7 @@ func (e *explorer[T]) explore(ctx context.Context) {
 		}
 	}
 	for level := 0; level < len(e.levels); level++ {
-		if e.budget.maxLosses >= 0 && level > e.budget.maxLosses {
+		if e.budget.maxLosses >= 0 && level > e.budget.maxLosses && e.waits() {
 			return
 		}
 		jobs := e.levels[level]
@@ -101,6 +105,11 @@ func (e *explorer[T]) explore(ctx context.Context) {
 		e.stats.Losses = level
 	}
 	e.stats.Done = true
+}
+
+// waits reports whether any job is waiting.
+func (e *explorer[T]) waits() bool {
+	return slices.ContainsFunc(e.levels, func(jobs []job) bool { return len(jobs) > 0 })
 }
 
 func (e *explorer[T]) push(losses int, j job) {
@@ -115,6 +124,7 @@ func (e *explorer[T]) push(losses int, j job) {
 func (e *explorer[T]) level(ctx context.Context, losses int, jobs []job) bool {
 	for len(jobs) > 0 {
 		if ctx.Err() != nil || e.budget.spent(e.stats.Runs) {
+			e.levels[losses] = jobs
 			return false
 		}
 		attempts, later, ok := e.claim(losses, jobs)
@@ -122,6 +132,9 @@ func (e *explorer[T]) level(ctx context.Context, losses int, jobs []job) bool {
 			return false
 		}
 		e.run(attempts)
+		if e.progress != nil {
+			e.progress(e.stats)
+		}
 		for _, a := range attempts {
 			if !a.empty && !e.finishRun(losses, a) {
 				return false
@@ -143,6 +156,7 @@ func (e *explorer[T]) claim(losses int, jobs []job) (attempts []*attempt[T], lat
 	limit := e.budget.batch(e.stats.Runs)
 	claimed := map[int32]bool{}
 	var taken []persist.Bound
+	var way []persist.Step
 	for i, j := range jobs {
 		if len(attempts) == limit {
 			return attempts, append(later, jobs[i:]...), true
@@ -153,13 +167,15 @@ func (e *explorer[T]) claim(losses int, jobs []job) (attempts []*attempt[T], lat
 		}
 		e.box.Move(j.point)
 		e.box.RestrictTo(j.part)
-		taken = taken[:0]
+		taken, way = taken[:0], way[:0]
 		at := int32(0)
 		for e.tree.nodes[at].kind == reads {
-			value, bound, split := e.box.Choose(e.tree.nodes[at].cell)
+			cell := e.tree.nodes[at].cell
+			value, bound, split := e.box.Choose(cell)
 			if split {
 				taken = append(taken, bound)
 			}
+			way = append(way, persist.Step{Cell: cell, Value: value})
 			at = e.tree.next(at, value)
 		}
 		switch n := &e.tree.nodes[at]; {
@@ -172,7 +188,9 @@ func (e *explorer[T]) claim(losses int, jobs []job) (attempts []*attempt[T], lat
 			later = append(later, j)
 		default:
 			claimed[at] = true
-			attempts = append(attempts, e.attempt(j))
+			a := e.attempt(j)
+			a.node, a.expected = at, append(a.expected, way...)
+			attempts = append(attempts, a)
 		}
 	}
 	return attempts, later, true
@@ -182,7 +200,7 @@ func (e *explorer[T]) attempt(j job) *attempt[T] {
 	if n := len(e.pool); n > 0 {
 		a := e.pool[n-1]
 		e.pool = e.pool[:n-1]
-		*a = attempt[T]{job: j, steps: a.steps[:0], taken: a.taken[:0]}
+		*a = attempt[T]{job: j, expected: a.expected[:0], steps: a.steps[:0], taken: a.taken[:0]}
 		return a
 	}
 	return &attempt[T]{job: j}
@@ -191,7 +209,7 @@ func (e *explorer[T]) attempt(j job) *attempt[T] {
 // finishRun notes what a run read and judges its part.
 func (e *explorer[T]) finishRun(losses int, a *attempt[T]) bool {
 	e.stats.Runs++
-	if !e.private && !e.tree.add(a.steps, a.outcome) {
+	if !e.private && !e.tree.add(a.node, a.expected, a.steps, a.outcome) {
 		e.private = true
 		e.strange = &strange{expected: e.tree.sequence(a.steps)}
 		for _, s := range a.steps {
@@ -215,15 +233,58 @@ func (e *explorer[T]) finish(c *cube[T]) bool {
 	}
 	e.box.Move(c.point)
 	e.box.RestrictTo(c.part)
-	bounds := make([]persist.Bound, 0, len(c.part.Bounds)+1+len(c.taken))
-	bounds = append(append(bounds, c.part.Bounds...), c.part.Last)
+	bounds := persist.And(c.part.Bounds, c.part.Last)
 	for _, choice := range c.taken {
 		older := choice.Older()
 		if losses, ok := e.box.Try(older); ok {
 			e.push(losses, job{c.point, persist.Part{Bounds: bounds, Last: older}})
 		}
-		bounds = append(bounds, choice)
+		bounds = persist.And(bounds, choice)
 		e.box.Restrict(choice)
 	}
 	return true
+}
+
+// sample judges so many cuts drawn at random from what is still waiting. It
+// adds to the runs, not to the cases: what it covers is not counted.
+func (e *explorer[T]) sample(rng *rand.Rand, n int) {
+	var waiting []job
+	for _, jobs := range e.levels {
+		waiting = append(waiting, jobs...)
+	}
+	for len(waiting) > 0 && n > 0 {
+		attempts := make([]*attempt[T], 0, batchSize)
+		for ; n > 0 && len(attempts) < batchSize; n-- {
+			attempts = append(attempts, &attempt[T]{job: e.draw(rng, waiting[rng.IntN(len(waiting))])})
+		}
+		e.run(attempts)
+		for _, a := range attempts {
+			e.stats.Runs++
+			e.box.Move(a.point)
+			e.box.RestrictTo(a.part)
+			c := cube[T]{point: a.point, part: a.part, taken: a.taken, losses: e.box.Losses(), outcome: a.outcome, ran: true}
+			if !e.visit(&c) {
+				return
+			}
+		}
+	}
+}
+
+// draw narrows a job down to one cut: every cell, in random order, is given a
+// version at random among those that the earlier choices leave.
+func (e *explorer[T]) draw(rng *rand.Rand, j job) job {
+	e.box.Move(j.point)
+	e.box.RestrictTo(j.part)
+	bounds := append(slices.Clone(j.part.Bounds), j.part.Last)
+	for _, i := range rng.Perm(e.plan.Cells()) {
+		b := e.box.Bound(persist.Cell(i))
+		if b.Lo == b.Hi {
+			continue
+		}
+		v := b.Lo + persist.Version(rng.IntN(int(b.Hi-b.Lo)+1))
+		b.Lo, b.Hi = v, v
+		e.box.Restrict(b)
+		bounds = append(bounds, b)
+	}
+	return job{j.point, persist.Part{Bounds: bounds, Last: e.plan.All().Last}}
 }

@@ -24,5 +24,5 @@ type Failure struct {
 	// File is where the failure is stored, "" if it is not.
 	File string
 
-	point int
+	point int // the crash point
 }

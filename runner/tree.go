@@ -1,6 +1,10 @@
 package runner
 
-import "github.com/crashsim/crashsim/faultfs/persist"
+import (
+	"slices"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
 
 // tree is the decision tree of a checker that reads deterministically: a node
 // is what is read next, an edge the value seen, a leaf the outcome. It is
@@ -18,7 +22,9 @@ type node struct {
 	leaf  int32           // its outcome, of a leaf
 	value persist.Version // the first edge, which is often the only one
 	child int32
-	more  map[persist.Version]int32
+	edges int
+	dense []int32                   // the others by value, while that is no waste
+	more  map[persist.Version]int32 // the rest
 }
 
 type nodeKind uint8
@@ -37,27 +43,46 @@ func (t *tree[T]) next(at int32, value persist.Version) int32 {
 	if n.child != 0 && n.value == value {
 		return n.child
 	}
+	if int(value) < len(n.dense) && n.dense[value] != 0 {
+		return n.dense[value]
+	}
 	if child, ok := n.more[value]; ok {
 		return child
 	}
 	made := int32(len(t.nodes))
-	if n.child == 0 {
-		n.value, n.child = value, made
-	} else {
-		if n.more == nil {
-			n.more = map[persist.Version]int32{}
-		}
-		n.more[value] = made
-	}
+	n.link(value, made)
 	t.nodes = append(t.nodes, node{})
 	return made
 }
 
-// add adds a run. It returns false where the tree knows that the same values
-// led to another read: the checker is not deterministic.
-func (t *tree[T]) add(steps []persist.Step, outcome T) bool {
-	at := int32(0)
-	for _, s := range steps {
+// link adds an edge.
+func (n *node) link(value persist.Version, child int32) {
+	const slack = 8
+	n.edges++
+	switch {
+	case n.child == 0:
+		n.value, n.child = value, child
+	case int(value) < slack+4*n.edges:
+		for len(n.dense) <= int(value) {
+			n.dense = append(n.dense, 0)
+		}
+		n.dense[value] = child
+	default:
+		if n.more == nil {
+			n.more = map[persist.Version]int32{}
+		}
+		n.more[value] = child
+	}
+}
+
+// add adds a run that was expected to begin with the given steps, which lead
+// to a node. It returns false where the tree knows that the same values led to
+// another read: the checker is not deterministic.
+func (t *tree[T]) add(at int32, expected, steps []persist.Step, outcome T) bool {
+	if len(steps) < len(expected) || !slices.Equal(expected, steps[:len(expected)]) {
+		return false
+	}
+	for _, s := range steps[len(expected):] {
 		n := &t.nodes[at]
 		if n.kind == unknown {
 			n.kind, n.cell = reads, s.Cell

@@ -1,6 +1,9 @@
 package persist
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Bound keeps a cell between two versions, both included.
 type Bound struct {
@@ -99,7 +102,7 @@ func (b *Box) raise(id Cell, to Version) bool {
 		b.trail = append(b.trail, Bound{n.cell, from, b.hi[n.cell]})
 		b.lo[n.cell] = n.version
 		versions := b.plan.cells[n.cell].versions
-		for v := from + 1; v <= n.version; v++ {
+		for v := versions[n.version].prevNeeds; v > from; v = versions[v-1].prevNeeds {
 			b.work = append(b.work, versions[v].needs...)
 		}
 	}
@@ -123,7 +126,7 @@ func (b *Box) lower(id Cell, to Version) bool {
 		b.hi[n.cell] = n.version
 		b.losses += int(from - n.version)
 		versions := b.plan.cells[n.cell].versions
-		for v := n.version + 1; v <= from; v++ {
+		for v := versions[from].prevNeeded; v > n.version; v = versions[v-1].prevNeeded {
 			for _, by := range versions[v].neededBy {
 				b.work = append(b.work, need{by.cell, by.version - 1})
 			}
@@ -131,6 +134,9 @@ func (b *Box) lower(id Cell, to Version) bool {
 	}
 	return true
 }
+
+// Bound returns the versions that the box leaves to a cell.
+func (b *Box) Bound(id Cell) Bound { return Bound{id, b.lo[id], b.hi[id]} }
 
 // Choose gives a cell the newest value that the box allows. It returns a
 // number for the value (see Step) and the versions that have it; split says
@@ -168,8 +174,27 @@ type Part struct {
 	Last   Bound
 }
 
+// And returns the bounds with one more, as one bound for each cell. It does not
+// change the slice.
+func And(bounds []Bound, more Bound) []Bound {
+	if more == whole {
+		return bounds
+	}
+	for i, b := range bounds {
+		if b.Cell == more.Cell {
+			both := slices.Clone(bounds)
+			both[i] = Bound{b.Cell, max(b.Lo, more.Lo), min(b.Hi, more.Hi)}
+			return both
+		}
+	}
+	return append(slices.Clip(bounds), more)
+}
+
 // whole is the bound that every version respects.
 var whole = Bound{Hi: math.MaxInt32}
+
+// All returns the part that is a crash point's whole box.
+func (p *Plan) All() Part { return Part{Last: whole} }
 
 // RestrictTo keeps the cuts of a part. Where there are none it returns false,
 // and the box is as it was before.
@@ -194,7 +219,7 @@ func (b *Box) RestrictTo(part Part) bool {
 func (p *Plan) Fresh(point int) []Part {
 	at := &p.points[point]
 	if point == 0 || at.marks != p.points[point-1].marks {
-		return []Part{{Last: whole}}
+		return []Part{p.All()}
 	}
 	var parts []Part
 	missing := make([]Bound, 0, len(at.high)) // the earlier effects

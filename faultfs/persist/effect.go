@@ -49,6 +49,24 @@ func (p *Plan) What(e Effect) string {
 	return fmt.Sprintf("name %q", c.name)
 }
 
+// Name says what a cell is: "data of unit 0 of inode 3". A negative cell is a
+// question about the marks.
+func (p *Plan) Name(id Cell) string {
+	if id < 0 {
+		return "the marks"
+	}
+	c := p.cells[id]
+	switch c.kind {
+	case dataCell:
+		return fmt.Sprintf("data of unit %d of inode %d", c.unit, c.ino)
+	case sizeCell:
+		return fmt.Sprintf("the size of inode %d", c.ino)
+	case modeCell:
+		return fmt.Sprintf("the mode of inode %d", c.ino)
+	}
+	return fmt.Sprintf("name %q in inode %d", c.name, c.ino)
+}
+
 // Lost returns the effects that the running program saw and that the newest
 // cut of the box lacks, in the order of the trace.
 func (b *Box) Lost() []Effect {

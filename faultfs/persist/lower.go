@@ -343,6 +343,24 @@ func (l *lowerer) link() {
 			}
 		}
 	}
+	for _, c := range l.cells {
+		var needs, needed Version
+		for v := range c.versions {
+			version := &c.versions[v]
+			if len(version.needs) > 0 {
+				needs = Version(v)
+			}
+			if len(version.neededBy) > 0 {
+				needed = Version(v)
+			}
+			version.prevNeeds, version.prevNeeded = needs, needed
+		}
+	}
+	l.listNames()
+}
+
+// listNames notes, sorted, which names a directory may hold.
+func (l *lowerer) listNames() {
 	for ino, n := range l.inodes {
 		if n == nil || len(n.names) == 0 {
 			continue

@@ -47,6 +47,9 @@ type version struct {
 
 	needs    []need // what this version needs
 	neededBy []need // what needs this version
+	// The newest version up to this one that needs, or is needed by, anything;
+	// zero if there is none. Bounds rise and fall from one to the next.
+	prevNeeds, prevNeeded Version
 }
 
 type cell struct {

@@ -31,7 +31,9 @@ type edge struct {
 
 // layPoints finds the crash points: before the first op, and after each op.
 // Where ops overlap, there is one more before a sync returns or a mark is made
-// while ops with effects have begun since the point before.
+// while ops with effects have begun since the point before; and, where the
+// cache is kept, so that a later point does not cover an earlier one, before
+// another op with effects begins.
 func (l *lowerer) layPoints() {
 	for i := range l.trace.Setup {
 		if op := &l.trace.Setup[i]; op.Kind == faultfs.OpMark && !op.Failed() {
@@ -41,16 +43,20 @@ func (l *lowerer) layPoints() {
 	b := newBounds(l.Plan)
 	b.emit(-1)
 	effects := false // of ops begun since the last point, other than the one that ends
+	last := faultfs.OpNum(-1)
 	forced := l.forced
 	for _, e := range l.edges() {
 		op := &l.trace.Ops[e.op]
 		if !e.isEnd {
+			if effects && l.model.Cache == CacheKept && len(l.ops[e.op]) > 0 {
+				b.emit(last)
+			}
 			b.begin(e.op)
 			effects = effects || len(l.ops[e.op]) > 0
 			continue
 		}
 		if effects && (op.Kind.Syncs() || op.Kind == faultfs.OpMark) && !op.Failed() {
-			b.emit(e.op - 1)
+			b.emit(last)
 		}
 		for len(forced) > 0 && forced[0].sync < e.op {
 			forced = forced[1:]
@@ -62,7 +68,7 @@ func (l *lowerer) layPoints() {
 			l.marks = append(l.marks, op.Label)
 		}
 		b.emit(e.op)
-		effects = false
+		effects, last = false, e.op
 	}
 	l.labelMarks()
 }
@@ -179,8 +185,9 @@ func (b *bounds) raise(n need) {
 			continue
 		}
 		b.setLow(n.cell, n.version)
-		for v := from + 1; v <= n.version; v++ {
-			b.work = append(b.work, b.cells[n.cell].versions[v].needs...)
+		versions := b.cells[n.cell].versions
+		for v := versions[n.version].prevNeeds; v > from; v = versions[v-1].prevNeeds {
+			b.work = append(b.work, versions[v].needs...)
 		}
 	}
 }

@@ -1,0 +1,180 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// TB is what Check needs of a test: *testing.T, the T of a fuzz target and
+// *rapid.T have it.
+type TB interface {
+	Helper()
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Skipf(format string, args ...any)
+}
+
+// shortRuns is the budget of a model under go test -short.
+const shortRuns = 2000
+
+// Check runs a scenario from a test and fails the test unless each verdict is
+// the declared one: Kept, where the scenario declares nothing. Under a
+// *testing.T each model is a subtest with the name of the model. Failures
+// stored by an earlier run are replayed first, and new ones are stored.
+//
+// With go test -short and no budget of the caller's, a search ends after a few
+// thousand runs, and a test that it left Unknown is skipped, not passed.
+func Check(t TB, s Scenario, o Options) {
+	t.Helper()
+	trace, err := Record(s)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	short := testing.Testing() && testing.Short() && o.MaxRuns == 0 && o.MaxTime == 0
+	if short {
+		o.MaxRuns = shortRuns
+	}
+	tt, isT := t.(*testing.T)
+	if isT && o.Failures == "" {
+		o.Failures = filepath.Join("testdata", "failures")
+	}
+	for _, model := range o.models(&s) {
+		c := check{scenario: &s, model: model, options: &o, trace: trace, short: short}
+		if isT {
+			tt.Run(model.String(), func(t *testing.T) { c.run(t) })
+		} else {
+			c.run(t)
+		}
+	}
+}
+
+// check is a scenario being checked under one model.
+type check struct {
+	scenario *Scenario
+	model    persist.Model
+	options  *Options
+	trace    *faultfs.Trace
+	short    bool
+}
+
+func (c *check) run(t TB) {
+	t.Helper()
+	if c.replay(t) {
+		return
+	}
+	r := judgeModel(context.Background(), c.scenario, c.trace, c.model, c.options)
+	if r.AsDeclared() {
+		t.Logf("%s", r.Line())
+		return
+	}
+	if c.short && r.Outcome.Verdict == Unknown {
+		t.Skipf("-short: %s", r.Line())
+	}
+	if c.options.Failures != "" && r.Declared.Verdict != Broken {
+		if err := storeFailures(c.options.Failures, &r, c.trace); err != nil {
+			t.Logf("the failures could not be stored: %v", err)
+		}
+	}
+	t.Errorf("%s", r.Report())
+}
+
+// replay judges the failures stored by an earlier run. It returns true where
+// one of them still fails and none should.
+func (c *check) replay(t TB) bool {
+	t.Helper()
+	if c.options.Failures == "" || c.scenario.declared(c.model).Verdict == Broken {
+		return false
+	}
+	files, err := filepath.Glob(filepath.Join(c.options.Failures, failureName(c.scenario.Name, c.model, "*")))
+	if err != nil {
+		t.Logf("%v", err)
+	}
+	failed := false
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		var s *Stored
+		if err == nil {
+			s, err = ParseFailure(file, text)
+		}
+		switch {
+		case err != nil:
+			t.Errorf("a stored failure cannot be read: %v", err)
+		case !s.Trace.Same(c.trace):
+			t.Logf("%s is of an older workload, and is not replayed; remove it if the new one passes", file)
+		default:
+			if violations := s.Judge(*c.scenario, *c.options); len(violations) > 0 {
+				t.Errorf("%s under %s: broken, as %s says:\n  %s", s.Scenario, s.Model, file, s.Story)
+				failed = true
+			}
+		}
+	}
+	return failed
+}
+
+// Line returns the result in one line.
+func (r *Result) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s under %s: %s", r.Scenario, r.Model, r.Outcome)
+	if r.Why != "" {
+		fmt.Fprintf(&b, " (%s)", r.Why)
+	}
+	fmt.Fprintf(&b, "; %s", r.Coverage)
+	return b.String()
+}
+
+// String returns the coverage in one line.
+func (c Coverage) String() string {
+	cuts := shortNumber(c.Cuts)
+	if !c.CutsExact {
+		cuts = "at most " + cuts
+	}
+	how := c.Bound
+	if c.Exhaustive {
+		how = "exhaustive"
+	}
+	return fmt.Sprintf("cuts %s, cases judged %d, runs %d, %s", cuts, c.Cases, c.Runs, how)
+}
+
+// shortNumber shows a long decimal number by its order: 1.8e14.
+func shortNumber(digits string) string {
+	const most = 9
+	if len(digits) <= most {
+		return digits
+	}
+	return fmt.Sprintf("%c.%ce%d", digits[0], digits[1], len(digits)-1)
+}
+
+// Report returns the result as text for people: the verdict, each failure with
+// the command that shows it again, warnings, and how much was tried.
+func (r *Result) Report() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s under %s: %s, declared %s\n", r.Scenario, r.Model, r.Outcome, r.Declared)
+	if r.Why != "" {
+		fmt.Fprintf(&b, "  %s\n", r.Why)
+	}
+	for _, f := range r.Failures {
+		fmt.Fprintf(&b, "  %s\n", f.Story)
+		if f.Stack != "" {
+			fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(f.Stack, "\n", "\n    "))
+		}
+		if f.File != "" {
+			fmt.Fprintf(&b, "    again: crashsim replay %s\n", f.File)
+		}
+	}
+	for _, f := range r.Warnings {
+		fmt.Fprintf(&b, "  warning: %s\n", f.Story)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "  note: %s\n", n)
+	}
+	fmt.Fprintf(&b, "  %s\n", r.Coverage)
+	return b.String()
+}

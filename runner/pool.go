@@ -1,0 +1,203 @@
+package runner
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// judgement is what was wrong with a case; nil says that nothing was.
+type judgement struct {
+	violations []oracle.Violation
+	stack      string
+}
+
+// pool runs a scenario's checker, its recovery and then its oracle, on the
+// disks of a plan. A checker that panics, ends its goroutine or hangs fails
+// the case it was judging, nothing else.
+type pool struct {
+	scenario *Scenario
+	plan     *persist.Plan
+	workers  int
+	timeout  time.Duration
+	idle     []*worker
+	ticker   *time.Ticker
+	inside   atomic.Int64 // nanoseconds spent in checkers, where measured
+	measure  bool
+}
+
+// worker is one disk, and what is needed to run the checker on it.
+type worker struct {
+	pool *pool
+	disk *persist.Disk
+	fs   *faultfs.FS
+
+	mu        sync.Mutex
+	run       uint64               // counts runs, to see whether one makes progress
+	current   *attempt[*judgement] // nil between runs, and once the run was judged Hung
+	goroutine string
+
+	lastRun uint64 // seen by the watch
+	ticks   int
+}
+
+const defaultTimeout = 10 * time.Second
+
+// watchTicks is how often the watch looks during one timeout.
+const watchTicks = 8
+
+func newPool(s *Scenario, plan *persist.Plan, o *Options) *pool {
+	p := &pool{scenario: s, plan: plan, workers: o.Workers, timeout: o.Timeout}
+	if p.workers <= 0 {
+		p.workers = runtime.GOMAXPROCS(0)
+	}
+	if p.timeout <= 0 {
+		p.timeout = defaultTimeout
+	}
+	p.ticker = time.NewTicker(max(p.timeout/watchTicks, time.Millisecond))
+	return p
+}
+
+func (p *pool) close() { p.ticker.Stop() }
+
+func (p *pool) worker() *worker {
+	if n := len(p.idle); n > 0 {
+		w := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return w
+	}
+	disk := p.plan.NewDisk()
+	return &worker{pool: p, disk: disk, fs: faultfs.Unrecorded(disk)}
+}
+
+// batch is a set of attempts that workers share out among themselves.
+type batch struct {
+	attempts []*attempt[*judgement]
+	next     atomic.Int64
+	done     chan *worker
+}
+
+// runAll runs the checker for each attempt.
+func (p *pool) runAll(attempts []*attempt[*judgement]) {
+	b := &batch{attempts: attempts, done: make(chan *worker, p.workers)}
+	busy := map[*worker]bool{}
+	for range min(p.workers, len(attempts)) {
+		w := p.worker()
+		busy[w] = true
+		go w.serve(b)
+	}
+	for len(busy) > 0 {
+		select {
+		case w := <-b.done:
+			if busy[w] {
+				delete(busy, w)
+				p.idle = append(p.idle, w)
+			}
+		case <-p.ticker.C:
+			for w := range busy {
+				if w.hangs() {
+					delete(busy, w)
+					fresh := p.worker()
+					busy[fresh] = true
+					go fresh.serve(b)
+				}
+			}
+		}
+	}
+}
+
+// serve takes attempts until none is left. A checker that ends its goroutine
+// ends this one; then another goes on.
+func (w *worker) serve(b *batch) {
+	w.goroutine = goroutineID()
+	ended := false // as it should: not by the checker
+	defer func() {
+		if !ended && w.publish(exited()) {
+			go w.serve(b)
+		}
+	}()
+	for {
+		i := int(b.next.Add(1)) - 1
+		if i >= len(b.attempts) {
+			ended = true
+			b.done <- w
+			return
+		}
+		if !w.try(b.attempts[i]) {
+			ended = true // abandoned: another worker has taken over
+			return
+		}
+	}
+}
+
+// try runs the checker once. It returns false where the run took so long that
+// the worker was abandoned.
+func (w *worker) try(a *attempt[*judgement]) bool {
+	w.fs.Reset()
+	if !w.disk.Begin(a.point, a.part) {
+		a.empty = true
+		return true
+	}
+	w.mu.Lock()
+	w.run++
+	w.current = a
+	w.mu.Unlock()
+	var j *judgement
+	if w.pool.measure {
+		start := time.Now()
+		j = w.judge()
+		w.pool.inside.Add(int64(time.Since(start)))
+	} else {
+		j = w.judge()
+	}
+	return w.publish(j)
+}
+
+// judge runs recovery and the oracle, and turns a panic into a judgement.
+func (w *worker) judge() (j *judgement) {
+	defer func() {
+		if r := recover(); r != nil {
+			j = panicked(r)
+		}
+	}()
+	return w.pool.scenario.judge(w.fs, w.disk.Marks())
+}
+
+// publish notes what a run read and found. It returns false where nobody waits
+// for that any more.
+func (w *worker) publish(j *judgement) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.current
+	if a == nil { // it was judged Hung
+		return false
+	}
+	w.current = nil
+	a.steps = append(a.steps, w.disk.Steps()...)
+	a.taken = append(a.taken, w.disk.Taken()...)
+	a.outcome = j
+	return true
+}
+
+// hangs reports whether the worker has been at the same run for a whole
+// timeout. If so it is abandoned, and its run is judged Hung.
+func (w *worker) hangs() bool {
+	w.mu.Lock()
+	if w.current == nil || w.run != w.lastRun {
+		w.lastRun, w.ticks = w.run, 0
+		w.mu.Unlock()
+		return false
+	}
+	if w.ticks++; w.ticks <= watchTicks {
+		w.mu.Unlock()
+		return false
+	}
+	w.mu.Unlock()
+	w.fs.Crash() // the checker's next call fails, and touches the disk no more
+	return w.publish(hung(w.pool.timeout, stackOf(w.goroutine)))
+}

@@ -1,0 +1,90 @@
+package runner
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// Record runs a scenario's setup and workload on a file system of their own
+// and returns what they did. It does so twice: a workload that does not do the
+// same again is refused, with the difference of the two traces.
+func Record(s Scenario) (*faultfs.Trace, error) {
+	first, err := s.record()
+	if err != nil {
+		return nil, err
+	}
+	second, err := s.record()
+	if err != nil {
+		return nil, fmt.Errorf("the second recording: %w", err)
+	}
+	if !first.Same(second) {
+		return nil, fmt.Errorf("scenario %s does not do the same twice:\n%s",
+			s.Name, diff.Diff("first recording", first.Text(), "second recording", second.Text()))
+	}
+	return first, nil
+}
+
+func (s *Scenario) record() (trace *faultfs.Trace, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("scenario %s: the workload panicked: %v\n%s", s.Name, r, debug.Stack())
+		}
+	}()
+	fs := faultfs.New()
+	if s.Setup != nil {
+		if err := s.Setup(fs); err != nil {
+			return nil, fmt.Errorf("scenario %s: setup: %w", s.Name, err)
+		}
+	}
+	fs = fs.Checkpoint()
+	if s.Workload != nil {
+		if err := s.Workload(fs); err != nil {
+			return nil, fmt.Errorf("scenario %s: workload: %w", s.Name, err)
+		}
+	}
+	fs.Crash()
+	return fs.Trace(), nil
+}
+
+// judge is the checker: recovery, then the oracle.
+func (s *Scenario) judge(disk afero.Fs, marks oracle.Marks) *judgement {
+	if s.Recover != nil {
+		if err := s.Recover(disk); err != nil {
+			return &judgement{violations: []oracle.Violation{{Kind: oracle.Refused, Detail: "recovery failed: " + err.Error()}}}
+		}
+	}
+	violations := s.Oracle.Judge(disk, marks)
+	if len(violations) == 0 {
+		return nil
+	}
+	return &judgement{violations: violations}
+}
+
+// wrong reports whether a judgement breaks a promise, rather than warns.
+func (j *judgement) wrong() bool {
+	return j != nil && slices.ContainsFunc(j.violations, func(v oracle.Violation) bool { return !v.Kind.Warning() })
+}
+
+// listMarks are marks that nobody explores.
+type listMarks []string
+
+func (m listMarks) Has(label string) bool { return slices.Contains(m, label) }
+
+func (m listMarks) Count(label string) int {
+	n := 0
+	for _, l := range m {
+		if l == label {
+			n++
+		}
+	}
+	return n
+}
+
+func (m listMarks) All() []string { return m }

@@ -1,0 +1,226 @@
+package runner
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// Stored is a failure as a text file holds it: with the trace, so that the
+// failing disk can be made again without the program that led to it.
+type Stored struct {
+	Scenario string
+	Model    persist.Model
+	Kind     oracle.Kind
+	Point    int              // the crash point
+	Lost     []persist.Effect // what the disk lacks
+	Trace    *faultfs.Trace
+	Story    string
+
+	plan *persist.Plan
+	part persist.Part
+}
+
+// A stored failure is a txtar archive. Its comment begins with the version;
+// the part "failure" holds a key and a value a line; the rest is the trace.
+const (
+	failureHeader  = "crashsim failure "
+	failureVersion = 1
+	failurePart    = "failure"
+)
+
+// Text returns the failure in its text form. ParseFailure reads it back.
+func (s *Stored) Text() []byte {
+	a := txtar.Parse(s.Trace.Text())
+	a.Comment = fmt.Appendf(nil, "%s%d\n\n%s\n\n", failureHeader, failureVersion, s.Story)
+	var b []byte
+	b = fmt.Appendf(b, "scenario %s\nmodel %s\nkind %s\npoint %d\n", s.Scenario, s.Model, s.Kind, s.Point)
+	ops := s.Trace.Ops
+	for _, e := range s.Lost {
+		b = fmt.Appendf(b, "lost %d.%d # %s of %s\n", e.Op, e.Index, s.plan.What(e), ops[e.Op].Summary())
+	}
+	a.Files = append([]txtar.File{{Name: failurePart, Data: b}}, a.Files...)
+	return txtar.Format(a)
+}
+
+// ParseFailure reads a stored failure; file is its name, for errors, which are
+// *faultfs.TextError. The failure must be one that its model allows.
+func ParseFailure(file string, text []byte) (*Stored, error) {
+	fail := func(line int, err error) (*Stored, error) {
+		return nil, &faultfs.TextError{File: file, Line: line, Err: err}
+	}
+	first, rest, _ := strings.Cut(string(text), "\n")
+	version, ok := strings.CutPrefix(first, failureHeader)
+	if !ok {
+		return fail(1, fmt.Errorf("no stored failure: it does not begin with %q", failureHeader))
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(version)); err != nil || n != failureVersion {
+		return fail(1, fmt.Errorf("failure version %q is not known, only %d", version, failureVersion))
+	}
+	trace, err := faultfs.ParseTrace(file, text, failurePart)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stored{Trace: trace, Model: persist.Default()}
+	a := txtar.Parse(text)
+	line := 1 + bytes.Count(a.Comment, []byte("\n"))
+	for _, part := range a.Files {
+		if part.Name == failurePart {
+			return s.parse(part.Data, file, line+1, rest)
+		}
+		line += 1 + bytes.Count(part.Data, []byte("\n"))
+	}
+	return fail(line, errors.New("no part \"failure\""))
+}
+
+// parse reads the part "failure", whose first line has the given number.
+func (s *Stored) parse(data []byte, file string, line int, comment string) (*Stored, error) {
+	story, _, _ := strings.Cut(strings.TrimSpace(comment), "\n")
+	s.Story = story
+	var lost [][2]int
+	for i, text := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
+		key, value, _ := strings.Cut(strings.TrimSpace(text), " ")
+		var err error
+		switch key {
+		case "scenario":
+			s.Scenario = value
+		case "model":
+			s.Model, err = persist.ParseModel(value)
+		case "kind":
+			s.Kind, err = oracle.ParseKind(value)
+		case "point":
+			s.Point, err = strconv.Atoi(value)
+		case "lost":
+			var e [2]int
+			_, err = fmt.Sscanf(value, "%d.%d", &e[0], &e[1])
+			lost = append(lost, e)
+		case "":
+		default:
+			err = fmt.Errorf("unknown key %q", key)
+		}
+		if err != nil {
+			return nil, &faultfs.TextError{File: file, Line: line + i, Err: err}
+		}
+	}
+	if err := s.resolve(lost); err != nil {
+		return nil, &faultfs.TextError{File: file, Line: line, Err: err}
+	}
+	return s, nil
+}
+
+// resolve finds the effects that are lost, and the one cut that is left.
+func (s *Stored) resolve(lost [][2]int) error {
+	s.plan = persist.Lower(s.Trace, s.Model)
+	if s.Point < 0 || s.Point >= s.plan.Points() {
+		return fmt.Errorf("there is no crash point %d, only %d of them", s.Point, s.plan.Points())
+	}
+	for _, l := range lost {
+		if l[0] < 0 || l[0] >= len(s.Trace.Ops) {
+			return fmt.Errorf("there is no op %d", l[0])
+		}
+		effects := s.plan.Effects(faultfs.OpNum(l[0]))
+		if l[1] < 0 || l[1] >= len(effects) {
+			return fmt.Errorf("op %d has no effect %d", l[0], l[1])
+		}
+		s.Lost = append(s.Lost, effects[l[1]])
+	}
+	part, err := s.plan.Pin(s.Point, s.Lost)
+	s.part = part
+	return err
+}
+
+// State returns the disk of the failure, and the marks made before it.
+func (s *Stored) State() (State, error) {
+	l := lister{plan: s.plan, disk: s.plan.NewDisk(), seen: map[string]State{}, marks: map[int][]string{}}
+	a := &attempt[*listing]{job: job{s.Point, s.part}}
+	l.run([]*attempt[*listing]{a})
+	if l.err == nil {
+		l.visit(&cube[*listing]{point: s.Point, outcome: a.outcome})
+	}
+	for _, state := range l.seen {
+		return state, l.err
+	}
+	return State{}, l.err
+}
+
+// Judge runs a scenario's recovery and oracle on the disk of the failure and
+// returns what is wrong with it, nothing if nothing is.
+func (s *Stored) Judge(scenario Scenario, o Options) []oracle.Violation {
+	p := newPool(&scenario, s.plan, &o)
+	defer p.close()
+	a := &attempt[*judgement]{job: job{s.Point, s.part}}
+	p.runAll([]*attempt[*judgement]{a})
+	if a.outcome == nil {
+		return nil
+	}
+	return a.outcome.violations
+}
+
+// storeFailures writes the failures of a result into a directory, each as a
+// file of its own.
+func storeFailures(dir string, r *Result, trace *faultfs.Trace) error {
+	if len(r.Failures) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	plan := persist.Lower(trace, r.Model)
+	for _, f := range r.Failures {
+		s := Stored{Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: trace, Story: f.Story, plan: plan}
+		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
+		if err := writeFile(f.File, s.Text()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failureName is the name of the file of a failure, or a pattern for several.
+func failureName(scenario string, model persist.Model, kind string) string {
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '=':
+			return r
+		}
+		return '_'
+	}, scenario+"--"+model.String())
+	return safe + "--" + kind + ".txt"
+}
+
+// writeFile replaces a file so that after a crash it is there whole, old or
+// new, and after the return it is the new one.
+func writeFile(name string, data []byte) (err error) {
+	dir := filepath.Dir(name)
+	tmp, err := os.CreateTemp(dir, ".crashsim-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(tmp.Name())
+		}
+	}()
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp.Name(), name); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

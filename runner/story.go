@@ -1,0 +1,87 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// tellStory tells a failure in one line: what is wrong, which effect was lost,
+// and which later one, or which mark, was kept and should have come after it.
+// The box is that of the failing case; steps are what the checker read.
+func tellStory(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, steps []persist.Step) string {
+	ops := plan.Trace().Ops
+	var b strings.Builder
+	b.WriteString(v.String())
+	if f.After < 0 {
+		b.WriteString("; power cut before the first op")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "; power cut after %s", opText(&ops[f.After]))
+	if len(f.Lost) == 0 {
+		b.WriteString(": nothing was lost, kill -9 is enough")
+		return b.String()
+	}
+	read := map[persist.Cell]bool{}
+	for _, s := range steps {
+		read[s.Cell] = true
+	}
+	lost := f.Lost[0]
+	if i := slices.IndexFunc(f.Lost, func(e persist.Effect) bool { return read[e.Cell] }); i >= 0 {
+		lost = f.Lost[i]
+	}
+	fmt.Fprintf(&b, ": the %s of %s was lost", plan.What(lost), opText(&ops[lost.Op]))
+	mark := lastMark(ops, lost.Op, f.After)
+	kept, ok := keptAfter(box, lost, steps)
+	acknowledged := v.Kind == oracle.Lost || v.Kind == oracle.Stale
+	switch {
+	case mark >= 0 && (acknowledged || !ok):
+		fmt.Fprintf(&b, " though %s had been told", opText(&ops[mark]))
+	case ok && kept.Op == lost.Op:
+		fmt.Fprintf(&b, " though its %s was kept", plan.What(kept))
+	case ok:
+		fmt.Fprintf(&b, " though the %s of %s was kept", plan.What(kept), opText(&ops[kept.Op]))
+	}
+	return b.String()
+}
+
+// opText shows an op and where it was called.
+func opText(op *faultfs.Op) string {
+	if op.Site == (faultfs.Site{}) {
+		return fmt.Sprintf("%q", op.Summary())
+	}
+	return fmt.Sprintf("%q (%s)", op.Summary(), op.Site)
+}
+
+// lastMark returns the last mark behind an op, -1 if there is none up to the
+// crash.
+func lastMark(ops []faultfs.Op, behind, crash faultfs.OpNum) faultfs.OpNum {
+	for i := crash; i > behind; i-- {
+		if ops[i].Kind == faultfs.OpMark {
+			return i
+		}
+	}
+	return -1
+}
+
+// keptAfter returns the first effect that the checker read and that was made
+// after the lost one, or by the same op.
+func keptAfter(box *persist.Box, lost persist.Effect, steps []persist.Step) (persist.Effect, bool) {
+	var best persist.Effect
+	found := false
+	for _, s := range steps {
+		e, ok := box.Newest(s.Cell)
+		if !ok || e.Op < lost.Op {
+			continue
+		}
+		closer := !found || best.Op == lost.Op && e.Op > lost.Op || e.Op > lost.Op && e.Op < best.Op
+		if closer {
+			best, found = e, true
+		}
+	}
+	return best, found
+}
