@@ -233,13 +233,13 @@ func (e *explorer[T]) finish(c *cube[T]) bool {
 	}
 	e.box.Move(c.point)
 	e.box.RestrictTo(c.part)
-	bounds := persist.And(c.part.Bounds, c.part.Last)
+	kept := c.part
 	for _, choice := range c.taken {
 		older := choice.Older()
 		if losses, ok := e.box.Try(older); ok {
-			e.push(losses, job{c.point, persist.Part{Bounds: bounds, Last: older}})
+			e.push(losses, job{c.point, kept.And(older)})
 		}
-		bounds = persist.And(bounds, choice)
+		kept = kept.And(choice)
 		e.box.Restrict(choice)
 	}
 	return true
@@ -275,7 +275,7 @@ func (e *explorer[T]) sample(rng *rand.Rand, n int) {
 func (e *explorer[T]) draw(rng *rand.Rand, j job) job {
 	e.box.Move(j.point)
 	e.box.RestrictTo(j.part)
-	bounds := append(slices.Clone(j.part.Bounds), j.part.Last)
+	part := j.part
 	for _, i := range rng.Perm(e.plan.Cells()) {
 		b := e.box.Bound(persist.Cell(i))
 		if b.Lo == b.Hi {
@@ -284,7 +284,7 @@ func (e *explorer[T]) draw(rng *rand.Rand, j job) job {
 		v := b.Lo + persist.Version(rng.IntN(int(b.Hi-b.Lo)+1))
 		b.Lo, b.Hi = v, v
 		e.box.Restrict(b)
-		bounds = append(bounds, b)
+		part = part.And(b)
 	}
-	return job{j.point, persist.Part{Bounds: bounds, Last: e.plan.All().Last}}
+	return job{j.point, part}
 }

@@ -2,9 +2,15 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 	"github.com/stretchr/testify/require"
@@ -15,57 +21,48 @@ import (
 	"github.com/crashsim/crashsim/runner"
 )
 
-// save replaces a file through a temporary one, with the steps asked for.
-func save(fs afero.Fs, path, data string, syncs ...string) error {
-	tmp := path + ".tmp"
-	f, err := fs.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+// save replaces a file through a temporary one, with the syncs asked for:
+// "file" before the rename, "dir" behind it.
+func save(fs afero.Fs, path, data, syncs string) error {
+	f, err := fs.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
 	if _, err := f.WriteString(data); err != nil {
 		return err
 	}
-	for _, s := range syncs {
-		if s == "file" {
-			if err := f.Sync(); err != nil {
-				return err
-			}
+	if strings.Contains(syncs, "file") {
+		if err := f.Sync(); err != nil {
+			return err
 		}
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(f.Close(), fs.Rename(path+".tmp", path)); err != nil {
 		return err
 	}
-	if err := fs.Rename(tmp, path); err != nil {
+	if !strings.Contains(syncs, "dir") {
+		return nil
+	}
+	d, err := fs.Open("/")
+	if err != nil {
 		return err
 	}
-	for _, s := range syncs {
-		if s == "dir" {
-			d, err := fs.Open("/")
-			if err != nil {
-				return err
-			}
-			if err := d.Sync(); err != nil {
-				return err
-			}
-			return d.Close()
-		}
-	}
-	return nil
+	return errors.Join(d.Sync(), d.Close())
 }
 
-func saving(name string, syncs ...string) runner.Scenario {
+// saving is a program that saves a file three times.
+func saving(syncs string) runner.Scenario {
 	versions := []oracle.Content{oracle.Data("zero")}
 	for i := range 3 {
 		versions = append(versions, oracle.Data(fmt.Sprintf("version %d", i+1)))
 	}
 	return runner.Scenario{
-		Name: name,
+		Name: "saving",
 		Setup: func(fs *faultfs.FS) error {
 			return afero.WriteFile(fs, "/f", []byte("zero"), 0o644)
 		},
 		Workload: func(fs *faultfs.FS) error {
 			for i := range 3 {
-				if err := save(fs, "/f", fmt.Sprintf("version %d", i+1), syncs...); err != nil {
+				if err := save(fs, "/f", fmt.Sprintf("version %d", i+1), syncs); err != nil {
 					return err
 				}
 				fs.Mark("saved")
@@ -76,7 +73,20 @@ func saving(name string, syncs ...string) runner.Scenario {
 	}
 }
 
-func all() []persist.Model {
+// judging is saving with a checker of the test's own in front of the oracle.
+func judging(check func(disk afero.Fs, marks oracle.Marks) []oracle.Violation) runner.Scenario {
+	s := saving("file dir")
+	promise := s.Oracle
+	s.Oracle = oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		if v := promise.Judge(disk, marks); v != nil {
+			return v
+		}
+		return check(disk, marks)
+	})
+	return s
+}
+
+func presets() []persist.Model {
 	var models []persist.Model
 	for _, p := range persist.Presets() {
 		models = append(models, p.Model)
@@ -84,12 +94,336 @@ func all() []persist.Model {
 	return models
 }
 
-func TestTry(t *testing.T) {
-	for _, s := range []runner.Scenario{saving("none"), saving("file", "file"), saving("both", "file", "dir")} {
-		results, err := runner.Run(context.Background(), s, runner.Options{Models: all()})
+func model(t testing.TB, text string) persist.Model {
+	m, err := persist.ParseModel(text)
+	require.NoError(t, err)
+	return m
+}
+
+// run runs a scenario under one model.
+func run(t testing.TB, s runner.Scenario, text string, o runner.Options) runner.Result {
+	t.Helper()
+	o.Models = []persist.Model{model(t, text)}
+	results, err := runner.Run(context.Background(), s, o)
+	require.NoError(t, err)
+	require.Len(t, results, 1)
+	return results[0]
+}
+
+func TestVerdictsOfSaving(t *testing.T) {
+	kept := "kept"
+	for _, test := range []struct{ syncs, kill, strict, ext4, xfs, btrfs, posix string }{
+		{"", kept, "broken(stale)", "broken(torn,stale)", "broken(torn,stale)", "broken(torn,stale)", "broken(torn,stale)"},
+		{"file", kept, "broken(stale)", "broken(stale)", "broken(stale)", "broken(stale)", "broken(stale)"},
+		{"dir", kept, kept, "broken(torn)", "broken(torn)", "broken(torn)", "broken(torn)"},
+		{"file dir", kept, kept, kept, kept, kept, kept},
+	} {
+		results, err := runner.Run(context.Background(), saving(test.syncs), runner.Options{Models: presets()})
 		require.NoError(t, err)
-		for _, r := range results {
-			t.Log(r.Report())
+		want := []string{test.kill, test.strict, test.ext4, test.xfs, test.btrfs, test.posix}
+		for i, r := range results {
+			require.Equal(t, want[i], r.Outcome.String(), "syncs %q under %s", test.syncs, r.Model)
+			require.True(t, r.Coverage.Exhaustive)
 		}
 	}
+}
+
+func TestStoryNamesWhatWasLostAndWhatWasKept(t *testing.T) {
+	r := run(t, saving(""), "posix", runner.Options{})
+	require.Len(t, r.Failures, 2)
+	require.Regexp(t, `^torn /f: .*; power cut after rename /f.tmp /f \(runner/run_test.go:\d+\): `+
+		`size 9 of write /f.tmp \[0,9\) \(runner/run_test.go:\d+\) was lost, `+
+		`name "f" of rename /f.tmp /f \(runner/run_test.go:\d+\) was kept$`, r.Failures[0].Story)
+	require.Regexp(t, `^stale /f: .*; power cut after mark saved \(.*\): name "f" of rename .* was lost, nothing had forced it$`,
+		r.Failures[1].Story)
+	require.Len(t, r.Failures[0].Lost, 1, "the smallest failure loses one effect")
+}
+
+func TestFailureWithoutLossSaysThatKillIsEnough(t *testing.T) {
+	s := saving("file dir")
+	s.Oracle = oracle.All(s.Oracle, oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		if left, _ := afero.Exists(disk, "/f.tmp"); left {
+			return []oracle.Violation{{Kind: oracle.Refused, Path: "/f.tmp", Detail: "is in the way"}}
+		}
+		return nil
+	}))
+	r := run(t, s, "kill", runner.Options{})
+	require.Equal(t, "broken(refused)", r.Outcome.String())
+	require.Contains(t, r.Failures[0].Story, "nothing was lost, kill -9 is enough")
+}
+
+func TestWorkloadThatDiffersIsRefusedWithTheDifference(t *testing.T) {
+	s := saving("file dir")
+	n := 0
+	s.Workload = func(fs *faultfs.FS) error {
+		n++
+		return afero.WriteFile(fs, "/f", fmt.Appendf(nil, "time %d", n), 0o644)
+	}
+	_, err := runner.Run(context.Background(), s, runner.Options{})
+	require.ErrorContains(t, err, "does not do the same twice")
+	require.ErrorContains(t, err, `-write /f 0 "time 1"`)
+	require.ErrorContains(t, err, `+write /f 0 "time 2"`)
+}
+
+func TestWorkloadThatFailsOrPanicsIsAnError(t *testing.T) {
+	s := saving("")
+	s.Workload = func(*faultfs.FS) error { return errors.New("out of paper") }
+	_, err := runner.Run(context.Background(), s, runner.Options{})
+	require.EqualError(t, err, "scenario saving: workload: out of paper")
+	s.Workload = func(*faultfs.FS) error { panic("on fire") }
+	_, err = runner.Run(context.Background(), s, runner.Options{})
+	require.ErrorContains(t, err, "the workload panicked: on fire")
+}
+
+func TestOracleIsAskedThreeQuestions(t *testing.T) {
+	wrong := []oracle.Violation{{Kind: oracle.Lost, Detail: "no"}}
+	for _, test := range []struct {
+		name, why string
+		oracle    oracle.Func
+	}{
+		{"rejects the end", `the oracle rejects the disk on which nothing is lost: lost: no`,
+			func(_ afero.Fs, m oracle.Marks) []oracle.Violation {
+				if m.Count("saved") == 3 {
+					return wrong
+				}
+				return nil
+			}},
+		{"rejects the beginning", `the oracle rejects the disk before the first op: lost: no`,
+			func(_ afero.Fs, m oracle.Marks) []oracle.Violation {
+				if !m.Has("saved") {
+					return wrong
+				}
+				return nil
+			}},
+		{"accepts everything", `the oracle accepts an empty disk after something was promised: it cannot fail`,
+			func(afero.Fs, oracle.Marks) []oracle.Violation { return nil }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := saving("")
+			s.Oracle = test.oracle
+			r := run(t, s, "posix", runner.Options{})
+			require.Equal(t, runner.Unknown, r.Outcome.Verdict)
+			require.Equal(t, test.why, r.Why)
+		})
+	}
+}
+
+func TestCheckerThatPanicsFailsThatCaseWithItsStack(t *testing.T) {
+	s := judging(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		if left, _ := afero.Exists(disk, "/f.tmp"); left {
+			panic("a file too many")
+		}
+		return nil
+	})
+	r := run(t, s, "posix", runner.Options{})
+	require.Equal(t, "broken(refused)", r.Outcome.String())
+	require.Contains(t, r.Failures[0].Story, "refused: the checker panicked: a file too many")
+	require.Contains(t, r.Failures[0].Stack, "runner/run_test.go:")
+	require.True(t, r.Coverage.Exhaustive, "the other cases are judged all the same")
+}
+
+func TestCheckerThatEndsItsGoroutineFailsThatCase(t *testing.T) {
+	s := judging(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		if left, _ := afero.Exists(disk, "/f.tmp"); left {
+			runtime.Goexit()
+		}
+		return nil
+	})
+	r := run(t, s, "posix", runner.Options{Workers: 1})
+	require.Equal(t, "broken(refused)", r.Outcome.String())
+	require.Contains(t, r.Failures[0].Story, "the checker ended its goroutine")
+	require.True(t, r.Coverage.Exhaustive)
+}
+
+func TestCheckerThatHangsFailsThatCaseAndTouchesTheDiskNoMore(t *testing.T) {
+	after := make(chan error, 100)
+	s := judging(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		if left, _ := afero.Exists(disk, "/f.tmp"); left {
+			for {
+				time.Sleep(time.Millisecond)
+				if _, err := disk.Stat("/f"); err != nil {
+					after <- err
+					return nil
+				}
+			}
+		}
+		return nil
+	})
+	r := run(t, s, "kill", runner.Options{Timeout: 50 * time.Millisecond, Workers: 1})
+	require.Equal(t, "broken(hung)", r.Outcome.String())
+	require.Contains(t, r.Failures[0].Story, "hung: the checker ran for more than 50ms")
+	require.Contains(t, r.Failures[0].Stack, "run_test.go:")
+	require.ErrorIs(t, <-after, faultfs.ErrCrashed)
+}
+
+func TestCheckerThatIsNotDeterministicIsReported(t *testing.T) {
+	var n atomic.Int64
+	s := judging(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		if n.Add(1)%2 == 0 {
+			_, _ = afero.Exists(disk, "/f.tmp")
+		}
+		return nil
+	})
+	r := run(t, s, "posix", runner.Options{Workers: 1})
+	require.Equal(t, "kept", r.Outcome.String(), "it is explored all the same")
+	require.Len(t, r.Notes, 1)
+	require.Contains(t, r.Notes[0], "the checker is not deterministic: after the same reads it read")
+}
+
+func TestCheckerThatChangesItsMindIsFlaky(t *testing.T) {
+	var n atomic.Int64
+	s := judging(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		if left, _ := afero.Exists(disk, "/f.tmp"); left && n.Add(1) == 1 {
+			return []oracle.Violation{{Kind: oracle.Torn, Detail: "or so it seems"}}
+		}
+		return nil
+	})
+	r := run(t, s, "posix", runner.Options{Workers: 1})
+	require.Equal(t, runner.Broken, r.Outcome.Verdict)
+	require.Contains(t, r.Notes, "the checker is flaky: the same case gave [torn], and [] when judged again")
+}
+
+func TestRecoveryThatRefusesIsAFailure(t *testing.T) {
+	s := saving("file dir")
+	s.Recover = func(disk afero.Fs) error {
+		if left, _ := afero.Exists(disk, "/f.tmp"); left {
+			return errors.New("there is a temporary file")
+		}
+		return nil
+	}
+	r := run(t, s, "posix", runner.Options{})
+	require.Equal(t, "broken(refused)", r.Outcome.String())
+}
+
+func TestRecoveryMayWrite(t *testing.T) {
+	s := saving("file dir")
+	s.Recover = func(disk afero.Fs) error {
+		if err := disk.Remove("/f.tmp"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	s.Oracle = oracle.All(s.Oracle, oracle.NoLitter{Match: []string{"/*.tmp"}})
+	r := run(t, s, "posix", runner.Options{})
+	require.Equal(t, "kept", r.Outcome.String())
+	require.Empty(t, r.Warnings)
+	s.Recover = nil
+	r = run(t, s, "posix", runner.Options{})
+	require.Equal(t, "kept", r.Outcome.String(), "litter only warns")
+	require.Len(t, r.Warnings, 1)
+}
+
+func TestWhatABudgetCutsOffIsStated(t *testing.T) {
+	r := run(t, saving("file dir"), "posix", runner.Options{MaxRuns: 3})
+	require.Equal(t, runner.Unknown, r.Outcome.Verdict)
+	require.False(t, r.Coverage.Exhaustive)
+	require.Equal(t, 3, r.Coverage.Runs)
+	require.Contains(t, r.Coverage.Bound, "then the budget was spent")
+
+	lenient := saving("")
+	lenient.Oracle = oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		if _, err := afero.ReadFile(disk, "/f"); err != nil {
+			return []oracle.Violation{{Kind: oracle.Lost, Path: "/f", Detail: err.Error()}}
+		}
+		return nil
+	})
+	require.True(t, run(t, lenient, "posix", runner.Options{}).Coverage.Exhaustive)
+	r = run(t, lenient, "posix", runner.Options{MaxLosses: 1})
+	require.Equal(t, runner.Unknown, r.Outcome.Verdict)
+	require.Equal(t, "all cases with at most 1 loss were judged, as asked", r.Coverage.Bound)
+
+	r = run(t, saving("file dir"), "posix", runner.Options{MaxTime: time.Nanosecond})
+	require.Equal(t, runner.Unknown, r.Outcome.Verdict)
+	require.Equal(t, "not even all cases without losses were judged, then the budget was spent", r.Coverage.Bound)
+}
+
+func TestSamplesFindWhatTheBudgetCutOff(t *testing.T) {
+	r := run(t, saving(""), "posix", runner.Options{MaxRuns: 4, Samples: 200, Seed: 7})
+	require.Equal(t, runner.Broken, r.Outcome.Verdict)
+	again := run(t, saving(""), "posix", runner.Options{MaxRuns: 4, Samples: 200, Seed: 7, Workers: 2})
+	require.Equal(t, r.Report(), again.Report(), "the same seed draws the same")
+}
+
+func TestCancelledRunIsAnError(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := runner.Run(ctx, saving(""), runner.Options{})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestReportIsTheSameForAnyNumberOfWorkers(t *testing.T) {
+	report := func(o runner.Options) string {
+		var b strings.Builder
+		o.Models = presets()
+		for _, syncs := range []string{"", "file", "file dir"} {
+			results, err := runner.Run(context.Background(), saving(syncs), o)
+			require.NoError(t, err)
+			for _, r := range results {
+				b.WriteString(r.Report())
+			}
+		}
+		return b.String()
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	want := report(runner.Options{})
+	for i := range 20 {
+		runtime.GOMAXPROCS(1 + i%2)
+		require.Equal(t, want, report(runner.Options{Workers: i % 5}))
+	}
+}
+
+func TestFailuresAreStoredAndReplayAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "failures")
+	r := run(t, saving(""), "posix", runner.Options{Failures: dir})
+	require.Len(t, r.Failures, 2)
+	for _, f := range r.Failures {
+		text, err := os.ReadFile(f.File)
+		require.NoError(t, err)
+		s, err := runner.ParseFailure(f.File, text)
+		require.NoError(t, err)
+		require.Equal(t, string(text), string(s.Text()))
+		require.Equal(t, f.Kind, s.Judge(saving(""), runner.Options{})[0].Kind)
+		require.Equal(t, f.Story, s.Story)
+		state, err := s.State()
+		require.NoError(t, err)
+		require.Contains(t, state.Tree, "/f")
+	}
+	left, err := filepath.Glob(filepath.Join(dir, ".crashsim-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestBadFailureFilesAreRefusedWithTheLine(t *testing.T) {
+	good := "crashsim failure 1\n\ntold\n\n-- failure --\nscenario s\nmodel posix\nkind torn\npoint 1\nlost 0.0\n-- ops --\ncreate /f\n"
+	_, err := runner.ParseFailure("f.txt", []byte(good))
+	require.NoError(t, err)
+	for _, test := range []struct{ old, new, want string }{
+		{"failure 1", "failure 9", `f.txt:1: failure version "9" is not known, only 1`},
+		{"crashsim failure", "crashsim", `f.txt:1: no stored failure: it does not begin with "crashsim failure "`},
+		{"model posix", "model fat32", `f.txt:7: model "fat32": unknown preset "fat32"`},
+		{"kind torn", "kind odd", `f.txt:8: unknown kind "odd"`},
+		{"point 1", "point 7", `f.txt:6: there is no crash point 7, only 2 of them`},
+		{"point 1", "point 0", `f.txt:6: effect 0 of op 0 is not there to be lost`},
+		{"lost 0.0", "lost 3.0", `f.txt:6: there is no op 3`},
+		{"lost 0.0", "lost 0.4", `f.txt:6: op 0 has no effect 4`},
+		{"lost 0.0", "colour red", `f.txt:10: unknown key "colour"`},
+		{"create /f", "create f", `f.txt:12: path "f" is not absolute`},
+		{"-- failure --", "-- other --", `f.txt:5: unknown part "other"`},
+	} {
+		_, err := runner.ParseFailure("f.txt", []byte(strings.Replace(good, test.old, test.new, 1)))
+		require.ErrorContains(t, err, test.want)
+	}
+}
+
+func FuzzParseFailure(f *testing.F) {
+	f.Add([]byte("crashsim failure 1\n\ntold\n\n-- failure --\nscenario s\nmodel posix\nkind torn\npoint 1\nlost 0.0\n-- ops --\ncreate /f\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := runner.ParseFailure("f", text)
+		if err != nil {
+			return
+		}
+		again, err := runner.ParseFailure("f", s.Text())
+		require.NoError(t, err)
+		require.Equal(t, string(s.Text()), string(again.Text()))
+	})
 }

@@ -21,40 +21,42 @@ func tellStory(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violat
 		b.WriteString("; power cut before the first op")
 		return b.String()
 	}
-	fmt.Fprintf(&b, "; power cut after %s", opText(&ops[f.After]))
+	fmt.Fprintf(&b, "; power cut after %s: ", opText(&ops[f.After]))
 	if len(f.Lost) == 0 {
-		b.WriteString(": nothing was lost, kill -9 is enough")
+		b.WriteString("nothing was lost, kill -9 is enough")
 		return b.String()
 	}
-	read := map[persist.Cell]bool{}
-	for _, s := range steps {
-		read[s.Cell] = true
-	}
 	lost := f.Lost[0]
-	if i := slices.IndexFunc(f.Lost, func(e persist.Effect) bool { return read[e.Cell] }); i >= 0 {
+	if i := slices.IndexFunc(f.Lost, func(e persist.Effect) bool { return wasRead(steps, e.Cell) }); i >= 0 {
 		lost = f.Lost[i]
 	}
-	fmt.Fprintf(&b, ": the %s of %s was lost", plan.What(lost), opText(&ops[lost.Op]))
+	fmt.Fprintf(&b, "%s of %s was lost", plan.What(lost), opText(&ops[lost.Op]))
 	mark := lastMark(ops, lost.Op, f.After)
 	kept, ok := keptAfter(box, lost, steps)
 	acknowledged := v.Kind == oracle.Lost || v.Kind == oracle.Stale
 	switch {
+	case mark >= 0 && mark == f.After && (acknowledged || !ok):
+		b.WriteString(", nothing had forced it")
 	case mark >= 0 && (acknowledged || !ok):
-		fmt.Fprintf(&b, " though %s had been told", opText(&ops[mark]))
+		fmt.Fprintf(&b, ", nothing had forced it before %s", opText(&ops[mark]))
 	case ok && kept.Op == lost.Op:
-		fmt.Fprintf(&b, " though its %s was kept", plan.What(kept))
+		fmt.Fprintf(&b, ", its %s was kept", plan.What(kept))
 	case ok:
-		fmt.Fprintf(&b, " though the %s of %s was kept", plan.What(kept), opText(&ops[kept.Op]))
+		fmt.Fprintf(&b, ", %s of %s was kept", plan.What(kept), opText(&ops[kept.Op]))
 	}
 	return b.String()
+}
+
+func wasRead(steps []persist.Step, id persist.Cell) bool {
+	return slices.ContainsFunc(steps, func(s persist.Step) bool { return s.Cell == id })
 }
 
 // opText shows an op and where it was called.
 func opText(op *faultfs.Op) string {
 	if op.Site == (faultfs.Site{}) {
-		return fmt.Sprintf("%q", op.Summary())
+		return op.Summary()
 	}
-	return fmt.Sprintf("%q (%s)", op.Summary(), op.Site)
+	return fmt.Sprintf("%s (%s)", op.Summary(), op.Site)
 }
 
 // lastMark returns the last mark behind an op, -1 if there is none up to the

@@ -174,12 +174,17 @@ type Part struct {
 	Last   Bound
 }
 
-// And returns the bounds with one more, as one bound for each cell. It does not
-// change the slice.
-func And(bounds []Bound, more Bound) []Bound {
-	if more == whole {
-		return bounds
+// And returns what of the part respects one more bound. Parts share memory: a
+// part never changes.
+func (p Part) And(more Bound) Part {
+	if p.Last == whole {
+		return Part{p.Bounds, more}
 	}
+	return Part{join(p.Bounds, p.Last), more}
+}
+
+// join returns the bounds with one more, as one bound for each cell.
+func join(bounds []Bound, more Bound) []Bound {
 	for i, b := range bounds {
 		if b.Cell == more.Cell {
 			both := slices.Clone(bounds)
@@ -190,7 +195,7 @@ func And(bounds []Bound, more Bound) []Bound {
 	return append(slices.Clip(bounds), more)
 }
 
-// whole is the bound that every version respects.
+// whole is the bound that every version respects; it names no cell.
 var whole = Bound{Hi: math.MaxInt32}
 
 // All returns the part that is a crash point's whole box.

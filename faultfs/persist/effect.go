@@ -31,20 +31,25 @@ func (p *Plan) effect(n need) Effect {
 	return Effect{op, slices.Index(p.ops[op], n), n.cell, n.version}
 }
 
-// What says which part of its op an effect is: "data", "size", "mode", or the
-// name that it makes or removes.
+// What says which part of its op an effect is: the data of some bytes, a size,
+// a mode, or a name that it makes or removes.
 func (p *Plan) What(e Effect) string {
 	c := p.cells[e.Cell]
+	v := &c.versions[e.Version]
 	switch c.kind {
 	case dataCell:
-		return fmt.Sprintf("data of unit %d", c.unit)
+		from := c.unit*p.model.Unit + int64(v.from)
+		if v.zeroes {
+			return fmt.Sprintf("clearing of the data [%d,%d)", from, (c.unit+1)*p.model.Unit)
+		}
+		return fmt.Sprintf("data [%d,%d)", from, from+int64(len(v.patch)))
 	case sizeCell:
-		return fmt.Sprintf("size %d", c.versions[e.Version].value)
+		return fmt.Sprintf("size %d", v.value)
 	case modeCell:
-		return fmt.Sprintf("mode %04o", c.versions[e.Version].value)
+		return fmt.Sprintf("mode %04o", v.value)
 	}
-	if c.versions[e.Version].value == 0 {
-		return fmt.Sprintf("removal of name %q", c.name)
+	if v.value == 0 {
+		return fmt.Sprintf("removal of the name %q", c.name)
 	}
 	return fmt.Sprintf("name %q", c.name)
 }

@@ -1,0 +1,45 @@
+// Package runner crashes a program everywhere and judges what is left.
+//
+// A Scenario is a program with its promise: what stands on the disk before, a
+// workload, the recovery that the program does when it starts again, and an
+// oracle that judges what recovery left. Run records the workload once, works
+// out under each model what power loss can leave at every point, and runs the
+// checker, which is recovery and then the oracle, on all of it. Check does the
+// same from a test.
+//
+// # Words
+//
+// The checker runs on an undetermined disk (package persist): its reads are the
+// decisions. One run of it stands for every cut that would have shown it the
+// same; such a set of cuts is a cube. What is left of a crash point's cuts falls
+// into disjoint parts, each judged in the same way until none is left: then the
+// verdict is exhaustive. Runs are shared between crash points by a decision
+// tree: a node is what is read next, an edge the value seen, a leaf the
+// judgement. Parts are taken by losses, fewest first: a loss is an effect that
+// the running program saw and the disk lacks. So the first failure of a kind is
+// a smallest one, and where a budget ends the search, "all cases with at most k
+// losses" is exact.
+//
+// A verdict is Kept, when every case was judged and none is wrong; Broken, when
+// a case is wrong; otherwise Unknown, which never counts as a pass. A failure is
+// a case that is wrong, with its story in one line; it is stored as a text file
+// that replays alone.
+//
+// # Before a verdict is believed
+//
+// The workload is run twice, and refused if it does not do the same. The oracle
+// must accept the disk on which nothing is lost and the disk before the first
+// op, and reject an empty disk once something was promised. Each failure is
+// judged a second time. A checker that panics, ends its goroutine or takes
+// longer than the timeout fails the case at hand, with its stack.
+//
+// # Limits
+//
+// A checker must depend on nothing but its disk and the marks. One that reads
+// in an order of its own making is noticed, reported, and explored without
+// sharing runs; one that changes its verdict by itself is reported as flaky
+// where a failure shows it. A panic on a goroutine that the checker started
+// itself ends the process, as Go has it. A checker that hangs goes on running
+// in the background. Crashes inside recovery, failing ops and damaged data are
+// not explored.
+package runner
