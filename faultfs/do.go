@@ -15,14 +15,21 @@ import (
 // An op with an Errno failed when it was recorded; it is recorded as it is and
 // not tried. The error of any other is an *fs.PathError.
 func (f *FS) Do(op Op) (Op, error) {
-	c := f.enter(op.Kind, op.Path)
-	begin, site := c.op.Begin, c.op.Site
-	c.op = op
-	c.op.Path, c.op.To = absolute(op.Path), absolute(op.To)
-	c.op.Begin = begin
-	if op.Site == (Site{}) {
-		c.op.Site = site
+	if op.Site == (Site{}) && f.trace != nil {
+		op.Site = callSite()
 	}
+	return f.perform(op)
+}
+
+// perform is Do of an op that stays without a call site if it has none.
+func (f *FS) perform(op Op) (Op, error) {
+	c := call{f: f, op: op}
+	c.op.Path, c.op.To = absolute(op.Path), absolute(op.To)
+	c.op.Begin, c.op.End = 0, 0
+	if f.trace != nil {
+		c.op.Begin = Edge(f.edge.Add(1))
+	}
+	f.mu.Lock()
 	errno := op.Errno
 	if errno == 0 {
 		errno = c.do()

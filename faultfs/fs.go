@@ -3,6 +3,7 @@ package faultfs
 import (
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -163,7 +164,7 @@ func absolute(path string) string {
 	if path == "" || path[0] == '/' {
 		return path
 	}
-	return "/" + path
+	return "/" + strings.TrimPrefix(path, "./")
 }
 
 // leave ends a call: the op goes into the trace, and the lock is given back.

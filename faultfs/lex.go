@@ -11,10 +11,13 @@ import (
 const (
 	maxData = 64 << 20    // bytes in all data of a file, repetitions written out
 	maxText = 5 * maxData // bytes in a file: a byte of data takes four at most
-	maxOps  = 1 << 20  // ops in a file
+	maxOps  = 1 << 20     // ops in a file
 
 	maxPages = 4 * maxData / pageSize // pages that the ops of a file may fill
 )
+
+// opLimit is maxOps, but for the test that reaches it.
+var opLimit = maxOps
 
 // lexer takes one line of the text form apart.
 type lexer struct {

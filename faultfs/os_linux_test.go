@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-const dsync = syscall.O_DSYNC
+var dsync = syscall.O_DSYNC
 
 // osFs is the operating system's file system, with the calls that package os
 // puts checks of its own before.

@@ -38,9 +38,9 @@ type spot struct {
 // linkBare and linkKeep, what stands before a slash at the end may be no
 // directory: the caller looks at mustDir.
 func (v *volume) walk(path string, mode links) (spot, syscall.Errno) {
-	var buf [16]Ino
-	w := walker{v: v, stack: append(buf[:0], Root), rest: path}
+	w := walker{v: v, stack: append(v.stack[:0], Root), rest: path}
 	s, errno := w.run(mode)
+	v.stack = w.stack
 	if (errno != 0 || s.ino == 0) && hasNUL(path) {
 		return spot{}, syscall.EINVAL
 	}

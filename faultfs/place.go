@@ -21,7 +21,7 @@ func (f *FS) remember(ino Ino, p place) {
 		f.places = map[Ino]place{}
 	}
 	f.places[ino] = p
-	if _, known := f.places[p.dir]; !known && p.dir != Root {
+	if f.places[p.dir].name == "" && p.dir != Root {
 		up, _ := path.Split(strings.TrimRight(p.path, "/"))
 		f.places[p.dir] = place{path: up}
 	}

@@ -3,6 +3,7 @@ package faultfs
 import (
 	"path"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -67,17 +68,24 @@ func isFramework(function string) bool {
 	return false
 }
 
-// isStandard reports whether a frame lies in the standard library, whose
-// import paths have no dot in their first element.
+// isStandard reports whether a frame lies in the standard library: below the
+// folder from which a function of it was compiled. In a binary built with
+// -trimpath that folder has no name, and import paths tell: those of the
+// standard library have no dot in their first element.
 func isStandard(frame runtime.Frame) bool {
-	pkg, _, _ := strings.Cut(frame.Function, "/")
-	if strings.Contains(frame.Function, "/") && strings.Contains(pkg, ".") {
-		return false
+	if standardRoot != "" {
+		return strings.HasPrefix(filepath.ToSlash(frame.File), standardRoot)
 	}
-	root := filepath.ToSlash(runtime.GOROOT()) //nolint:staticcheck // only decides whose line is shown
-	file := filepath.ToSlash(frame.File)
-	return (root != "" && strings.HasPrefix(file, root+"/src/")) || !path.IsAbs(file) && !strings.HasPrefix(pkg, "main.")
+	first, _, _ := strings.Cut(frame.Function, "/")
+	return !strings.HasPrefix(frame.Function, "main.") &&
+		!(strings.Contains(frame.Function, "/") && strings.Contains(first, "."))
 }
+
+var standardRoot = func() string {
+	pc := reflect.ValueOf(strings.Cut).Pointer()
+	file, _ := runtime.FuncForPC(pc).FileLine(pc)
+	return strings.TrimSuffix(filepath.ToSlash(file), "strings/strings.go")
+}()
 
 func lastTwo(file string) string {
 	dir, base := path.Split(filepath.ToSlash(file))

@@ -134,7 +134,7 @@ func ParseTrace(file string, text []byte, parts ...string) (*Trace, error) {
 	if err := checkVersion(string(a.Comment)); err != nil {
 		return nil, &TextError{file, 1, err}
 	}
-	p := parser{file: file, room: maxData, fs: New()}
+	p := parser{file: file, room: maxData, mayOps: opLimit, fs: New()}
 	line := 1 + bytes.Count(a.Comment, []byte("\n"))
 	seen := map[string]bool{}
 	for _, part := range a.Files {
@@ -151,7 +151,7 @@ func ParseTrace(file string, text []byte, parts ...string) (*Trace, error) {
 		line += 1 + bytes.Count(part.Data, []byte("\n"))
 	}
 	if !seen["ops"] {
-		return nil, &TextError{file, line, errors.New("no part \"ops\"")}
+		return nil, &TextError{file, 1, errors.New("no part \"ops\"")}
 	}
 	return p.fs.Trace(), nil
 }
@@ -171,10 +171,11 @@ func checkVersion(comment string) error {
 // parser runs the ops of a file on a file system of its own, which finds out
 // what the paths lead to.
 type parser struct {
-	file string
-	room int
-	ops  int
-	fs   *FS
+	file   string
+	room   int
+	ops    int
+	mayOps int
+	fs     *FS
 }
 
 func (p *parser) part(part txtar.File, line int, others []string) error {
@@ -209,8 +210,8 @@ func (p *parser) line(text string) error {
 		}
 		return err
 	}
-	if p.ops++; p.ops > maxOps {
-		return fmt.Errorf("more than %d ops", maxOps)
+	if p.ops++; p.ops > p.mayOps {
+		return fmt.Errorf("more than %d ops", p.mayOps)
 	}
 	op, appends, err := parseOp(word, &l)
 	if err != nil {
@@ -237,7 +238,7 @@ func (p *parser) do(op Op, appends bool) error {
 		if errno == 0 && s.ino == 0 {
 			p.ops++
 			create := Op{Kind: OpCreate, Path: vol.target(op.Path), Mode: defaultFileMode, Site: op.Site}
-			if _, err := p.fs.Do(create); err != nil {
+			if _, err := p.fs.perform(create); err != nil {
 				return plain(err)
 			}
 			s, errno = vol.walk(op.Path, linkFollow)
@@ -250,7 +251,7 @@ func (p *parser) do(op Op, appends bool) error {
 		op.Off = vol.Size(op.Ino)
 	}
 	begin, end := op.Begin, op.End
-	if _, err := p.fs.Do(op); err != nil {
+	if _, err := p.fs.perform(op); err != nil {
 		return plain(err)
 	}
 	if vol.pages > maxPages {
@@ -258,7 +259,6 @@ func (p *parser) do(op Op, appends bool) error {
 	}
 	ops := p.fs.trace.Ops
 	last := &ops[len(ops)-1]
-	last.Site = op.Site
 	if end == 0 {
 		begin = sequentialBegin(len(ops) - 1)
 		end = begin + 1

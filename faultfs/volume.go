@@ -20,6 +20,7 @@ type volume struct {
 	inodes map[Ino]*inode // what differs from the base
 	last   Ino            // the highest inode number in use
 	pages  int            // pages held over the base
+	stack  []Ino          // room for walk, which would allocate it each time
 }
 
 // inode is what the volume holds over the base for one inode.

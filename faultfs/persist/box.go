@@ -1,10 +1,5 @@
 package persist
 
-import (
-	"math"
-	"slices"
-)
-
 // Bound keeps a cell between two versions, both included.
 type Bound struct {
 	Cell   Cell
@@ -75,9 +70,6 @@ func (b *Box) undo(to int) {
 // Restrict keeps only the cuts that respect the bound. Where none does it
 // returns false, and the box is as it was before.
 func (b *Box) Restrict(bound Bound) bool {
-	if bound == whole {
-		return true
-	}
 	to := len(b.trail)
 	if b.raise(bound.Cell, bound.Lo) && b.lower(bound.Cell, bound.Hi) {
 		return true
@@ -168,71 +160,63 @@ func (b *Box) Choose(id Cell) (value Version, taken Bound, split bool) {
 // Older returns the bound that keeps the cuts that a choice left out.
 func (c Bound) Older() Bound { return Bound{c.Cell, 0, c.Lo - 1} }
 
-// Part is a part of a crash point's box: what respects each of the bounds.
-type Part struct {
-	Bounds []Bound
-	Last   Bound
+// Part is a part of a crash point's box: what respects a list of bounds. Parts
+// share memory with those that they were made from, and never change. The zero
+// Part is the whole box.
+type Part struct{ last *link }
+
+// link is the last of a list of bounds.
+type link struct {
+	before *link
+	bound  Bound
 }
 
-// And returns what of the part respects one more bound. Parts share memory: a
-// part never changes.
+// And returns what of the part respects one more bound.
 func (p Part) And(more Bound) Part {
-	if p.Last == whole {
-		return Part{p.Bounds, more}
+	if l := p.last; l != nil && l.bound.Cell == more.Cell {
+		both := Bound{more.Cell, max(l.bound.Lo, more.Lo), min(l.bound.Hi, more.Hi)}
+		return Part{&link{l.before, both}}
 	}
-	return Part{join(p.Bounds, p.Last), more}
+	return Part{&link{p.last, more}}
 }
-
-// join returns the bounds with one more, as one bound for each cell.
-func join(bounds []Bound, more Bound) []Bound {
-	for i, b := range bounds {
-		if b.Cell == more.Cell {
-			both := slices.Clone(bounds)
-			both[i] = Bound{b.Cell, max(b.Lo, more.Lo), min(b.Hi, more.Hi)}
-			return both
-		}
-	}
-	return append(slices.Clip(bounds), more)
-}
-
-// whole is the bound that every version respects; it names no cell.
-var whole = Bound{Hi: math.MaxInt32}
-
-// All returns the part that is a crash point's whole box.
-func (p *Plan) All() Part { return Part{Last: whole} }
 
 // RestrictTo keeps the cuts of a part. Where there are none it returns false,
 // and the box is as it was before.
 func (b *Box) RestrictTo(part Part) bool {
 	to := len(b.trail)
-	for _, bound := range part.Bounds {
-		if !b.Restrict(bound) {
+	for l := part.last; l != nil; l = l.before {
+		if !b.Restrict(l.bound) {
 			b.undo(to)
 			return false
 		}
 	}
-	if b.Restrict(part.Last) {
-		return true
-	}
-	b.undo(to)
-	return false
+	return true
 }
 
-// Fresh returns the parts of a crash point's box that hold the cases not found
-// at the point before; they are disjoint, and some may be empty. Where the
-// marks changed, the whole box is one part.
-func (p *Plan) Fresh(point int) []Part {
-	at := &p.points[point]
-	if point == 0 || at.marks != p.points[point-1].marks {
-		return []Part{p.All()}
+// Fresh moves the box to a crash point and calls f for each part of it that
+// holds cases not found at the point before, with the losses of its newest
+// cut. The parts are disjoint and none is empty. Where the marks changed, the
+// whole box is one part.
+func (b *Box) Fresh(point int, f func(part Part, losses int)) {
+	b.Move(point)
+	at := &b.plan.points[point]
+	if point == 0 || at.marks != b.plan.points[point-1].marks {
+		f(Part{}, 0)
+		return
 	}
-	var parts []Part
-	missing := make([]Bound, 0, len(at.high)) // the earlier effects
+	var missing Part // the part on which the effects so far are missing
 	for _, s := range at.high {
-		parts = append(parts, Part{missing, Bound{s.cell, s.from + 1, s.to}})
-		missing = append(missing, Bound{s.cell, 0, s.from})
+		held := Bound{s.cell, s.from + 1, s.to}
+		if losses, ok := b.Try(held); ok {
+			f(missing.And(held), losses)
+		}
+		before := Bound{s.cell, 0, s.from}
+		if !b.Restrict(before) {
+			break // this effect is there in every case left
+		}
+		missing = missing.And(before)
 	}
-	return parts
+	b.Widen()
 }
 
 // Try returns the losses that the box would have with a bound, which it is not

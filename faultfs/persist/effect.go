@@ -120,12 +120,12 @@ func (p *Plan) Pin(point int, lost []Effect) (Part, error) {
 		high[e.Cell] = min(high[e.Cell], e.Version-1)
 		missing[e.Cell]++
 	}
-	part := Part{Last: whole}
+	var part Part
 	for id, v := range high {
 		if missing[Cell(id)] != int(box.hi[id]-v) {
 			return Part{}, fmt.Errorf("the lost effects are not the newest of their cells")
 		}
-		part.Bounds = append(part.Bounds, Bound{Cell(id), v, v})
+		part = part.And(Bound{Cell(id), v, v})
 	}
 	if !box.RestrictTo(part) {
 		return Part{}, fmt.Errorf("the model does not allow that these effects are lost and the others are not")

@@ -19,7 +19,9 @@ func Lower(trace *faultfs.Trace, model Model) *Plan {
 	}
 	last := l.base.Inodes()
 	for i := range trace.Ops {
-		last = max(last, trace.Ops[i].Ino)
+		if op := &trace.Ops[i]; !op.Failed() { // one that failed may name any inode
+			last = max(last, op.Ino)
+		}
 	}
 	l.inodes = make([]*inode, last+1)
 	if l.model.Sync == SyncName || l.model.Sync == SyncOwn {

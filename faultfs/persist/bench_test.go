@@ -1,0 +1,99 @@
+package persist_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// logOf is the trace of a log with so many synced appends.
+func logOf(b *testing.B, appends int) *faultfs.Trace {
+	fs := faultfs.New()
+	do := func(op faultfs.Op) {
+		_, err := fs.Do(op)
+		require.NoError(b, err)
+	}
+	do(faultfs.Op{Kind: faultfs.OpCreate, Path: "/log", Mode: 0o644})
+	do(faultfs.Op{Kind: faultfs.OpFsync, Path: "/"})
+	record := make([]byte, 100)
+	for i := range appends {
+		do(faultfs.Op{Kind: faultfs.OpWrite, Path: "/log", Off: int64(i * len(record)), Data: append([]byte{byte(i)}, record[1:]...)})
+		do(faultfs.Op{Kind: faultfs.OpFsync, Path: "/log"})
+		do(faultfs.Op{Kind: faultfs.OpMark, Label: "appended"})
+	}
+	return fs.Trace()
+}
+
+// replaceOf is the trace of a file replaced by rename so many times, with a
+// sync of neither file nor directory.
+func replaceOf(b *testing.B, times int) *faultfs.Trace {
+	fs := faultfs.New()
+	for i := range times {
+		for _, op := range []faultfs.Op{
+			{Kind: faultfs.OpCreate, Path: "/tmp", Mode: 0o644},
+			{Kind: faultfs.OpWrite, Path: "/tmp", Data: []byte(fmt.Sprint(i))},
+			{Kind: faultfs.OpRename, Path: "/tmp", To: "/file"},
+		} {
+			_, err := fs.Do(op)
+			require.NoError(b, err)
+		}
+	}
+	return fs.Trace()
+}
+
+// BenchmarkLower reports the time for each op; it should not grow with the
+// trace.
+func BenchmarkLower(b *testing.B) {
+	for _, n := range []int{100, 1000, 10000} {
+		for _, name := range []string{"posix", "ext4", "btrfs", "strict"} {
+			b.Run(fmt.Sprintf("appends=%d/%s", n, name), func(b *testing.B) {
+				trace, m := logOf(b, n), model(b, name)
+				b.ReportAllocs()
+				for b.Loop() {
+					persist.Lower(trace, m)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(trace.Ops)), "ns/traced-op")
+			})
+		}
+	}
+}
+
+// BenchmarkCount counts the cuts of a log, whose crash points are many and
+// small, and of replacements without a sync, which are all open at the end.
+func BenchmarkCount(b *testing.B) {
+	traces := map[string]*faultfs.Trace{"log": logOf(b, 1000), "replace": replaceOf(b, 40)}
+	for _, what := range []string{"log", "replace"} {
+		b.Run(what, func(b *testing.B) {
+			plan := persist.Lower(traces[what], persist.Default())
+			bits := 0
+			for b.Loop() {
+				cuts, _ := plan.Count()
+				bits = cuts.BitLen()
+			}
+			b.ReportMetric(float64(bits), "bits")
+		})
+	}
+}
+
+// BenchmarkStates reports the states listed in a second.
+func BenchmarkStates(b *testing.B) {
+	for _, name := range []string{"posix", "ext4", "strict"} {
+		b.Run(name, func(b *testing.B) {
+			trace, m := replaceOf(b, 4), model(b, name)
+			states := 0
+			for b.Loop() {
+				found, err := runner.States(context.Background(), trace, m)
+				require.NoError(b, err)
+				states = len(found)
+			}
+			b.ReportMetric(float64(states)*float64(b.N)/b.Elapsed().Seconds(), "states/s")
+			b.ReportMetric(float64(states), "states")
+		})
+	}
+}

@@ -1,0 +1,81 @@
+package persist_test
+
+import (
+	"fmt"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// A program writes a file and does not sync it. Reading the disk that a crash
+// leaves decides what the crash left.
+func Example() {
+	fs := faultfs.New()
+	f, err := fs.Create("/state")
+	if err != nil {
+		panic(err)
+	}
+	if _, err := f.WriteString("new"); err != nil {
+		panic(err)
+	}
+
+	plan := persist.Lower(fs.Trace(), persist.Default())
+	disk := plan.NewDisk()
+	read := func(part persist.Part) {
+		disk.Begin(plan.Points()-1, part)
+		name := disk.Entry(faultfs.Root, "state")
+		if name == 0 {
+			fmt.Println("no file")
+			return
+		}
+		data := make([]byte, disk.Size(name))
+		disk.ReadAt(name, data, 0)
+		fmt.Printf("%q\n", data)
+	}
+
+	read(persist.Part{})
+	// Each choice that this run made could have gone the other way.
+	part := persist.Part{}
+	for _, taken := range append([]persist.Bound{}, disk.Taken()...) {
+		read(part.And(taken.Older()))
+		part = part.And(taken)
+	}
+	// Output:
+	// "new"
+	// no file
+	// ""
+	// "\x00\x00\x00"
+}
+
+func ExampleParseModel() {
+	model, err := persist.ParseModel("btrfs,unit=512,sync=none")
+	fmt.Println(model, err)
+	fmt.Println(model == persist.Default())
+
+	_, err = persist.ParseModel("posix,sync=directory")
+	fmt.Println(err)
+	// Output:
+	// posix,unit=512 <nil>
+	// false
+	// model "posix,sync=directory": sync=directory: unknown value, want one of none, name, own, inode, journal
+}
+
+// Two files are made, in no order unless the file system promises one.
+func ExamplePlan_Count() {
+	trace, err := faultfs.ParseTrace("two", []byte("-- ops --\ncreate /a\ncreate /b\n"))
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range []string{"posix", "ext4", "kill"} {
+		model, err := persist.ParseModel(name)
+		if err != nil {
+			panic(err)
+		}
+		cuts, exact := persist.Lower(trace, model).Count()
+		fmt.Println(name, cuts, exact)
+	}
+	// Output:
+	// posix 4 true
+	// ext4 3 true
+	// kill 3 true
+}

@@ -1,0 +1,21 @@
+package persist
+
+// Newest returns the newest version of a cell, whether it can persist or not.
+func (p *Plan) Newest(id Cell) Version { return p.cells[id].newest() }
+
+// Breaks reports whether a cut, by cell, breaks a need.
+func (p *Plan) Breaks(cut []Version) bool {
+	for id, c := range p.cells {
+		for v := Version(1); v <= cut[id]; v++ {
+			for _, n := range c.versions[v].needs {
+				if cut[n.cell] < n.version {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// Same reports whether two versions of a cell have the same value.
+func (p *Plan) Same(id Cell, v, w Version) bool { return p.value(id, v) == p.value(id, w) }

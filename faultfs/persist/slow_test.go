@@ -1,0 +1,429 @@
+package persist_test
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// This file and slowlaw_test.go are the definition of what a crash can leave,
+// written to be read next to the contract and to be slow: maps, full copies,
+// and a search through all cuts. They share nothing with the code that they
+// judge but the trace and the names of the promises. This file says which
+// cells, versions, needs and forces a trace has; slowlaw_test.go says which
+// cuts are legal.
+//
+// Where ops overlap the contract leaves three things open. They are read so:
+// a version is on no disk before its op and those of all older versions of its
+// cell have begun, nor before what it needs is; the names of an inode "now",
+// for a sync, are those at its place in the trace; a mark is made when it
+// returns.
+
+// slowCell is the smallest thing that persists on its own.
+type slowCell struct {
+	kind string // "data", "size", "mode" or "name"
+	ino  faultfs.Ino
+	unit int64  // of data
+	name string // of a name; ino is its directory
+}
+
+// slowValue is what a cell can hold: the bytes of a unit, or a number: a size,
+// a mode, or the inode under a name, zero for none.
+type slowValue struct {
+	data   string
+	number int64
+}
+
+// slowEffect is a version of a cell, made by an op. Version 0 is of no op.
+type slowEffect struct {
+	cell    slowCell
+	version int
+	op      int
+}
+
+// slowNeed says: if this effect has persisted, that one has.
+type slowNeed struct{ this, that slowEffect }
+
+// slowChange is an op that changed an inode; data says that it counts for the
+// fdatasync of a file too.
+type slowChange struct {
+	op   int
+	data bool
+}
+
+// slow is a trace as the contract sees it under a model.
+type slow struct {
+	trace  *faultfs.Trace
+	model  persist.Model
+	types  map[faultfs.Ino]faultfs.Type
+	target map[faultfs.Ino]string
+	cells  map[slowCell][]slowValue // the versions
+	madeBy map[slowCell][]int       // and their ops, -1 for version 0
+	needs  []slowNeed
+	forced map[int][]slowEffect // by sync
+
+	namespace []slowEffect // every namespace effect so far
+	lastStep  []slowEffect
+	lastName  []slowEffect                 // namespace effects of the last namespace op
+	lastIn    map[faultfs.Ino][]slowEffect // of the last one that touched a directory
+	made      map[faultfs.Ino]slowEffect   // by which a directory was made
+	changes   map[faultfs.Ino][]slowChange
+}
+
+func newSlow(trace *faultfs.Trace, model persist.Model) *slow {
+	if model.Unit == 0 {
+		model.Unit = 4096
+	}
+	if model.Block == 0 {
+		model.Block = 4096
+	}
+	s := &slow{
+		trace: trace, model: model,
+		types: map[faultfs.Ino]faultfs.Type{}, target: map[faultfs.Ino]string{},
+		cells: map[slowCell][]slowValue{}, madeBy: map[slowCell][]int{}, forced: map[int][]slowEffect{},
+		lastIn: map[faultfs.Ino][]slowEffect{}, made: map[faultfs.Ino]slowEffect{},
+		changes: map[faultfs.Ino][]slowChange{},
+	}
+	s.copyBase()
+	for i := range trace.Ops {
+		if op := &trace.Ops[i]; !op.Failed() {
+			s.op(i, op)
+		}
+	}
+	return s
+}
+
+// copyBase makes the durable values at the start the versions 0.
+func (s *slow) copyBase() {
+	base := s.trace.Base()
+	for ino := faultfs.Root; ino <= base.Inodes(); ino++ {
+		s.types[ino] = base.Type(ino)
+		switch base.Type(ino) {
+		case faultfs.Directory:
+			s.start(slowCell{kind: "mode", ino: ino}, slowValue{number: int64(base.Mode(ino))})
+			for _, name := range base.Names(ino) {
+				s.start(slowCell{kind: "name", ino: ino, name: name}, slowValue{number: int64(base.Entry(ino, name))})
+			}
+		case faultfs.Symlink:
+			s.target[ino] = base.Target(ino)
+		case faultfs.Regular:
+			s.start(slowCell{kind: "mode", ino: ino}, slowValue{number: int64(base.Mode(ino))})
+			s.start(slowCell{kind: "size", ino: ino}, slowValue{number: base.Size(ino)})
+			for _, page := range base.Data(ino, 0) {
+				for at := page; at < page+4096; at++ {
+					if unit := at / s.model.Unit; s.cells[slowCell{"data", ino, unit, ""}] == nil {
+						b := make([]byte, s.model.Unit)
+						base.ReadAt(ino, b, unit*s.model.Unit)
+						s.start(slowCell{"data", ino, unit, ""}, slowValue{data: string(b)})
+					}
+				}
+			}
+		}
+	}
+}
+
+func (s *slow) start(cell slowCell, value slowValue) {
+	s.cells[cell] = []slowValue{value}
+	s.madeBy[cell] = []int{-1}
+}
+
+// now is what the running program sees.
+func (s *slow) now(cell slowCell) slowValue {
+	if s.cells[cell] == nil {
+		zero := slowValue{}
+		if cell.kind == "data" {
+			zero.data = strings.Repeat("\x00", int(s.model.Unit))
+		}
+		s.start(cell, zero)
+	}
+	return s.cells[cell][len(s.cells[cell])-1]
+}
+
+// put appends a version.
+func (s *slow) put(op int, cell slowCell, value slowValue) slowEffect {
+	s.now(cell)
+	s.cells[cell] = append(s.cells[cell], value)
+	s.madeBy[cell] = append(s.madeBy[cell], op)
+	return s.newest(cell)
+}
+
+func (s *slow) newest(cell slowCell) slowEffect {
+	s.now(cell)
+	v := len(s.cells[cell]) - 1
+	return slowEffect{cell, v, s.madeBy[cell][v]}
+}
+
+// need makes each of these effects need each of those.
+func (s *slow) need(these, those []slowEffect) {
+	for _, a := range these {
+		for _, b := range those {
+			if a != b {
+				s.needs = append(s.needs, slowNeed{a, b})
+			}
+		}
+	}
+}
+
+// step: with order=all, each effect needs those of the step before it.
+func (s *slow) step(effects ...slowEffect) {
+	if s.model.Order == persist.OrderAll {
+		s.need(effects, s.lastStep)
+	}
+	s.lastStep = effects
+}
+
+// namespaceOp: what the promise "names" adds.
+func (s *slow) namespaceOp(effects []slowEffect, touched ...faultfs.Ino) {
+	s.namespace = append(s.namespace, effects...)
+	switch s.model.Names {
+	case persist.NamesJournal:
+		s.need(effects, s.lastName)
+	case persist.NamesDirectory:
+		for _, dir := range touched {
+			s.need(effects, s.lastIn[dir])
+		}
+	}
+	s.lastName = effects
+	for _, dir := range touched {
+		s.lastIn[dir] = effects
+	}
+}
+
+func (s *slow) changed(op int, data bool, inos ...faultfs.Ino) {
+	for _, ino := range inos {
+		s.changes[ino] = append(s.changes[ino], slowChange{op, data})
+	}
+}
+
+// op: effects of each op.
+func (s *slow) op(i int, op *faultfs.Op) {
+	switch op.Kind {
+	case faultfs.OpWrite:
+		s.write(i, op)
+	case faultfs.OpTruncate:
+		s.truncate(i, op)
+	case faultfs.OpChmod:
+		mode := s.put(i, slowCell{kind: "mode", ino: op.Ino}, slowValue{number: int64(op.Mode)})
+		s.namespaceOp([]slowEffect{mode})
+		s.step(mode)
+		s.changed(i, false, op.Ino)
+	case faultfs.OpCreate, faultfs.OpMkdir, faultfs.OpSymlink:
+		s.create(i, op)
+	case faultfs.OpLink:
+		s.setName(i, op, op.Ino)
+	case faultfs.OpUnlink, faultfs.OpRmdir:
+		s.setName(i, op, 0)
+	case faultfs.OpRename:
+		if op.Ino != op.Over { // a name of the same inode: does nothing
+			s.rename(i, op)
+		}
+	case faultfs.OpFsync, faultfs.OpFdatasync:
+		s.sync(i, op)
+	case faultfs.OpSync:
+		for cell := range s.cells {
+			s.forceCell(i, cell)
+		}
+	}
+}
+
+func (s *slow) setName(i int, op *faultfs.Op, to faultfs.Ino) {
+	name := s.put(i, slowCell{kind: "name", ino: op.Dir, name: op.Name}, slowValue{number: int64(to)})
+	s.namespaceOp([]slowEffect{name}, op.Dir)
+	s.step(name)
+	s.changed(i, false, op.Ino, op.Dir)
+}
+
+func (s *slow) create(i int, op *faultfs.Op) {
+	switch op.Kind {
+	case faultfs.OpCreate:
+		s.types[op.Ino] = faultfs.Regular
+		s.now(slowCell{kind: "size", ino: op.Ino})
+	case faultfs.OpMkdir:
+		s.types[op.Ino] = faultfs.Directory
+	case faultfs.OpSymlink:
+		s.types[op.Ino], s.target[op.Ino] = faultfs.Symlink, op.Target
+	}
+	s.start(slowCell{kind: "mode", ino: op.Ino}, slowValue{number: int64(op.Mode)})
+	s.changed(i, true, op.Ino)
+	s.setName(i, op, op.Ino)
+	s.made[op.Ino] = s.newest(slowCell{kind: "name", ino: op.Dir, name: op.Name})
+}
+
+func (s *slow) rename(i int, op *faultfs.Op) {
+	target := s.put(i, slowCell{kind: "name", ino: op.ToDir, name: op.ToName}, slowValue{number: int64(op.Ino)})
+	old := s.put(i, slowCell{kind: "name", ino: op.Dir, name: op.Name}, slowValue{})
+	if s.model.Rename != persist.RenameSplit {
+		s.needs = append(s.needs, slowNeed{old, target})
+	}
+	if s.model.Rename == persist.RenameAtomic {
+		s.needs = append(s.needs, slowNeed{target, old})
+	}
+	if op.Over != 0 && s.model.Replace == persist.ReplaceData {
+		for cell := range s.cells {
+			if cell.ino == op.Ino && (cell.kind == "data" || cell.kind == "size") {
+				s.needs = append(s.needs, slowNeed{target, s.newest(cell)})
+			}
+		}
+	}
+	s.namespaceOp([]slowEffect{target, old}, op.Dir, op.ToDir)
+	s.step(target, old)
+	s.changed(i, false, op.Ino, op.Over, op.Dir, op.ToDir)
+}
+
+func (s *slow) write(i int, op *faultfs.Op) {
+	unitSize, end := s.model.Unit, op.Off+int64(len(op.Data))
+	size := slowCell{kind: "size", ino: op.Ino}
+	before := s.now(size).number
+	var notGrown []slowEffect // data versions of units that did not grow the file
+	if len(op.Data) == 0 {
+		return
+	}
+	for unit := op.Off / unitSize; unit*unitSize < end; unit++ {
+		cell := slowCell{kind: "data", ino: op.Ino, unit: unit}
+		from, to := max(op.Off, unit*unitSize), min(end, (unit+1)*unitSize)
+		b := []byte(s.now(cell).data)
+		copy(b[from-unit*unitSize:], op.Data[from-op.Off:to-op.Off])
+		data := s.put(i, cell, slowValue{data: string(b)})
+		if to <= s.now(size).number {
+			notGrown = append(notGrown, data)
+			s.step(data)
+			continue
+		}
+		grown := s.put(i, size, slowValue{number: to})
+		blockStart := unit * unitSize / s.model.Block * s.model.Block
+		switch {
+		case s.model.Append == persist.AppendAll:
+			s.need([]slowEffect{grown}, append(notGrown, data))
+		case s.model.Append == persist.AppendAllocated && blockStart >= before:
+			s.needs = append(s.needs, slowNeed{grown, data})
+		}
+		s.step(data, grown)
+	}
+	if s.now(size).number != before {
+		s.changed(i, true, op.Ino)
+	}
+}
+
+func (s *slow) truncate(i int, op *faultfs.Op) {
+	cell := slowCell{kind: "size", ino: op.Ino}
+	before := s.now(cell).number
+	size := s.put(i, cell, slowValue{number: op.Size})
+	var tail, beyond []slowEffect
+	for _, unit := range s.unitsOf(op.Ino) {
+		cell := slowCell{kind: "data", ino: op.Ino, unit: unit}
+		b := []byte(s.now(cell).data)
+		for k := range b {
+			if unit*s.model.Unit+int64(k) >= op.Size {
+				b[k] = 0
+			}
+		}
+		if op.Size >= before || string(b) == s.now(cell).data {
+			continue
+		}
+		zeroed := s.put(i, cell, slowValue{data: string(b)})
+		straddled := op.Size / s.model.Block
+		if op.Size%s.model.Block != 0 && unit*s.model.Unit/s.model.Block == straddled {
+			tail = append(tail, zeroed)
+		} else {
+			beyond = append(beyond, zeroed)
+		}
+	}
+	group := append([]slowEffect{size}, beyond...)
+	switch s.model.Truncate {
+	case persist.TruncateAtomic:
+		all := slices.Concat(group, tail)
+		s.need(all, all)
+	case persist.TruncateTailOrdered:
+		s.need([]slowEffect{size}, tail)
+	}
+	s.need(group, group)
+	s.namespaceOp(group)
+	s.step(slices.Concat(group, tail)...)
+	s.changed(i, true, op.Ino)
+}
+
+func (s *slow) unitsOf(ino faultfs.Ino) []int64 {
+	var units []int64
+	for cell := range s.cells {
+		if cell.kind == "data" && cell.ino == ino {
+			units = append(units, cell.unit)
+		}
+	}
+	slices.Sort(units)
+	return units
+}
+
+// force notes that a sync forces an effect, if its op had returned before the
+// sync began.
+func (s *slow) force(sync int, e slowEffect) {
+	if e.op >= 0 && s.trace.Ops[e.op].End < s.trace.Ops[sync].Begin {
+		s.forced[sync] = append(s.forced[sync], e)
+	}
+}
+
+func (s *slow) forceCell(sync int, cell slowCell) {
+	for v, op := range s.madeBy[cell] {
+		s.force(sync, slowEffect{cell, v, op})
+	}
+}
+
+// sync: what syncs force.
+func (s *slow) sync(i int, op *faultfs.Op) {
+	isDir := s.types[op.Ino] == faultfs.Directory
+	for cell := range s.cells {
+		if cell.ino == op.Ino && (cell.kind != "mode" || isDir || op.Kind == faultfs.OpFsync) {
+			s.forceCell(i, cell)
+		}
+	}
+	switch s.model.Sync {
+	case persist.SyncName:
+		for _, name := range s.namesOf(op.Ino) {
+			s.force(i, s.newest(name))
+			for dir := name.ino; dir != faultfs.Root; dir = s.namesOf(dir)[0].ino {
+				if made, ok := s.made[dir]; ok {
+					s.force(i, made)
+				}
+			}
+		}
+	case persist.SyncOwn:
+		s.forceNames(i, op.Ino)
+	case persist.SyncInode:
+		last := -1
+		for _, c := range s.changes[op.Ino] {
+			if (c.data || isDir || op.Kind == faultfs.OpFsync) && s.trace.Ops[c.op].End < op.Begin {
+				last = max(last, c.op)
+			}
+		}
+		for _, e := range s.namespace {
+			if e.op <= last {
+				s.force(i, e)
+			}
+		}
+	case persist.SyncJournal:
+		for _, e := range s.namespace {
+			s.force(i, e)
+		}
+	}
+}
+
+// namesOf returns the names that lead to an inode now.
+func (s *slow) namesOf(ino faultfs.Ino) []slowCell {
+	var names []slowCell
+	for cell := range s.cells {
+		if cell.kind == "name" && s.now(cell).number == int64(ino) {
+			names = append(names, cell)
+		}
+	}
+	return names
+}
+
+func (s *slow) forceNames(sync int, ino faultfs.Ino) {
+	for _, name := range s.namesOf(ino) {
+		s.force(sync, s.newest(name))
+		if name.ino != faultfs.Root {
+			s.forceNames(sync, name.ino)
+		}
+	}
+}

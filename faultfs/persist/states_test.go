@@ -1,0 +1,110 @@
+package persist_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// searchSteps bounds the slow search of one program under one model. What has
+// more cuts is not compared.
+const searchSteps = 3_000
+
+// lines returns the cases of a trace as the fast code lists them.
+func lines(t require.TestingT, trace *faultfs.Trace, model persist.Model) []string {
+	states, err := runner.States(context.Background(), trace, model)
+	require.NoError(t, err)
+	lines := make([]string, len(states))
+	for i, s := range states {
+		lines[i], err = s.Line()
+		require.NoError(t, err)
+	}
+	return lines
+}
+
+// same requires that two sorted lists of cases are the same, and says of the
+// smallest case in only one of them which one it is.
+func same(t require.TestingT, want, got []string, model persist.Model, trace *faultfs.Trace) {
+	if slices.Equal(want, got) {
+		return
+	}
+	subset(t, want, got, "missing", model, trace)
+	subset(t, got, want, "too much", model, trace)
+}
+
+// subset requires that each case of a list is in another one.
+func subset(t require.TestingT, part, whole []string, what string, model persist.Model, trace *faultfs.Trace) {
+	for _, line := range part {
+		if _, found := slices.BinarySearch(whole, line); !found {
+			require.Fail(t, what, "%.300s\n%s\n%s", line, model, trace.Text())
+		}
+	}
+}
+
+// models are the presets, as they are where the grid is that of pages and with
+// small units where it is smaller, and some drawn models.
+func models(t *rapid.T, grid int64, drawn int) []persist.Model {
+	var models []persist.Model
+	for _, p := range persist.Presets() {
+		m := p.Model
+		if grid < m.Unit {
+			m.Unit, m.Block = grid, 2*grid
+		}
+		models = append(models, m)
+	}
+	for range drawn {
+		models = append(models, drawModel(t, grid))
+	}
+	return models
+}
+
+// compared counts what the comparison with the slow definition did.
+type compared struct{ cases, tooMany int }
+
+func (c *compared) compare(t *rapid.T, trace *faultfs.Trace, model persist.Model) {
+	want, err := slowStates(trace, model, searchSteps)
+	if errors.Is(err, errTooMany) {
+		c.tooMany++
+		return
+	}
+	c.cases++
+	require.NoError(t, err)
+	same(t, want.lines, lines(t, trace, model), model, trace)
+	count, exact := persist.Lower(trace, model).Count()
+	if exact {
+		require.Equal(t, fmt.Sprint(want.cuts), count.String(), "%s\n%s", model, trace.Text())
+	} else {
+		require.GreaterOrEqual(t, count.Int64(), int64(want.cuts))
+	}
+}
+
+func TestStatesAgreeWithTheSlowDefinition(t *testing.T) {
+	for _, grid := range grids {
+		for _, overlapping := range []bool{false, true} {
+			t.Run(fmt.Sprintf("grid=%d,overlapping=%v", grid, overlapping), func(t *testing.T) {
+				t.Parallel()
+				var c compared
+				rapid.Check(t, func(t *rapid.T) {
+					trace := drawTrace(t, grid, 5)
+					if overlapping {
+						trace = overlap(t, trace)
+					}
+					for _, model := range models(t, grid, 4) {
+						c.compare(t, trace, model)
+					}
+				})
+				t.Logf("%d programs under a model compared, %d with too many cuts", c.cases, c.tooMany)
+				require.Greater(t, c.cases, c.tooMany, "most programs must be small enough")
+			})
+		}
+	}
+}
