@@ -1,0 +1,188 @@
+package scenarios_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/scenarios"
+)
+
+func TestNamesAreUniqueAndFound(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range scenarios.All() {
+		require.Regexp(t, `^[a-z0-9]+(-[a-z0-9]+)*$`, s.Name)
+		require.False(t, seen[s.Name], "two scenarios are named %s", s.Name)
+		seen[s.Name] = true
+		found, ok := scenarios.Find(s.Name)
+		require.True(t, ok)
+		require.Equal(t, s.Name, found.Name)
+	}
+	_, ok := scenarios.Find("no such scenario")
+	require.False(t, ok)
+}
+
+func TestLessonsAreOneLine(t *testing.T) {
+	for _, s := range scenarios.All() {
+		require.NotEmpty(t, s.Lesson, s.Name)
+		require.NotContains(t, s.Lesson, "\n", s.Name)
+		require.False(t, strings.HasSuffix(s.Lesson, "."), "%s: a lesson has no full stop", s.Name)
+		require.LessOrEqual(t, len(s.Lesson), 130, s.Name)
+	}
+}
+
+func TestEachScenarioDeclaresEachPreset(t *testing.T) {
+	for _, s := range scenarios.All() {
+		require.Len(t, s.Declared, len(persist.Presets()), s.Name)
+		for _, p := range persist.Presets() {
+			o, ok := s.Declared[p.Name]
+			require.True(t, ok, "%s declares nothing for %s", s.Name, p.Name)
+			require.NotEqual(t, runner.Unknown, o.Verdict, s.Name)
+			require.Equal(t, o.Verdict == runner.Broken, len(o.Kinds) > 0, s.Name)
+		}
+	}
+}
+
+func TestEachFixedScenarioHasABrokenTwinAndIsKept(t *testing.T) {
+	for _, s := range scenarios.All() {
+		twin, fixed := strings.CutSuffix(s.Name, "-fixed")
+		kept := 0
+		for _, o := range s.Declared {
+			if o.Verdict == runner.Kept {
+				kept++
+			}
+		}
+		if !fixed {
+			require.Less(t, kept, len(s.Declared), "%s is broken nowhere", s.Name)
+			continue
+		}
+		require.Equal(t, len(s.Declared), kept, "%s is not Kept everywhere", s.Name)
+		_, ok := scenarios.Find(twin)
+		require.True(t, ok, "%s has no broken twin", s.Name)
+	}
+}
+
+// A replay must be told from the program that it stands for by nothing.
+func TestAReplayIsTheStoredTrace(t *testing.T) {
+	files, err := filepath.Glob("traces/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		s, ok := scenarios.Find(strings.TrimSuffix(filepath.Base(file), ".txt"))
+		require.True(t, ok, "%s belongs to no scenario", file)
+		trace, err := runner.Record(s)
+		require.NoError(t, err)
+		stored, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, string(stored), string(trace.Text()))
+	}
+}
+
+// TestVerdictsAreTheDeclaredOnes judges every case of every scenario: a Kept
+// verdict is exhaustive by what it means, and a Broken one has no other kinds.
+func TestVerdictsAreTheDeclaredOnes(t *testing.T) {
+	for _, s := range scenarios.All() {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			runner.Check(t, s, runner.Options{})
+		})
+	}
+}
+
+// TestFixedScenariosSurviveTornPages judges them on a disk that tears pages
+// into sectors, which no preset does.
+func TestFixedScenariosSurviveTornPages(t *testing.T) {
+	tears, err := persist.ParseModel("posix,unit=512")
+	require.NoError(t, err)
+	for _, s := range scenarios.All() {
+		if strings.HasSuffix(s.Name, "-fixed") {
+			t.Run(s.Name, func(t *testing.T) {
+				t.Parallel()
+				runner.Check(t, s, runner.Options{Models: []persist.Model{tears}})
+			})
+		}
+	}
+}
+
+// TestFixedScenariosSurviveAKillAndThenAPowerCut ends the program after each
+// op, lets it recover on the page cache that it left, and cuts the power during
+// or after that: what recovery read need not be on the disk.
+func TestFixedScenariosSurviveAKillAndThenAPowerCut(t *testing.T) {
+	for _, s := range scenarios.All() {
+		if !strings.HasSuffix(s.Name, "-fixed") || s.Recover == nil {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			trace, err := runner.Record(s)
+			require.NoError(t, err)
+			told := false
+			for i := range trace.Ops {
+				told = told || trace.Ops[i].Kind == faultfs.OpMark
+				if !told || !trace.Ops[i].Kind.Changes() {
+					continue // the oracle wants a promise; a kill after anything else is like one before it
+				}
+				killed := s
+				killed.Workload = func(fs *faultfs.FS) error {
+					if err := perform(fs, trace.Ops[:i+1]); err != nil {
+						return err
+					}
+					return s.Recover(fs)
+				}
+				t.Run(fmt.Sprintf("after-op-%d", i), func(t *testing.T) {
+					runner.Check(t, killed, runner.Options{Models: []persist.Model{persist.Default()}, Failures: t.TempDir()})
+				})
+			}
+		})
+	}
+}
+
+// TestFixedScenariosNeedTheirSyncs leaves out one sync at a time. Some may be
+// missed without harm, such as that of an empty file, but not most.
+func TestFixedScenariosNeedTheirSyncs(t *testing.T) {
+	for _, s := range scenarios.All() {
+		if !strings.HasSuffix(s.Name, "-fixed") {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			trace, err := runner.Record(s)
+			require.NoError(t, err)
+			syncs, needed := 0, 0
+			for i := range trace.Ops {
+				if !trace.Ops[i].Kind.Syncs() {
+					continue
+				}
+				without := s
+				without.Workload = func(fs *faultfs.FS) error {
+					return perform(fs, slices.Delete(slices.Clone(trace.Ops), i, i+1))
+				}
+				results, err := runner.Run(t.Context(), without, runner.Options{Models: []persist.Model{persist.Default()}})
+				require.NoError(t, err)
+				syncs++
+				if results[0].Outcome.Verdict == runner.Broken {
+					needed++
+				}
+			}
+			require.Greater(t, 2*needed, syncs, "%d of %d syncs are needed", needed, syncs)
+		})
+	}
+}
+
+// perform does recorded ops again.
+func perform(fs *faultfs.FS, ops []faultfs.Op) error {
+	for _, op := range ops {
+		if _, err := fs.Do(op); err != nil {
+			return err
+		}
+	}
+	return nil
+}

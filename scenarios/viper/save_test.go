@@ -1,0 +1,55 @@
+package viper
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner"
+)
+
+var update = flag.Bool("update", false, "store the traces that package scenarios replays")
+
+func TestWriteConfig(t *testing.T) {
+	s, err := scenario("viper-write-config", writeConfig)
+	require.NoError(t, err)
+	s.Declared = map[string]runner.Outcome{}
+	for _, p := range persist.Presets() {
+		s.Declared[p.Name] = runner.Breaks(oracle.Torn, oracle.Refused)
+	}
+	s.Declared["kill"] = runner.Breaks(oracle.Torn)
+	s.Declared["strict"] = runner.Breaks(oracle.Torn)
+	checkStored(t, s)
+	runner.Check(t, s, runner.Options{})
+}
+
+func TestWriteConfigDurably(t *testing.T) {
+	s, err := scenario("viper-write-config-fixed", writeConfigDurably)
+	require.NoError(t, err)
+	s.Recover = removeTemp
+	s.Declared = map[string]runner.Outcome{}
+	for _, p := range persist.Presets() {
+		s.Declared[p.Name] = runner.Keeps()
+	}
+	checkStored(t, s)
+	runner.Check(t, s, runner.Options{})
+}
+
+// checkStored holds the trace that package scenarios replays to what viper does.
+func checkStored(t *testing.T, s runner.Scenario) {
+	t.Helper()
+	trace, err := runner.Record(s)
+	require.NoError(t, err)
+	name := filepath.Join("..", "traces", s.Name+".txt")
+	if *update {
+		require.NoError(t, os.WriteFile(name, trace.Text(), 0o644))
+	}
+	stored, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, string(stored), string(trace.Text()), "run go test -update, and read the difference")
+}
