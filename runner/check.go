@@ -71,6 +71,9 @@ func (c *check) run(t TB) {
 		return
 	}
 	r := judgeModel(context.Background(), c.scenario, c.trace, c.model, c.options)
+	if r.Declared.Verdict == Unknown {
+		r.Declared = Keeps()
+	}
 	if r.AsDeclared() {
 		t.Logf("%s", r.Line())
 		return
@@ -156,7 +159,11 @@ func shortNumber(digits string) string {
 // the command that shows it again, warnings, and how much was tried.
 func (r *Result) Report() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s under %s: %s, declared %s\n", r.Scenario, r.Model, r.Outcome, r.Declared)
+	fmt.Fprintf(&b, "%s under %s: %s", r.Scenario, r.Model, r.Outcome)
+	if r.Declared.Verdict != Unknown {
+		fmt.Fprintf(&b, ", declared %s", r.Declared)
+	}
+	b.WriteByte('\n')
 	if r.Why != "" {
 		fmt.Fprintf(&b, "  %s\n", r.Why)
 	}

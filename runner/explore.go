@@ -48,6 +48,8 @@ type explorer[T any] struct {
 
 	box      *persist.Box
 	levels   [][]job // by losses
+	waiting  int     // jobs in levels
+	dropped  int     // losses of the first job for which there was no room, -1 if there was for all
 	tree     *tree[T]
 	private  bool // the checker is not deterministic: runs are not shared
 	strange  *strange
@@ -62,6 +64,7 @@ type Stats struct {
 	Runs   int // runs of the checker
 	Losses int // every case with at most so many losses was judged, -1 if not even those with none
 	Done   bool
+	Full   bool // there was no room for all that was still to be judged
 }
 
 // strange is how a checker turned out not to be deterministic: what it was
@@ -75,29 +78,33 @@ const (
 	batchSize = 512     // runs between two looks at the tree
 	treeRoom  = 1 << 16 // nodes that a tree may have, besides some for each op
 	nodesByOp = 32
+
+	// maxWaiting bounds the jobs that wait, and with them the memory of a
+	// search that no budget ends: some 200 bytes each.
+	maxWaiting = 1 << 22
 )
 
 func newExplorer[T any](plan *persist.Plan, run func([]*attempt[T]), visit func(*cube[T]) bool, b *budget) *explorer[T] {
-	return &explorer[T]{plan: plan, run: run, visit: visit, budget: b, box: plan.NewBox(), tree: newTree[T]()}
+	return &explorer[T]{plan: plan, run: run, visit: visit, budget: b, box: plan.NewBox(), tree: newTree[T](), dropped: -1}
 }
 
 // explore judges all parts, or as many as the budget allows.
 func (e *explorer[T]) explore(ctx context.Context) {
 	e.stats.Losses = -1
 	for point := range e.plan.Points() {
-		for _, part := range e.plan.Fresh(point) {
-			e.box.Move(point)
-			if e.box.RestrictTo(part) {
-				e.push(e.box.Losses(), job{point, part})
-			}
-		}
+		e.box.Fresh(point, func(part persist.Part, losses int) { e.push(losses, job{point, part}) })
 	}
 	for level := 0; level < len(e.levels); level++ {
 		if e.budget.maxLosses >= 0 && level > e.budget.maxLosses && e.waits() {
 			return
 		}
+		if e.dropped >= 0 && level >= e.dropped {
+			e.stats.Full = true
+			return
+		}
 		jobs := e.levels[level]
 		e.levels[level] = nil
+		e.waiting -= len(jobs)
 		slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(a.point, b.point) })
 		if !e.level(ctx, level, jobs) {
 			return
@@ -112,7 +119,17 @@ func (e *explorer[T]) waits() bool {
 	return slices.ContainsFunc(e.levels, func(jobs []job) bool { return len(jobs) > 0 })
 }
 
+// push lets a job wait. Where too many wait it is dropped, and the search ends
+// before the first level that is not whole.
 func (e *explorer[T]) push(losses int, j job) {
+	if e.dropped >= 0 && losses >= e.dropped {
+		return
+	}
+	if e.waiting >= maxWaiting {
+		e.dropped = losses
+		return
+	}
+	e.waiting++
 	for len(e.levels) <= losses {
 		e.levels = append(e.levels, nil)
 	}
@@ -127,7 +144,7 @@ func (e *explorer[T]) level(ctx context.Context, losses int, jobs []job) bool {
 			e.levels[losses] = jobs
 			return false
 		}
-		attempts, later, ok := e.claim(losses, jobs)
+		attempts, later, ok := e.claim(ctx, losses, jobs)
 		if !ok {
 			return false
 		}
@@ -140,7 +157,7 @@ func (e *explorer[T]) level(ctx context.Context, losses int, jobs []job) bool {
 				return false
 			}
 		}
-		e.pool = append(e.pool, attempts...)
+		e.release(attempts)
 		if len(e.tree.nodes) > treeRoom+nodesByOp*len(e.plan.Trace().Ops) {
 			e.tree = newTree[T]()
 		}
@@ -149,12 +166,22 @@ func (e *explorer[T]) level(ctx context.Context, losses int, jobs []job) bool {
 	return true
 }
 
+// release ends a round: a claim on a place that its run did not come to, since
+// the checker is not deterministic, is void.
+func (e *explorer[T]) release(attempts []*attempt[T]) {
+	for _, a := range attempts {
+		if !e.private && e.tree.nodes[a.node].kind == claimed {
+			e.tree.nodes[a.node].kind = unknown
+		}
+	}
+	e.pool = append(e.pool, attempts...)
+}
+
 // claim walks each job down the tree. Those that end at a leaf are judged;
 // those that end where no run has been are attempts, the first of each such
 // place; the others wait for these.
-func (e *explorer[T]) claim(losses int, jobs []job) (attempts []*attempt[T], later []job, ok bool) {
+func (e *explorer[T]) claim(ctx context.Context, losses int, jobs []job) (attempts []*attempt[T], later []job, ok bool) {
 	limit := e.budget.batch(e.stats.Runs)
-	claimed := map[int32]bool{}
 	var taken []persist.Bound
 	var way []persist.Step
 	for i, j := range jobs {
@@ -164,6 +191,9 @@ func (e *explorer[T]) claim(losses int, jobs []job) (attempts []*attempt[T], lat
 		if e.private {
 			attempts = append(attempts, e.attempt(j))
 			continue
+		}
+		if ctx.Err() != nil {
+			return attempts, append(later, jobs[i:]...), true
 		}
 		e.box.Move(j.point)
 		e.box.RestrictTo(j.part)
@@ -180,14 +210,14 @@ func (e *explorer[T]) claim(losses int, jobs []job) (attempts []*attempt[T], lat
 		}
 		switch n := &e.tree.nodes[at]; {
 		case n.kind == leaf:
-			c := cube[T]{point: j.point, part: j.part, taken: taken, losses: losses, outcome: e.tree.leafs[n.leaf]}
+			c := cube[T]{point: j.point, part: j.part, taken: taken, losses: losses, outcome: e.tree.leafs[n.index]}
 			if !e.finish(&c) {
 				return nil, nil, false
 			}
-		case claimed[at]:
+		case n.kind == claimed:
 			later = append(later, j)
 		default:
-			claimed[at] = true
+			n.kind = claimed
 			a := e.attempt(j)
 			a.node, a.expected = at, append(a.expected, way...)
 			attempts = append(attempts, a)
@@ -234,13 +264,15 @@ func (e *explorer[T]) finish(c *cube[T]) bool {
 	e.box.Move(c.point)
 	e.box.RestrictTo(c.part)
 	kept := c.part
-	for _, choice := range c.taken {
+	for i, choice := range c.taken {
 		older := choice.Older()
 		if losses, ok := e.box.Try(older); ok {
 			e.push(losses, job{c.point, kept.And(older)})
 		}
-		kept = kept.And(choice)
-		e.box.Restrict(choice)
+		if i < len(c.taken)-1 {
+			kept = kept.And(choice)
+			e.box.Restrict(choice)
+		}
 	}
 	return true
 }

@@ -127,13 +127,12 @@ func (j *judging) questions() string {
 		point int
 		disk  string
 	}{{last, "on which nothing is lost"}, {0, "before the first op"}} {
-		if got := j.once(q.point, j.plan.All()); got.wrong() {
+		if got := j.once(q.point, persist.Part{}); got.wrong() {
 			return fmt.Sprintf("the oracle rejects the disk %s: %s", q.disk, got.violations[0])
 		}
 	}
-	trace := j.plan.Trace()
 	promised := j.plan.Marks(last)
-	if len(promised) == 0 && len(trace.Setup) == 0 {
+	if len(promised) == 0 {
 		return ""
 	}
 	if got := judgeEmpty(j.Scenario, promised); !got.wrong() {
@@ -296,6 +295,8 @@ func bound(stats Stats, settled bool, o *Options) string {
 		return judged + "; the search ended with the smallest example of each kind of failure found"
 	case o.MaxLosses > 0 && stats.Losses == o.MaxLosses:
 		return judged + ", as asked"
+	case stats.Full:
+		return judged + ", then there was no room for the parts still to judge"
 	}
 	return judged + ", then the budget was spent"
 }

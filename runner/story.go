@@ -3,7 +3,9 @@ package runner
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -14,6 +16,25 @@ import (
 // and which later one, or which mark, was kept and should have come after it.
 // The box is that of the failing case; steps are what the checker read.
 func tellStory(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, steps []persist.Step) string {
+	return oneLine(tell(plan, box, f, v, steps))
+}
+
+// oneLine writes out what would end a line: an error of the program may hold
+// anything.
+func oneLine(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
+}
+
+func tell(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, steps []persist.Step) string {
 	ops := plan.Trace().Ops
 	var b strings.Builder
 	b.WriteString(v.String())

@@ -12,28 +12,34 @@ import (
 // never a verdict.
 type tree[T any] struct {
 	nodes []node
+	fans  []fan
 	leafs []T
 }
 
 // node is a place in the tree, by its index; the root is node 0.
 type node struct {
 	cell  persist.Cell
-	kind  nodeKind
-	leaf  int32           // its outcome, of a leaf
 	value persist.Version // the first edge, which is often the only one
 	child int32
-	edges int
-	dense []int32                   // the others by value, while that is no waste
-	more  map[persist.Version]int32 // the rest
+	index int32 // of the outcome, of a leaf; of the further edges plus one, of a node that reads
+	kind  nodeKind
 }
 
 type nodeKind uint8
 
 const (
 	unknown nodeKind = iota // no run has been here
+	claimed                 // a run is on its way
 	reads
 	leaf
 )
+
+// fan holds the edges of a node after the first.
+type fan struct {
+	edges int
+	dense []int32                   // by value, while that is no waste
+	more  map[persist.Version]int32 // the rest
+}
 
 func newTree[T any]() *tree[T] { return &tree[T]{nodes: make([]node, 1)} }
 
@@ -43,36 +49,45 @@ func (t *tree[T]) next(at int32, value persist.Version) int32 {
 	if n.child != 0 && n.value == value {
 		return n.child
 	}
-	if int(value) < len(n.dense) && n.dense[value] != 0 {
-		return n.dense[value]
-	}
-	if child, ok := n.more[value]; ok {
-		return child
-	}
 	made := int32(len(t.nodes))
-	n.link(value, made)
+	if n.child == 0 {
+		n.value, n.child = value, made
+	} else {
+		if n.index == 0 {
+			t.fans = append(t.fans, fan{})
+			n.index = int32(len(t.fans))
+		}
+		if child := t.fans[n.index-1].link(value, made); child != made {
+			return child
+		}
+	}
 	t.nodes = append(t.nodes, node{})
 	return made
 }
 
-// link adds an edge.
-func (n *node) link(value persist.Version, child int32) {
-	const slack = 8
-	n.edges++
-	switch {
-	case n.child == 0:
-		n.value, n.child = value, child
-	case int(value) < slack+4*n.edges:
-		for len(n.dense) <= int(value) {
-			n.dense = append(n.dense, 0)
-		}
-		n.dense[value] = child
-	default:
-		if n.more == nil {
-			n.more = map[persist.Version]int32{}
-		}
-		n.more[value] = child
+// link returns the node behind an edge; one that is not there is made to lead
+// to the given node.
+func (f *fan) link(value persist.Version, made int32) int32 {
+	if int(value) < len(f.dense) && f.dense[value] != 0 {
+		return f.dense[value]
 	}
+	if child, ok := f.more[value]; ok {
+		return child
+	}
+	const slack = 8
+	f.edges++
+	if int(value) < slack+4*f.edges {
+		for len(f.dense) <= int(value) {
+			f.dense = append(f.dense, 0)
+		}
+		f.dense[value] = made
+		return made
+	}
+	if f.more == nil {
+		f.more = map[persist.Version]int32{}
+	}
+	f.more[value] = made
+	return made
 }
 
 // add adds a run that was expected to begin with the given steps, which lead
@@ -84,7 +99,7 @@ func (t *tree[T]) add(at int32, expected, steps []persist.Step, outcome T) bool 
 	}
 	for _, s := range steps[len(expected):] {
 		n := &t.nodes[at]
-		if n.kind == unknown {
+		if n.kind == unknown || n.kind == claimed {
 			n.kind, n.cell = reads, s.Cell
 		}
 		if n.kind != reads || n.cell != s.Cell {
@@ -93,10 +108,10 @@ func (t *tree[T]) add(at int32, expected, steps []persist.Step, outcome T) bool 
 		at = t.next(at, s.Value)
 	}
 	n := &t.nodes[at]
-	if n.kind != unknown {
+	if n.kind == leaf || n.kind == reads {
 		return n.kind == leaf
 	}
-	n.kind, n.leaf = leaf, int32(len(t.leafs))
+	n.kind, n.index = leaf, int32(len(t.leafs))
 	t.leafs = append(t.leafs, outcome)
 	return true
 }

@@ -1,0 +1,173 @@
+// Command crashsim cuts the power on programs, everywhere, and says which
+// promises they break.
+//
+// # Vocabulary
+//
+// A scenario is a program to crash, with its promise and, for each model, the
+// verdict that is known of it. A model says what a file system promises; see
+// "crashsim models". A verdict is kept, broken or unknown. A case is what a
+// crash can leave, told apart as far as the program looks.
+//
+// # What it does not do
+//
+// It holds no logic of crashes: what a crash can leave is package persist's,
+// the search package runner's, litmus files are package litmus's. It parses
+// arguments, runs, and prints. Results go to standard output, all at once when
+// the command has come to its end, so that an error leaves nothing half
+// written; they hold no times and are the same bytes each time. Progress and
+// errors go to standard error.
+//
+// The exit status is 0 if all is as declared or expected, 1 if not, 2 for bad
+// usage and bad files, and 3 if a verdict is unknown.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/scenarios"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run runs the command on the scenarios of the project.
+func run(args []string, stdout, stderr io.Writer) int {
+	return newApp(scenarios.All(), stdout, stderr).run(args)
+}
+
+// Exit statuses.
+const (
+	exitOK          = 0
+	exitWrong       = 1 // something is not as declared or expected
+	exitUsage       = 2 // bad usage, bad files
+	exitUnknown     = 3
+	exitInterrupted = 130 // what a shell says of a command that Ctrl-C ended
+)
+
+// app is one run of the command.
+type app struct {
+	scenarios []runner.Scenario
+	stdout    io.Writer
+	stderr    io.Writer
+	out       bytes.Buffer // what goes to stdout at the end
+	style     style        // of stdout
+	status    int          // of a command that came to its end
+}
+
+func newApp(scenarios []runner.Scenario, stdout, stderr io.Writer) *app {
+	return &app{
+		scenarios: scenarios, stdout: stdout, stderr: stderr,
+		style: style{color: isTerminal(stdout) && os.Getenv("NO_COLOR") == ""},
+	}
+}
+
+func (a *app) run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(&a.out)
+	root.SetErr(a.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil {
+		return a.fail(ctx, cmd, err)
+	}
+	switch _, err := a.stdout.Write(a.out.Bytes()); {
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
+		// The reader has seen enough.
+	case err != nil:
+		_, _ = fmt.Fprintf(a.stderr, "crashsim: %v\n", err)
+		return exitUsage
+	}
+	return a.status
+}
+
+// fail says what is wrong and returns the exit status.
+func (a *app) fail(ctx context.Context, cmd *cobra.Command, err error) int {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		_, _ = fmt.Fprintln(a.stderr, "crashsim: interrupted")
+		return exitInterrupted
+	}
+	_, _ = fmt.Fprintf(a.stderr, "crashsim: %v\n", err)
+	var bad usageError
+	if errors.As(err, &bad) || !cmd.HasParent() {
+		_, _ = fmt.Fprintf(a.stderr, "See \"%s --help\".\n", cmd.CommandPath())
+	}
+	return exitUsage
+}
+
+// usageError is an error in how the command was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usagef returns a usageError.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// wants checks that the arguments are as many as the names given.
+func wants(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) == len(names):
+			return nil
+		case len(names) == 0:
+			return usagef("want no argument, got %q", args)
+		}
+		return usagef("want one %s, got %d arguments", strings.Join(names, " and one "), len(args))
+	}
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "crashsim",
+		Short: "Cut the power on programs, everywhere, and see which promises break",
+		Long: `Crashsim runs a program on a file system that records what it asks for, works
+out every state that a crash can leave on the disk, lets the program recover
+from each of them, and judges what it finds there.
+
+Exit status: 0 if all is as declared or expected, 1 if not, 2 for bad usage and
+bad files, 3 if a verdict is unknown.`,
+		Example: `  crashsim list                            # the scenarios
+  crashsim run                             # all of them, under all presets
+  crashsim run seed-atomic-rename --model ext4
+  crashsim states --model posix prog.txtar # every state that a crash can leave`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(a.listCommand(), a.runCommand(), a.statesCommand(), a.litmusCommand(),
+		a.modelsCommand(), a.replayCommand(), a.traceCommand())
+	root.SetHelpCommand(helpCommand(root))
+	return root
+}
+
+// helpCommand is cobra's, but for the error where there is no such command.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Explain a command",
+		Example: "  crashsim help run",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = usagef("no command %q", strings.Join(args, " "))
+			}
+			if err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
+}

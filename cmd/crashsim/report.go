@@ -1,0 +1,270 @@
+package main
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// printReports prints a table of scenarios and models, below each scenario
+// what there is to say about it, and totals at the end.
+func (a *app) printReports(reports []report, o runner.Options) {
+	head := []cell{{"SCENARIO", a.style.head}}
+	for _, m := range o.Models {
+		head = append(head, cell{m.String(), a.style.head})
+	}
+	rows := []row{{cells: head}}
+	for i := range reports {
+		rep := &reports[i]
+		r := row{cells: cells(rep.scenario.Name)}
+		for j := range rep.results {
+			r.cells = append(r.cells, a.verdictCell(&rep.results[j]))
+		}
+		r.below = a.details(rep)
+		rows = append(rows, r)
+	}
+	writeTable(&a.out, rows)
+	a.out.WriteString(totals(reports))
+}
+
+// verdictCell shows a verdict, with a "!" where it is not the declared one.
+func (a *app) verdictCell(r *runner.Result) cell {
+	word := r.Outcome.Verdict.String()
+	switch {
+	case !r.AsDeclared():
+		return cell{word + "!", a.style.bad}
+	case r.Outcome.Verdict == runner.Kept:
+		return cell{word, a.style.good}
+	}
+	return cell{word, a.style.odd}
+}
+
+// details is what stands below a scenario's line.
+func (a *app) details(rep *report) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, "    "+format+"\n", args...) }
+	if rep.err != nil {
+		line("%s: %s", a.style.bad("not judged"), inLines(rep.err.Error()))
+	}
+	for _, s := range stories(rep.results, unknownIn) {
+		line("[%s] %s: %s", s.models, a.style.bad("unknown"), inLines(s.text))
+	}
+	for _, s := range stories(rep.results, undeclaredIn) {
+		line("[%s] %s: %s", s.models, a.style.bad("not as declared"), s.text)
+	}
+	for _, s := range stories(rep.results, failuresIn) {
+		line("[%s] %s", s.models, onTwoLines(s.text))
+		if s.file != "" {
+			line("    crashsim replay %s", s.file)
+		}
+	}
+	for _, s := range stories(rep.results, warningsIn) {
+		line("[%s] warning: %s", s.models, onTwoLines(s.text))
+	}
+	for _, s := range stories(rep.results, notesIn) {
+		line("[%s] note: %s", s.models, inLines(s.text))
+	}
+	if len(rep.results) > 0 {
+		line("%s", coverage(rep.results))
+	}
+	if again := againFlags(rep.results); again != "" {
+		line("again: crashsim run %s%s --failures DIR", rep.scenario.Name, again)
+	}
+	return b.String()
+}
+
+// againFlags returns the flags that show again what is broken and should not
+// be, or not like that.
+func againFlags(results []runner.Result) string {
+	flags := ""
+	for i := range results {
+		if r := &results[i]; !r.AsDeclared() && r.Outcome.Verdict == runner.Broken {
+			flags += " --model " + r.Model.String()
+		}
+	}
+	return flags
+}
+
+// inLines indents the lines of a text behind the first, so that they stand
+// below a scenario's line.
+func inLines(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n        ")
+}
+
+// onTwoLines tells a failure's story: what is wrong, then how it came about.
+func onTwoLines(story string) string {
+	return strings.Replace(inLines(story), "; power cut ", "\n        power cut ", 1)
+}
+
+// story is a text that is true under some models.
+type story struct {
+	text   string
+	models modelList
+	file   string
+}
+
+// modelList prints as names with blanks between them.
+type modelList []persist.Model
+
+func (l modelList) String() string {
+	names := make([]string, len(l))
+	for i, m := range l {
+		names[i] = m.String()
+	}
+	return strings.Join(names, " ")
+}
+
+func unknownIn(r *runner.Result) []story {
+	if r.Why == "" {
+		return nil
+	}
+	return []story{{text: r.Why}}
+}
+
+func undeclaredIn(r *runner.Result) []story {
+	if r.AsDeclared() || r.Outcome.Verdict == runner.Unknown && r.Why != "" {
+		return nil
+	}
+	return []story{{text: fmt.Sprintf("declared %s, found %s", r.Declared, r.Outcome)}}
+}
+
+func failuresIn(r *runner.Result) []story { return storiesOf(r.Failures) }
+func warningsIn(r *runner.Result) []story { return storiesOf(r.Warnings) }
+
+func storiesOf(failures []*runner.Failure) []story {
+	var list []story
+	for _, f := range failures {
+		list = append(list, story{text: f.Story, file: f.File})
+	}
+	return list
+}
+
+func notesIn(r *runner.Result) []story {
+	var list []story
+	for _, n := range r.Notes {
+		list = append(list, story{text: n})
+	}
+	return list
+}
+
+// stories collects the texts of results, each once, in the order in which they
+// are first told.
+func stories(results []runner.Result, of func(*runner.Result) []story) []story {
+	var list []story
+	for i := range results {
+		r := &results[i]
+		for _, s := range of(r) {
+			list = tell(list, r.Model, s)
+		}
+	}
+	return list
+}
+
+// tell adds a story that is true under a model to those told before.
+func tell(list []story, model persist.Model, s story) []story {
+	k := slices.IndexFunc(list, func(known story) bool { return known.text == s.text })
+	if k < 0 {
+		k = len(list)
+		list = append(list, s)
+	}
+	list[k].models = append(list[k].models, model)
+	return list
+}
+
+// coverage says how much was tried, under all models together.
+func coverage(results []runner.Result) string {
+	var sum tally
+	var exhaustive modelList
+	for i := range results {
+		r := &results[i]
+		sum.add(r)
+		if r.Coverage.Exhaustive {
+			exhaustive = append(exhaustive, r.Model)
+		}
+	}
+	bounds := stories(results, func(r *runner.Result) []story {
+		if r.Coverage.Exhaustive || r.Coverage.Bound == "" || r.Why != "" {
+			return nil // the reason of an unknown verdict has said it
+		}
+		return []story{{text: r.Coverage.Bound}}
+	})
+	text := fmt.Sprintf("%s; %s", plural(results[0].Coverage.Ops, "op"), &sum)
+	switch {
+	case len(exhaustive) == len(results):
+		return text + "; exhaustive"
+	case len(exhaustive) > 0:
+		text += fmt.Sprintf("; exhaustive under %s", exhaustive)
+	}
+	for _, b := range bounds {
+		text += fmt.Sprintf("; under %s %s", b.models, b.text)
+	}
+	return text
+}
+
+// tally adds up coverage.
+type tally struct {
+	cuts    big.Int
+	inexact bool
+	cases   int
+	runs    int
+}
+
+func (t *tally) add(r *runner.Result) {
+	var cuts big.Int
+	if _, ok := cuts.SetString(r.Coverage.Cuts, 10); ok {
+		t.cuts.Add(&t.cuts, &cuts)
+	}
+	t.inexact = t.inexact || !r.Coverage.CutsExact
+	t.cases += r.Coverage.Cases
+	t.runs += r.Coverage.Runs
+}
+
+// String returns, say, "cuts 1.8e14, cases judged 412 by 130 runs".
+func (t *tally) String() string {
+	bound := ""
+	if t.inexact {
+		bound = "at most "
+	}
+	return fmt.Sprintf("cuts %s%s, cases judged %d by %s", bound, shortNumber(&t.cuts), t.cases, plural(t.runs, "run"))
+}
+
+// totals is the end of the output of run.
+func totals(reports []report) string {
+	var sum tally
+	verdicts := map[runner.Verdict]int{}
+	all, declared, failed := 0, 0, 0
+	exhaustive := true
+	for i := range reports {
+		if reports[i].err != nil {
+			failed++
+		}
+		for j := range reports[i].results {
+			r := &reports[i].results[j]
+			sum.add(r)
+			all++
+			verdicts[r.Outcome.Verdict]++
+			if r.AsDeclared() {
+				declared++
+			}
+			if r.Outcome.Verdict == runner.Kept && !r.Coverage.Exhaustive {
+				exhaustive = false
+			}
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s, %s: %d as declared, %d not", plural(len(reports), "scenario"), plural(all, "verdict"), declared, all-declared)
+	fmt.Fprintf(&b, "; %d kept, %d broken, %d unknown\n", verdicts[runner.Kept], verdicts[runner.Broken], verdicts[runner.Unknown])
+	if failed > 0 {
+		fmt.Fprintf(&b, "%s could not be judged\n", plural(failed, "scenario"))
+	}
+	fmt.Fprintf(&b, "%s", &sum)
+	if verdicts[runner.Kept] > 0 && exhaustive {
+		b.WriteString("; every kept verdict is exhaustive")
+	}
+	b.WriteString("\n")
+	return b.String()
+}

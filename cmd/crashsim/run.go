@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/runner"
+)
+
+// runFlags are the flags of the command run.
+type runFlags struct {
+	models  []string
+	json    bool
+	options runner.Options
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [NAME...]",
+		Short: "Crash scenarios everywhere and compare the verdicts with the declared ones",
+		Long: `Run judges scenarios under models: the program is recorded once, the power is
+cut at every moment, and recovery and oracle look at every state that the model
+allows. NAME may be a pattern, as 'seed-*'; without names all scenarios are run.
+
+A line for each scenario shows its verdict under each model:
+  kept     every case was judged, and none is wrong
+  broken   a case is wrong; the stories below tell the smallest one of each kind
+  unknown  no failure was found, and not every case was judged
+"!" marks a verdict that is not the declared one. Where nothing is declared of a
+model, any verdict but unknown will do.
+
+A search ends some time after the first failure, when each kind has its
+smallest example; --all goes on. A budget holds for each scenario and model.
+
+Exit status: 0 if each verdict is as declared, 1 if one is not, 3 if the only
+ones that are not are unknown.`,
+		Example: `  crashsim run
+  crashsim run seed-atomic-rename --model ext4 --model posix,unit=512
+  crashsim run 'seed-*' --max-losses 2 --json
+  crashsim run seed-defer-close --failures testdata/failures`,
+		ValidArgsFunction: a.completeScenarios(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			chosen, err := a.choose(args)
+			if err != nil {
+				return err
+			}
+			if err := f.finish(); err != nil {
+				return err
+			}
+			reports, err := a.runAll(cmd.Context(), chosen, f.options)
+			if err != nil {
+				return err
+			}
+			a.status = statusOf(reports)
+			if f.json {
+				return a.printJSON(runOf(reports, f.options.Seed))
+			}
+			a.printReports(reports, f.options)
+			return nil
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (f *runFlags) add(cmd *cobra.Command) {
+	modelFlag(cmd, &f.models, "judge under this `model`; may be repeated (default all presets)")
+	flags, o := cmd.Flags(), &f.options
+	flags.BoolVar(&o.All, "all", false, "go on when each kind of failure has its smallest example")
+	flags.IntVar(&o.MaxRuns, "budget-runs", 0, "stop after so many `runs` of the checker (default no limit)")
+	flags.IntVar(&o.MaxLosses, "max-losses", 0, "judge only cases with at most so many `losses` (default no limit)")
+	flags.DurationVar(&o.MaxTime, "budget-time", 0, "stop after so much `time`, as 30s or 5m (default no limit)")
+	flags.IntVar(&o.Samples, "samples", 0, "draw so many random `cuts` from what a budget cut off")
+	flags.Uint64Var(&o.Seed, "seed", 0, "where random draws begin")
+	flags.IntVar(&o.Workers, "workers", 0, "how many checkers run at once; the output does not depend on it (default one for each CPU)")
+	flags.StringVar(&o.Failures, "failures", "", "store failures in this `directory`, for \"crashsim replay\"")
+	jsonFlag(cmd, &f.json)
+}
+
+// finish checks the flags and completes the options.
+func (f *runFlags) finish() error {
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"budget-runs", int64(f.options.MaxRuns)}, {"max-losses", int64(f.options.MaxLosses)},
+		{"budget-time", int64(f.options.MaxTime)}, {"samples", int64(f.options.Samples)},
+		{"workers", int64(f.options.Workers)},
+	} {
+		if n.value < 0 {
+			return usagef("--%s is negative", n.name)
+		}
+	}
+	models, err := parseModels(f.models)
+	if err != nil {
+		return err
+	}
+	if models == nil {
+		models = presets()
+	}
+	f.options.Models = models
+	if dir := f.options.Failures; dir != "" {
+		return os.MkdirAll(dir, 0o777)
+	}
+	return nil
+}
+
+// report is what was found out about a scenario.
+type report struct {
+	scenario runner.Scenario
+	results  []runner.Result
+	err      error // it could not be judged
+}
+
+// runAll runs scenarios one after the other. It fails only where going on
+// would not help.
+func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Options) ([]report, error) {
+	p := newProgress(a.stderr)
+	defer p.clear()
+	var reports []report
+	for i, s := range chosen {
+		o.Progress = func(now runner.Progress) {
+			p.show(time.Now(), func() string {
+				return fmt.Sprintf("[%d/%d] %s under %s: %d cases, %d runs", i+1, len(chosen), now.Scenario, now.Model,
+					now.Stats.Cases, now.Stats.Runs)
+			})
+		}
+		o.Progress(runner.Progress{Scenario: s.Name, Model: o.Models[0]})
+		results, err := runner.Run(ctx, s, o)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		reports = append(reports, report{s, results, err})
+	}
+	return reports, nil
+}
+
+// statusOf returns the exit status: 1 where a verdict is not the declared one,
+// else 3 where one is unknown or could not be found.
+func statusOf(reports []report) int {
+	status := exitOK
+	for _, rep := range reports {
+		if rep.err != nil {
+			status = exitUnknown
+		}
+		for i := range rep.results {
+			switch r := &rep.results[i]; {
+			case r.Outcome.Verdict == runner.Unknown:
+				status = exitUnknown
+			case !r.AsDeclared():
+				return exitWrong
+			}
+		}
+	}
+	return status
+}
+
+// runOf tells reports. Effects are named by recording their scenarios again.
+func runOf(reports []report, seed uint64) runJSON {
+	out := runJSON{Schema: runSchema, Seed: seed, Results: []resultJSON{}, Errors: []errorJSON{}}
+	for _, rep := range reports {
+		if rep.err != nil {
+			out.Errors = append(out.Errors, errorJSON{rep.scenario.Name, rep.err.Error()})
+		}
+		if len(rep.results) == 0 {
+			continue
+		}
+		trace, err := runner.Record(rep.scenario)
+		if err != nil {
+			out.Errors = append(out.Errors, errorJSON{rep.scenario.Name, err.Error()})
+			continue
+		}
+		for i := range rep.results {
+			out.Results = append(out.Results, resultOf(&rep.results[i], trace))
+		}
+	}
+	return out
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// call runs the command on the toys.
+func call(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = newApp(toys(), &out, &errs).run(args)
+	return status, out.String(), errs.String()
+}
+
+func TestOutputDoesNotDependOnWorkersOrTime(t *testing.T) {
+	for _, format := range []string{"--json=false", "--json"} {
+		_, want, _ := call("run", format)
+		for _, workers := range []string{"1", "2", "7"} {
+			_, got, _ := call("run", format, "--workers", workers)
+			require.Equal(t, want, got)
+		}
+	}
+}
+
+func TestColorChangesNoWord(t *testing.T) {
+	colors := regexp.MustCompile(`\x1b\[[0-9;]*m`)
+	for _, args := range [][]string{{"run"}, {"list"}, {"models"}, {"litmus", "../../testdata/litmus"}} {
+		_, want, _ := call(args...)
+		var out, errs bytes.Buffer
+		a := newApp(toys(), &out, &errs)
+		a.style.color = true
+		a.run(args)
+		assert.NotEqual(t, want, out.String(), args)
+		assert.Equal(t, want, colors.ReplaceAllString(out.String(), ""), args)
+	}
+}
+
+// brokenWriter is a standard output that fails.
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestABrokenPipeIsNoError(t *testing.T) {
+	for _, err := range []error{syscall.EPIPE, io.ErrClosedPipe} {
+		var errs bytes.Buffer
+		assert.Equal(t, exitOK, newApp(toys(), brokenWriter{err}, &errs).run([]string{"models"}))
+		assert.Empty(t, errs.String())
+	}
+}
+
+func TestAFullDiskIsAnError(t *testing.T) {
+	var errs bytes.Buffer
+	status := newApp(toys(), brokenWriter{errors.New("no space left")}, &errs).run([]string{"models"})
+	assert.Equal(t, exitUsage, status)
+	assert.Equal(t, "crashsim: no space left\n", errs.String())
+}
+
+func TestBadUsageLeavesNothingOnStandardOutput(t *testing.T) {
+	for _, args := range [][]string{
+		{"nope"}, {"help", "nope"}, {"list", "x"}, {"run", "nope"}, {"run", "[a"}, {"run", "--nope"},
+		{"run", "--model", "ext5"}, {"run", "--workers", "-1"}, {"run", "--budget-runs", "many"},
+		{"run", "--max-losses", "-1"}, {"run", "--budget-time", "-1s"}, {"run", "--samples", "-2"},
+		{"states"}, {"states", "a", "b"}, {"states", "nowhere.txtar"}, {"states", "--model", "ext4", "--model", "xfs", "a"},
+		{"litmus"}, {"litmus", "nowhere"}, {"litmus", "."}, {"models", "ext5"}, {"replay"}, {"replay", "main.go"},
+		{"trace"}, {"trace", "nope"}, {"trace", "toy-restless"},
+	} {
+		status, stdout, stderr := call(args...)
+		assert.Equal(t, exitUsage, status, args)
+		assert.Empty(t, stdout, args)
+		assert.True(t, strings.HasPrefix(stderr, "crashsim: "), "%q: %s", args, stderr)
+	}
+}
+
+func TestEachCommandHasAnExample(t *testing.T) {
+	root := newApp(nil, io.Discard, io.Discard).command()
+	for _, cmd := range append([]*cobra.Command{root}, root.Commands()...) {
+		assert.NotEmpty(t, cmd.Short, cmd.Name())
+		for line := range strings.SplitSeq(cmd.Example, "\n") {
+			assert.True(t, strings.HasPrefix(line, "  crashsim "), "%s: %q", cmd.Name(), line)
+		}
+	}
+}
+
+func TestTheProjectsScenariosAreListed(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Equal(t, exitOK, run([]string{"list"}, &out, &errs))
+	assert.Contains(t, out.String(), "seed-atomic-rename")
+	assert.Empty(t, errs.String())
+}
+
+func TestStatusTellsWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		status int
+	}{
+		{"toy-sound toy-hasty", exitOK},
+		{"toy-misjudged", exitWrong},
+		{"toy-misjudged --model kill", exitOK},
+		{"toy-blind", exitUnknown},
+		{"toy-restless", exitUnknown},
+		{"toy-sound --budget-runs 1", exitUnknown},
+		{"toy-blind toy-misjudged toy-restless", exitWrong},
+	} {
+		status, stdout, stderr := call(append([]string{"run"}, strings.Fields(c.args)...)...)
+		assert.Equal(t, c.status, status, "%s\n%s", c.args, stdout)
+		assert.Empty(t, stderr, c.args)
+	}
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/litmus"
+)
+
+func (a *app) statesCommand() *cobra.Command {
+	var names []string
+	cmd := &cobra.Command{
+		Use:   "states FILE",
+		Short: "Print every state that a crash can leave of a litmus file",
+		Long: `States prints every distinct case of all crash points of a litmus file, or of a
+stored trace, one JSON object a line, sorted: the marks made before the crash,
+and the tree of files that is found after it, with data in base64.`,
+		Example: `  crashsim states --model ext4 testdata/litmus/pub-append-chrome.txtar
+  crashsim states --model posix,unit=512 prog.txtar | wc -l`,
+		Args: wants("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			model, err := oneModel(names)
+			if err != nil {
+				return err
+			}
+			test, err := readLitmus(args[0])
+			if err != nil {
+				return err
+			}
+			states, err := runner.States(cmd.Context(), test.Trace, model)
+			if err != nil {
+				return err
+			}
+			for i := range states {
+				line, err := states[i].Line()
+				if err != nil {
+					return err
+				}
+				a.out.WriteString(line)
+				a.out.WriteString("\n")
+			}
+			return nil
+		},
+	}
+	modelFlag(cmd, &names, "the `model` of the file system (default \""+persist.Default().String()+"\")")
+	return cmd
+}
+
+// oneModel reads a model flag that may be given once.
+func oneModel(names []string) (persist.Model, error) {
+	if len(names) == 0 {
+		return persist.Default(), nil
+	}
+	if len(names) > 1 {
+		return persist.Model{}, usagef("--model is given %d times, want one model", len(names))
+	}
+	models, err := parseModels(names)
+	if err != nil {
+		return persist.Model{}, err
+	}
+	return models[0], nil
+}
+
+func readLitmus(file string) (*litmus.Test, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return litmus.Parse(file, text)
+}

@@ -1,0 +1,54 @@
+package runner
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+func listed(t *testing.T, ops string, model string) []string {
+	m, err := persist.ParseModel(model)
+	require.NoError(t, err)
+	states, err := States(context.Background(), parsed(t, ops), m)
+	require.NoError(t, err)
+	lines := make([]string, len(states))
+	for i, s := range states {
+		lines[i], err = s.Line()
+		require.NoError(t, err)
+	}
+	return lines
+}
+
+func TestStatesAreListedAsTheContractShows(t *testing.T) {
+	require.Equal(t, []string{
+		`{"marks":["also","saved"],"tree":{"/d":{"dir":true,"mode":"0755"},"/d/f":{"data":"bmV3","mode":"0644"},"/l":{"link":"<&>"}}}`,
+		`{"marks":["saved"],"tree":{"/d":{"dir":true,"mode":"0755"},"/d/f":{"data":"bmV3","mode":"0644"},"/l":{"link":"<&>"}}}`,
+		`{"marks":[],"tree":{"/d":{"dir":true,"mode":"0755"},"/d/f":{"data":"","mode":"0644"},"/l":{"link":"<&>"}}}`,
+		`{"marks":[],"tree":{"/d":{"dir":true,"mode":"0755"},"/d/f":{"data":"","mode":"0644"}}}`,
+		`{"marks":[],"tree":{"/d":{"dir":true,"mode":"0755"},"/d/f":{"data":"bmV3","mode":"0644"},"/l":{"link":"<&>"}}}`,
+		`{"marks":[],"tree":{"/d":{"dir":true,"mode":"0755"}}}`,
+		`{"marks":[],"tree":{}}`,
+	}, listed(t, "mkdir /d\ncreate /d/f\nsymlink <&> /l\nwrite /d/f 0 \"new\"\nmark saved\nmark also\nmark saved\n", "kill"))
+}
+
+func TestDirectoryOnItsOwnPathIsNotEntered(t *testing.T) {
+	require.Contains(t,
+		listed(t, "mkdir /a\nmkdir /b\nsync\nrename /a /b/a\nrename /b/a /c\nrename /b /c/b\n", "posix"),
+		`{"marks":[],"tree":{"/a":{"dir":true,"mode":"0755"},"/a/b":{"dir":true,"mode":"0755"},"/a/b/a":{"dir":true,"mode":"0755"},`+
+			`"/b":{"dir":true,"mode":"0755"},"/b/a":{"dir":true,"mode":"0755"},"/b/a/b":{"dir":true,"mode":"0755"}}}`)
+}
+
+func TestStatesRefusesFilesTooLargeToList(t *testing.T) {
+	_, err := States(context.Background(), parsed(t, "create /f\ntruncate /f 67108865\n"), persist.Default())
+	require.EqualError(t, err, "/f has 67108865 bytes in a case, more than 67108864")
+}
+
+func TestStatesEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := States(ctx, parsed(t, "create /f\n"), persist.Default())
+	require.ErrorIs(t, err, context.Canceled)
+}
