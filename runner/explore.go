@@ -54,8 +54,15 @@ type explorer[T any] struct {
 	private  bool // the checker is not deterministic: runs are not shared
 	strange  *strange
 	stats    Stats
+	left     []rest // reused
 	progress func(Stats)
 	pool     []*attempt[T]
+}
+
+// rest is a part of what a cube left over.
+type rest struct {
+	losses int
+	part   persist.Part
 }
 
 // Stats counts what an exploration did.
@@ -252,7 +259,9 @@ func (e *explorer[T]) finishRun(losses int, a *attempt[T]) bool {
 }
 
 // finish judges a cube and puts what is left of its part on the list: for each
-// choice in turn, the earlier ones kept, an older version taken.
+// choice in turn, the earlier ones kept, an older version taken. The part that
+// keeps the most choices comes first: its run reads what the others have in
+// common, so that these then need no more than a round of runs.
 func (e *explorer[T]) finish(c *cube[T]) bool {
 	e.stats.Cases++
 	if !e.visit(c) {
@@ -263,17 +272,22 @@ func (e *explorer[T]) finish(c *cube[T]) bool {
 	}
 	e.box.Move(c.point)
 	e.box.RestrictTo(c.part)
+	left := e.left[:0]
 	kept := c.part
 	for i, choice := range c.taken {
 		older := choice.Older()
 		if losses, ok := e.box.Try(older); ok {
-			e.push(losses, job{c.point, kept.And(older)})
+			left = append(left, rest{losses, kept.And(older)})
 		}
 		if i < len(c.taken)-1 {
 			kept = kept.And(choice)
 			e.box.Restrict(choice)
 		}
 	}
+	for _, r := range slices.Backward(left) {
+		e.push(r.losses, job{c.point, r.part})
+	}
+	e.left = left
 	return true
 }
 

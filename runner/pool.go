@@ -2,7 +2,6 @@ package runner
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +36,11 @@ type worker struct {
 	disk *persist.Disk
 	fs   *faultfs.FS
 
-	mu        sync.Mutex
-	run       uint64               // counts runs, to see whether one makes progress
-	current   *attempt[*judgement] // nil between runs, and once the run was judged Hung
+	runs      atomic.Uint64                       // counts runs, to see whether one makes progress
+	current   atomic.Pointer[attempt[*judgement]] // nil between runs, and once the run was judged Hung
 	goroutine string
 
-	lastRun uint64 // seen by the watch
+	lastRun uint64 // as the watch saw it last
 	ticks   int
 }
 
@@ -143,10 +141,8 @@ func (w *worker) try(a *attempt[*judgement]) bool {
 		a.empty = true
 		return true
 	}
-	w.mu.Lock()
-	w.run++
-	w.current = a
-	w.mu.Unlock()
+	w.runs.Add(1)
+	w.current.Store(a)
 	var j *judgement
 	if w.pool.measure {
 		start := time.Now()
@@ -169,15 +165,12 @@ func (w *worker) judge() (j *judgement) {
 }
 
 // publish notes what a run read and found. It returns false where nobody waits
-// for that any more.
+// for that any more: the run was judged Hung.
 func (w *worker) publish(j *judgement) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	a := w.current
-	if a == nil { // it was judged Hung
+	a := w.current.Swap(nil)
+	if a == nil {
 		return false
 	}
-	w.current = nil
 	a.steps = append(a.steps, w.disk.Steps()...)
 	a.taken = append(a.taken, w.disk.Taken()...)
 	a.outcome = j
@@ -187,17 +180,14 @@ func (w *worker) publish(j *judgement) bool {
 // hangs reports whether the worker has been at the same run for a whole
 // timeout. If so it is abandoned, and its run is judged Hung.
 func (w *worker) hangs() bool {
-	w.mu.Lock()
-	if w.current == nil || w.run != w.lastRun {
-		w.lastRun, w.ticks = w.run, 0
-		w.mu.Unlock()
+	if runs := w.runs.Load(); w.current.Load() == nil || runs != w.lastRun {
+		w.lastRun, w.ticks = runs, 0
 		return false
 	}
 	if w.ticks++; w.ticks <= watchTicks {
-		w.mu.Unlock()
 		return false
 	}
-	w.mu.Unlock()
-	w.fs.Crash() // the checker's next call fails, and touches the disk no more
+	w.fs.Crash()  // the checker's next call fails
+	w.disk.Halt() // and what it asks is noted no more
 	return w.publish(hung(w.pool.timeout, stackOf(w.goroutine)))
 }

@@ -132,7 +132,7 @@ func TestStoryNamesWhatWasLostAndWhatWasKept(t *testing.T) {
 	r := run(t, saving(""), "posix", runner.Options{})
 	require.Len(t, r.Failures, 2)
 	require.Regexp(t, `^torn /f: .*; power cut after rename /f.tmp /f \(runner/run_test.go:\d+\): `+
-		`size 9 of write /f.tmp \[0,9\) \(runner/run_test.go:\d+\) was lost, `+
+		`data \[0,9\) of write /f.tmp \[0,9\) \(runner/run_test.go:\d+\) was lost, `+
 		`name "f" of rename /f.tmp /f \(runner/run_test.go:\d+\) was kept$`, r.Failures[0].Story)
 	require.Regexp(t, `^stale /f: .*; power cut after mark saved \(.*\): name "f" of rename .* was lost, nothing had forced it$`,
 		r.Failures[1].Story)

@@ -25,11 +25,11 @@ type counter struct {
 	open  []Cell  // cells that the point's box leaves open
 	place []int32 // by cell: where it stands in open, plus one
 	exact bool
-	work  int // splits that may still be made for this count
+	work  int // cells that splits may still look at, for this count
 }
 
-// maxSplits bounds the work of one count.
-const maxSplits = 1 << 14
+// maxWork bounds the work of one count.
+const maxWork = 1 << 18
 
 // fresh counts the cases of a point that are none of the point before.
 func (c *counter) fresh(point int) *big.Int {
@@ -87,7 +87,7 @@ func (c *counter) move(point int) {
 // Where that is too much work it returns the number of cuts that there would
 // be without needs.
 func (c *counter) count(cells []Cell) (n *big.Int, exact bool) {
-	c.work = maxSplits
+	c.work = maxWork
 	n = c.parts(cells)
 	if c.work >= 0 {
 		return n, true
@@ -121,7 +121,7 @@ func (c *counter) parts(cells []Cell) *big.Int {
 // split counts a part whose cells need each other: it halves the versions of
 // the widest cell.
 func (c *counter) split(part []Cell) *big.Int {
-	if c.work--; c.work < 0 {
+	if c.work -= len(part); c.work < 0 {
 		return new(big.Int)
 	}
 	widest := slices.MaxFunc(part, func(a, b Cell) int {

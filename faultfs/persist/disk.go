@@ -25,6 +25,8 @@ type Disk struct {
 	asked []uint32 // by question about the marks: the run that asked it last
 	steps []Step
 	taken []Bound
+
+	halted bool
 }
 
 var _ faultfs.Base = (*Disk)(nil)
@@ -56,19 +58,19 @@ func (d *Disk) Begin(point int, part Part) bool {
 
 // Steps returns what was read since Begin, in order. It is valid until the
 // next Begin.
-func (d *Disk) Steps() []Step {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.steps
-}
+func (d *Disk) Steps() []Step { return d.steps }
 
 // Taken returns the choices that were made since Begin, in order: for each
 // read that could have seen something else, the versions that it settled on.
 // It is valid until the next Begin.
-func (d *Disk) Taken() []Bound {
+func (d *Disk) Taken() []Bound { return d.taken }
+
+// Halt ends what the disk notes and decides: a program that goes on reading,
+// after nobody waits for it any more, changes nothing.
+func (d *Disk) Halt() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.taken
+	d.halted = true
 }
 
 // Box returns the cuts that the disk may still be.
@@ -79,7 +81,7 @@ func (d *Disk) Box() *Box { return d.box }
 func (d *Disk) see(id Cell) Version {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.seen[id] != d.run {
+	if d.seen[id] != d.run && !d.halted {
 		d.seen[id] = d.run
 		value, taken, split := d.box.Choose(id)
 		d.steps = append(d.steps, Step{id, value})

@@ -210,7 +210,14 @@ func (a *author) symlink() {
 	a.do(faultfs.Op{Kind: faultfs.OpSymlink, Target: target, Path: a.name("symlink")})
 }
 
-func (a *author) sync() { a.do(a.drawSync()) }
+// sync syncs something, and often says so: otherwise the cases before it hide
+// what it forces.
+func (a *author) sync() {
+	a.do(a.drawSync())
+	if rapid.IntRange(0, 3).Draw(a.t, "say so") > 0 {
+		a.do(faultfs.Op{Kind: faultfs.OpMark, Label: "synced"})
+	}
+}
 
 func (a *author) drawSync() faultfs.Op {
 	kind := rapid.SampledFrom([]faultfs.OpKind{

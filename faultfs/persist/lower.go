@@ -47,6 +47,9 @@ type lowerer struct {
 	dirty     []Cell  // cells that may have effects that no sync has forced
 	isDirty   []bool  // by cell
 	forced    []force // what syncs force, by op
+
+	effects     []need // of all ops, one behind the other
+	firstEffect int    // of the op at hand
 }
 
 // live is what the running program sees of an inode, as far as it changed.
@@ -126,7 +129,11 @@ func (l *lowerer) addVersion(op faultfs.OpNum, id Cell, v version) need {
 	}
 	c.versions = append(c.versions, v)
 	made := need{id, c.newest()}
-	l.ops[op] = append(l.ops[op], made)
+	if len(l.ops[op]) == 0 {
+		l.firstEffect = len(l.effects)
+	}
+	l.effects = append(l.effects, made)
+	l.ops[op] = l.effects[l.firstEffect:len(l.effects):len(l.effects)]
 	if c.kind == dataCell {
 		l.flatten(c)
 	}

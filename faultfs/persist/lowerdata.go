@@ -16,8 +16,8 @@ func (l *lowerer) write(num faultfs.OpNum, op *faultfs.Op) {
 	for data, off := op.Data, op.Off; len(data) > 0; {
 		unit, from := off/l.model.Unit, off%l.model.Unit
 		k := min(int64(len(data)), l.model.Unit-from)
+		first := len(l.ops[num])
 		made := l.addVersion(num, l.dataCell(op.Ino, unit), version{from: int32(from), patch: data[:k:k]})
-		step := []need{made}
 		data, off = data[k:], off+k
 		if off > s.size {
 			s.size = off
@@ -29,11 +29,10 @@ func (l *lowerer) write(num faultfs.OpNum, op *faultfs.Op) {
 				l.requireAll([]need{grown}, inside)
 				inside = nil // the size before needs them already
 			}
-			step = append(step, grown)
 		} else {
 			inside = append(inside, made)
 		}
-		l.endStep(step)
+		l.endStep(l.ops[num][first:])
 	}
 	if s.size != before {
 		l.changed(num, true, op.Ino)

@@ -59,7 +59,7 @@ func (d *Disk) ask(question Cell) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	value, _, _ := d.box.Choose(question)
-	if i := -question - 1; d.asked[i] != d.run {
+	if i := -question - 1; d.asked[i] != d.run && !d.halted {
 		d.asked[i] = d.run
 		d.steps = append(d.steps, Step{question, value})
 	}

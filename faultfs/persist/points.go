@@ -80,7 +80,10 @@ func (l *lowerer) edges() []edge {
 		op := &l.trace.Ops[i]
 		edges = append(edges, edge{op.Begin, faultfs.OpNum(i), false}, edge{op.End, faultfs.OpNum(i), true})
 	}
-	slices.SortStableFunc(edges, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
+	byTime := func(a, b edge) int { return cmp.Compare(a.at, b.at) }
+	if !slices.IsSortedFunc(edges, byTime) {
+		slices.SortStableFunc(edges, byTime)
+	}
 	return edges
 }
 
@@ -93,6 +96,7 @@ type bounds struct {
 	holes      int           // ops at or behind prefix that have begun
 	highs      []step        // since the last point
 	lows       []step
+	steps      []step // of the points laid
 	work       []need
 	highBefore map[Cell]Version
 	lowBefore  map[Cell]Version
@@ -192,9 +196,19 @@ func (b *bounds) raise(n need) {
 	}
 }
 
+// keep copies steps to where those of all points lie, one behind the other.
+func (b *bounds) keep(steps []step) []step {
+	if len(steps) == 0 {
+		return nil
+	}
+	from := len(b.steps)
+	b.steps = append(b.steps, steps...)
+	return b.steps[from:len(b.steps):len(b.steps)]
+}
+
 // emit lays a point here.
 func (b *bounds) emit(op faultfs.OpNum) {
-	at := point{op: op, marks: len(b.marks), high: b.highs, low: b.lows}
+	at := point{op: op, marks: len(b.marks), high: b.keep(b.highs), low: b.keep(b.lows)}
 	for i := range at.high {
 		id := at.high[i].cell
 		at.high[i].from, at.high[i].to = b.highBefore[id], b.high[id]
@@ -204,7 +218,7 @@ func (b *bounds) emit(op faultfs.OpNum) {
 		at.low[i].from, at.low[i].to = b.lowBefore[id], b.low[id]
 	}
 	b.points = append(b.points, at)
-	b.highs, b.lows = nil, nil
+	b.highs, b.lows = b.highs[:0], b.lows[:0]
 	clear(b.highBefore)
 	clear(b.lowBefore)
 }
