@@ -177,11 +177,9 @@ func appendWord(b []byte, word string) []byte {
 // appendData appends data as a Go string literal, runs of a short pattern as a
 // repetition.
 func appendData(b, data []byte) []byte {
-	for _, period := range []int{1, 2, 4, 8, 16, 32, 64} {
-		if len(data) < 4*period || len(data)%period != 0 {
-			continue
-		}
-		if bytes.Equal(data[period:], data[:len(data)-period]) {
+	const longest = 256 // patterns beyond that are not looked for
+	for period := 1; period <= min(longest, len(data)/4); period++ {
+		if len(data)%period == 0 && bytes.Equal(data[period:], data[:len(data)-period]) {
 			b = strconv.AppendQuote(b, string(data[:period]))
 			return strconv.AppendInt(append(b, '*'), int64(len(data)/period), 10)
 		}
