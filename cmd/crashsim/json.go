@@ -51,8 +51,8 @@ type resultJSON struct {
 	Scenario      string        `json:"scenario"`
 	Model         string        `json:"model"`
 	Verdict       string        `json:"verdict"`
-	Kind          string        `json:"kind"`  // of the smallest failure, "" if there is none
-	Kinds         []string      `json:"kinds"` // of all failures
+	Kind          string        `json:"kind"`     // of the smallest failure, "" if there is none
+	Kinds         []string      `json:"kinds"`    // of all failures
 	Declared      string        `json:"declared"` // "" where nothing is declared
 	DeclaredKinds []string      `json:"declared_kinds"`
 	AsDeclared    bool          `json:"as_declared"`
