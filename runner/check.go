@@ -35,6 +35,9 @@ const shortRuns = 2000
 func Check(t TB, s Scenario, o Options) {
 	t.Helper()
 	trace, err := Record(s)
+	if err == nil && s.Oracle == nil {
+		err = fmt.Errorf("scenario %s has no oracle", s.Name)
+	}
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -82,7 +85,7 @@ func (c *check) run(t TB) {
 		t.Skipf("-short: %s", r.Line())
 	}
 	if c.options.Failures != "" && r.Declared.Verdict != Broken {
-		if err := storeFailures(c.options.Failures, &r, c.trace); err != nil {
+		if err := storeFailures(c.options.Failures, &r); err != nil {
 			t.Logf("the failures could not be stored: %v", err)
 		}
 	}

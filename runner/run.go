@@ -19,6 +19,9 @@ import (
 // twice, or the context was cancelled.
 func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 	trace, err := Record(s)
+	if err == nil && s.Oracle == nil {
+		err = fmt.Errorf("scenario %s has no oracle", s.Name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +32,7 @@ func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 			return results, err
 		}
 		if o.Failures != "" {
-			if err := storeFailures(o.Failures, &r, trace); err != nil {
+			if err := storeFailures(o.Failures, &r); err != nil {
 				return results, err
 			}
 		}
@@ -81,7 +84,7 @@ func judgeModel(ctx context.Context, s *Scenario, trace *faultfs.Trace, model pe
 	plan := persist.Lower(trace, model)
 	cuts, exact := plan.Count()
 	r := Result{
-		Scenario: s.Name, Model: model, Declared: s.declared(model),
+		Scenario: s.Name, Model: model, Plan: plan, Declared: s.declared(model),
 		Coverage: Coverage{
 			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,
 		},

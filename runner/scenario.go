@@ -141,6 +141,7 @@ type Progress struct {
 type Result struct {
 	Scenario string
 	Model    persist.Model
+	Plan     *persist.Plan // what was judged; the effects of failures are those of this plan
 	Outcome  Outcome
 	Declared Outcome // the zero Outcome where nothing is declared
 	// Failures hold the smallest example of each kind of violation, fewest

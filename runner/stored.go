@@ -59,7 +59,8 @@ func ParseFailure(file string, text []byte) (*Stored, error) {
 	fail := func(line int, err error) (*Stored, error) {
 		return nil, &faultfs.TextError{File: file, Line: line, Err: err}
 	}
-	first, rest, _ := strings.Cut(string(text), "\n")
+	a := txtar.Parse(text)
+	first, rest, _ := strings.Cut(string(a.Comment), "\n")
 	version, ok := strings.CutPrefix(first, failureHeader)
 	if !ok {
 		return fail(1, fmt.Errorf("no stored failure: it does not begin with %q", failureHeader))
@@ -72,7 +73,6 @@ func ParseFailure(file string, text []byte) (*Stored, error) {
 		return nil, err
 	}
 	s := &Stored{Trace: trace, Model: persist.Default()}
-	a := txtar.Parse(text)
 	line := 1 + bytes.Count(a.Comment, []byte("\n"))
 	for _, part := range a.Files {
 		if part.Name == failurePart {
@@ -168,16 +168,15 @@ func (s *Stored) Judge(scenario Scenario, o Options) []oracle.Violation {
 
 // storeFailures writes the failures of a result into a directory, each as a
 // file of its own.
-func storeFailures(dir string, r *Result, trace *faultfs.Trace) error {
+func storeFailures(dir string, r *Result) error {
 	if len(r.Failures) == 0 {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	plan := persist.Lower(trace, r.Model)
 	for _, f := range r.Failures {
-		s := Stored{Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: trace, Story: f.Story, plan: plan}
+		s := Stored{Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: r.Plan.Trace(), Story: f.Story, plan: r.Plan}
 		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
 		if err := writeFile(f.File, s.Text()); err != nil {
 			return err

@@ -99,15 +99,14 @@ type effectJSON struct {
 }
 
 // resultOf tells a result; the trace is that of its scenario.
-func resultOf(r *runner.Result, trace *faultfs.Trace) resultJSON {
-	plan := persist.Lower(trace, r.Model)
+func resultOf(r *runner.Result) resultJSON {
 	j := resultJSON{
 		Scenario: r.Scenario, Model: r.Model.String(),
 		Verdict: r.Outcome.Verdict.String(), Kinds: kindNames(r.Outcome.Kinds),
 		Declared: declaredVerdict(r), DeclaredKinds: kindNames(r.Declared.Kinds),
 		AsDeclared: r.AsDeclared(), Why: r.Why,
 		Coverage: coverageJSON(r.Coverage),
-		Failures: failuresOf(r.Failures, plan), Warnings: failuresOf(r.Warnings, plan), Notes: list(r.Notes),
+		Failures: failuresOf(r.Failures, r.Plan), Warnings: failuresOf(r.Warnings, r.Plan), Notes: list(r.Notes),
 	}
 	if len(r.Failures) > 0 {
 		j.Kind = r.Failures[0].Kind.String()

@@ -160,23 +160,15 @@ func statusOf(reports []report) int {
 	return status
 }
 
-// runOf tells reports. Effects are named by recording their scenarios again.
+// runOf tells reports.
 func runOf(reports []report, seed uint64) runJSON {
 	out := runJSON{Schema: runSchema, Seed: seed, Results: []resultJSON{}, Errors: []errorJSON{}}
 	for _, rep := range reports {
 		if rep.err != nil {
 			out.Errors = append(out.Errors, errorJSON{rep.scenario.Name, rep.err.Error()})
 		}
-		if len(rep.results) == 0 {
-			continue
-		}
-		trace, err := runner.Record(rep.scenario)
-		if err != nil {
-			out.Errors = append(out.Errors, errorJSON{rep.scenario.Name, err.Error()})
-			continue
-		}
 		for i := range rep.results {
-			out.Results = append(out.Results, resultOf(&rep.results[i], trace))
+			out.Results = append(out.Results, resultOf(&rep.results[i]))
 		}
 	}
 	return out

@@ -54,22 +54,30 @@ func (p *Plan) What(e Effect) string {
 	return fmt.Sprintf("name %q", c.name)
 }
 
-// Name says what a cell is: "data of unit 0 of inode 3". A negative cell is a
-// question about the marks.
+// Name says what a cell is: "the size of /log", or "the size of inode 3" where
+// no path is known. A negative cell is a question about the marks.
 func (p *Plan) Name(id Cell) string {
 	if id < 0 {
 		return "the marks"
 	}
 	c := p.cells[id]
+	op := &p.trace.Ops[c.versions[1].op] // what is never changed is no cell
+	of := op.Path
+	if of == "" {
+		of = fmt.Sprintf("inode %d", c.ino)
+	}
 	switch c.kind {
 	case dataCell:
-		return fmt.Sprintf("data of unit %d of inode %d", c.unit, c.ino)
+		return fmt.Sprintf("the data of %s from %d", of, c.unit*p.model.Unit)
 	case sizeCell:
-		return fmt.Sprintf("the size of inode %d", c.ino)
+		return "the size of " + of
 	case modeCell:
-		return fmt.Sprintf("the mode of inode %d", c.ino)
+		return "the mode of " + of
 	}
-	return fmt.Sprintf("name %q in inode %d", c.name, c.ino)
+	if op.Kind == faultfs.OpLink || op.Kind == faultfs.OpRename && op.ToDir == c.ino && op.ToName == c.name {
+		of = op.To
+	}
+	return "the name " + of
 }
 
 // Lost returns the effects that the running program saw and that the newest

@@ -103,3 +103,43 @@ func TestUnitIsReadAtEveryVersion(t *testing.T) {
 		}
 	}
 }
+
+// Once a disk is warm, reading it allocates nothing; through the file system
+// over it, only the handle that afero's interface asks for.
+func TestReadingADiskAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	trace := parse(t, "mkdir /d\nwrite /d/f 0 \"abc\"*2000\nwrite /d/f 3 \"xyz\"\nmark told\nchmod /d/f 0600\n")
+	plan := persist.Lower(trace, persist.Default())
+	disk := plan.NewDisk()
+	fs := faultfs.Unrecorded(disk)
+	buf := make([]byte, 8192)
+	last := plan.Points() - 1
+	read := func() {
+		fs.Reset()
+		disk.Begin(last, persist.Part{})
+		dir := disk.Entry(faultfs.Root, "d")
+		f := disk.Entry(dir, "f")
+		disk.ReadAt(f, buf[:disk.Size(f)], 0)
+		_ = disk.Mode(f)
+		_ = disk.Names(dir)
+		_ = disk.Marks().Count("told")
+	}
+	read()
+	require.Zero(t, testing.AllocsPerRun(100, read))
+	open := func() {
+		read()
+		h, err := fs.Open("/d/f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(100, open), 1.0)
+}

@@ -201,8 +201,11 @@ func presetNames() string {
 	return strings.Join(names, ", ")
 }
 
-// maxUnit bounds the size of a unit and of a block, in bytes.
-const maxUnit = 1 << 30
+// Bounds of the sizes of a unit and of a block, in bytes.
+const (
+	maxUnit  = 1 << 24
+	maxBlock = 1 << 30
+)
 
 func (m *Model) override(field string) error {
 	key, value, found := strings.Cut(field, "=")
@@ -211,8 +214,12 @@ func (m *Model) override(field string) error {
 	}
 	if key == "unit" || key == "block" {
 		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || n < 1 || n > maxUnit {
-			return fmt.Errorf("%s=%s: want bytes from 1 to %d", key, value, maxUnit)
+		most := int64(maxUnit)
+		if key == "block" {
+			most = maxBlock
+		}
+		if err != nil || n < 1 || n > most {
+			return fmt.Errorf("%s=%s: want bytes from 1 to %d", key, value, most)
 		}
 		if key == "block" {
 			m.Block = n
