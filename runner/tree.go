@@ -71,14 +71,16 @@ func (f *fan) link(value persist.Version, made int32) int32 {
 	if int(value) < len(f.dense) && f.dense[value] != 0 {
 		return f.dense[value]
 	}
-	if child, ok := f.more[value]; ok {
-		return child
+	if f.more != nil {
+		if child, ok := f.more[value]; ok {
+			return child
+		}
 	}
 	const slack = 8
 	f.edges++
 	if int(value) < slack+4*f.edges {
-		for len(f.dense) <= int(value) {
-			f.dense = append(f.dense, 0)
+		if more := int(value) + 1 - len(f.dense); more > 0 {
+			f.dense = append(f.dense, make([]int32, more)...)
 		}
 		f.dense[value] = made
 		return made

@@ -1,6 +1,6 @@
 package persist
 
-import "sort"
+import "slices"
 
 // Marks are the marks made before the crash, as a reader of a disk sees them:
 // asking is a read like any other, and becomes a Step.
@@ -47,7 +47,7 @@ func (p *Plan) answer(question Cell, made int) Version {
 		return Version(made)
 	}
 	l := p.byIndex[(-question-2)/2]
-	n := sort.SearchInts(l.at, made)
+	n, _ := slices.BinarySearch(l.at, made)
 	if question == hasLabel(l) {
 		n = min(n, 1)
 	}
