@@ -22,16 +22,22 @@ type TB interface {
 	Skipf(format string, args ...any)
 }
 
-// shortRuns is the budget of a model under go test -short.
-const shortRuns = 2000
+// The budgets of a model in a test that sets none, in runs: so that a program
+// that leaves much unsynced is told so, instead of running into the test's
+// timeout.
+const (
+	testRuns  = 1 << 20
+	shortRuns = 2000 // under go test -short
+)
 
 // Check runs a scenario from a test and fails the test unless each verdict is
 // the declared one: Kept, where the scenario declares nothing. Under a
 // *testing.T each model is a subtest with the name of the model. Failures
 // stored by an earlier run are replayed first, and new ones are stored.
 //
-// With go test -short and no budget of the caller's, a search ends after a few
-// thousand runs, and a test that it left Unknown is skipped, not passed.
+// Where the options set no budget, a search ends after about a million runs,
+// with go test -short after a few thousand. What that leaves Unknown fails the
+// test, and skips it with -short: it never passes.
 func Check(t TB, s Scenario, o Options) {
 	t.Helper()
 	trace, err := Record(s)
@@ -41,9 +47,13 @@ func Check(t TB, s Scenario, o Options) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	short := testing.Testing() && testing.Short() && o.MaxRuns == 0 && o.MaxTime == 0
-	if short {
+	unbounded := o.MaxRuns == 0 && o.MaxTime == 0 && o.MaxLosses == 0
+	short := unbounded && testing.Testing() && testing.Short()
+	switch {
+	case short:
 		o.MaxRuns = shortRuns
+	case unbounded:
+		o.MaxRuns = testRuns
 	}
 	tt, isT := t.(*testing.T)
 	if isT && o.Failures == "" {

@@ -112,7 +112,7 @@ type Options struct {
 	// MaxRuns, MaxLosses and MaxTime are budgets for each model; zero means
 	// none. MaxLosses judges only cases that lack at most so many effects; for
 	// none at all, use the model "kill". What a budget cuts off is stated in
-	// the result.
+	// the result. Check has a budget of its own where all three are zero.
 	MaxRuns   int
 	MaxLosses int
 	MaxTime   time.Duration
