@@ -49,6 +49,7 @@ type explorer[T any] struct {
 	box      *persist.Box
 	levels   [][]job // by losses
 	waiting  int     // jobs in levels
+	room     int     // how many may wait
 	dropped  int     // losses of the first job for which there was no room, -1 if there was for all
 	tree     *tree[T]
 	private  bool // the checker is not deterministic: runs are not shared
@@ -92,7 +93,7 @@ const (
 )
 
 func newExplorer[T any](plan *persist.Plan, run func([]*attempt[T]), visit func(*cube[T]) bool, b *budget) *explorer[T] {
-	return &explorer[T]{plan: plan, run: run, visit: visit, budget: b, box: plan.NewBox(), tree: newTree[T](), dropped: -1}
+	return &explorer[T]{plan: plan, run: run, visit: visit, budget: b, box: plan.NewBox(), tree: newTree[T](), room: maxWaiting, dropped: -1}
 }
 
 // explore judges all parts, or as many as the budget allows.
@@ -118,7 +119,8 @@ func (e *explorer[T]) explore(ctx context.Context) {
 		}
 		e.stats.Losses = level
 	}
-	e.stats.Done = true
+	e.stats.Full = e.dropped >= 0
+	e.stats.Done = !e.stats.Full
 }
 
 // waits reports whether any job is waiting.
@@ -132,7 +134,7 @@ func (e *explorer[T]) push(losses int, j job) {
 	if e.dropped >= 0 && losses >= e.dropped {
 		return
 	}
-	if e.waiting >= maxWaiting {
+	if e.waiting >= e.room {
 		e.dropped = losses
 		return
 	}
