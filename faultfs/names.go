@@ -133,6 +133,8 @@ func (f *FS) RemoveAll(name string) error {
 	case err != nil:
 		return err
 	case info.IsDir():
+		// What is removed may be a link on the way to what is still there.
+		name = f.withoutLinks(name)
 		dir, err := f.Open(name)
 		if err != nil {
 			return err

@@ -169,3 +169,34 @@ func (v *volume) target(path string) string {
 	}
 	return path
 }
+
+// withoutLinks returns a path that leads to the same name as one that resolves,
+// through no symbolic link.
+func (f *FS) withoutLinks(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var names []string
+	dirs := []Ino{Root}
+	for rest := strings.TrimLeft(name, "/"); rest != ""; rest = strings.TrimLeft(rest, "/") {
+		element, more, _ := strings.Cut(rest, "/")
+		rest = more
+		if element == "." {
+			continue
+		}
+		if element == ".." {
+			names, dirs = names[:max(len(names)-1, 0)], dirs[:max(len(dirs)-1, 1)]
+			continue
+		}
+		ino := f.vol.Entry(dirs[len(dirs)-1], element)
+		if f.vol.Type(ino) == Symlink && strings.Trim(more, "/") != "" {
+			target := f.vol.Target(ino)
+			if strings.HasPrefix(target, "/") {
+				names, dirs = names[:0], dirs[:1]
+			}
+			rest = target + "/" + more
+			continue
+		}
+		names, dirs = append(names, element), append(dirs, ino)
+	}
+	return "/" + strings.Join(names, "/")
+}

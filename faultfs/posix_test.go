@@ -383,3 +383,13 @@ func TestAferoHelpersWork(t *testing.T) {
 	require.True(t, ok)
 	require.NoError(t, f.Remove(tmp.Name()))
 }
+
+// The link that the path goes through is removed before what it led to.
+func TestRemoveAllThroughALinkThatItRemoves(t *testing.T) {
+	f := faultfs.New()
+	require.NoError(t, f.Mkdir("/a", 0o777))
+	require.NoError(t, f.SymlinkIfPossible("..", "/a/up"))
+	require.NoError(t, f.RemoveAll("/a/up/a"))
+	_, err := f.Stat("/a")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

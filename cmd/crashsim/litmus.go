@@ -100,8 +100,11 @@ func readLitmusFiles(args []string) ([]*litmus.Test, error) {
 // litmusFiles returns a file as it is, and the litmus files of a directory.
 func litmusFiles(arg string) ([]string, error) {
 	info, err := os.Stat(arg)
-	if err != nil || !info.IsDir() {
-		return []string{arg}, err
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{arg}, nil
 	}
 	var files []string
 	err = filepath.WalkDir(arg, func(path string, d fs.DirEntry, err error) error {
