@@ -40,10 +40,7 @@ const (
 // test, and skips it with -short: it never passes.
 func Check(t TB, s Scenario, o Options) {
 	t.Helper()
-	trace, err := Record(s)
-	if err == nil && s.Oracle == nil {
-		err = fmt.Errorf("scenario %s has no oracle", s.Name)
-	}
+	trace, err := s.prepare()
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

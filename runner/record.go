@@ -31,6 +31,14 @@ func Record(s Scenario) (*faultfs.Trace, error) {
 	return first, nil
 }
 
+// prepare records a scenario that is to be judged.
+func (s *Scenario) prepare() (*faultfs.Trace, error) {
+	if s.Oracle == nil {
+		return nil, fmt.Errorf("scenario %s has no oracle", s.Name)
+	}
+	return Record(*s)
+}
+
 func (s *Scenario) record() (trace *faultfs.Trace, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -18,10 +18,7 @@ import (
 // there was nothing to judge: the workload failed, or does not do the same
 // twice, or the context was cancelled.
 func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
-	trace, err := Record(s)
-	if err == nil && s.Oracle == nil {
-		err = fmt.Errorf("scenario %s has no oracle", s.Name)
-	}
+	trace, err := s.prepare()
 	if err != nil {
 		return nil, err
 	}

@@ -165,6 +165,13 @@ func TestWorkloadThatDiffersIsRefusedWithTheDifference(t *testing.T) {
 	require.ErrorContains(t, err, `+write /f 0 "time 2"`)
 }
 
+func TestScenarioWithoutAnOracleIsAnError(t *testing.T) {
+	s := saving("")
+	s.Oracle = nil
+	_, err := runner.Run(context.Background(), s, runner.Options{})
+	require.EqualError(t, err, "scenario saving has no oracle")
+}
+
 func TestWorkloadThatFailsOrPanicsIsAnError(t *testing.T) {
 	s := saving("")
 	s.Workload = func(*faultfs.FS) error { return errors.New("out of paper") }
