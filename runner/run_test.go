@@ -256,9 +256,9 @@ func TestCheckerThatHangsFailsThatCaseAndTouchesTheDiskNoMore(t *testing.T) {
 		}
 		return nil
 	})
-	r := run(t, s, "kill", runner.Options{Timeout: 50 * time.Millisecond, Workers: 1})
+	r := run(t, s, "kill", runner.Options{Timeout: 200 * time.Millisecond, Workers: 1})
 	require.Equal(t, "broken(hung)", r.Outcome.String())
-	require.Contains(t, r.Failures[0].Story, "hung: the checker ran for more than 50ms")
+	require.Contains(t, r.Failures[0].Story, "hung: the checker ran for more than 200ms")
 	require.Contains(t, r.Failures[0].Stack, "run_test.go:")
 	require.ErrorIs(t, <-after, faultfs.ErrCrashed)
 }
