@@ -113,7 +113,9 @@ func (e *explorer[T]) explore(ctx context.Context) {
 		jobs := e.levels[level]
 		e.levels[level] = nil
 		e.waiting -= len(jobs)
-		slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(a.point, b.point) })
+		if byPoint := func(a, b job) int { return cmp.Compare(a.point, b.point) }; !slices.IsSortedFunc(jobs, byPoint) {
+			slices.SortStableFunc(jobs, byPoint)
+		}
 		if !e.level(ctx, level, jobs) {
 			return
 		}
