@@ -132,8 +132,8 @@ func (p *Plan) inode(ino faultfs.Ino) *inode {
 
 // units finds the cells of a file's data units by their number.
 type units struct {
-	dense  []Cell // by number, noCell where the unit is no cell
-	sparse map[int64]Cell
+	dense  []Cell         // by number, noCell where the unit is no cell
+	sparse map[int64]Cell // those behind the dense ones
 }
 
 func (u *units) get(unit int64) Cell {
@@ -149,8 +149,9 @@ func (u *units) get(unit int64) Cell {
 func (u *units) put(unit int64, c Cell) {
 	const gap = 64
 	if unit <= int64(len(u.dense))+gap {
-		for int64(len(u.dense)) <= unit {
-			u.dense = append(u.dense, noCell)
+		for next := int64(len(u.dense)); next <= unit; next++ {
+			u.dense = append(u.dense, u.get(next))
+			delete(u.sparse, next)
 		}
 		u.dense[unit] = c
 		return
@@ -177,9 +178,5 @@ func (u *units) from(unit int64) []int64 {
 		}
 	}
 	slices.Sort(found[at:])
-	if len(u.sparse) > 0 {
-		slices.Sort(found)
-		found = slices.Compact(found)
-	}
 	return found
 }

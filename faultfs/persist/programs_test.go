@@ -20,6 +20,8 @@ var programs = []struct{ name, setup, ops string }{
 	{"truncate leaves the directory alone", "create /f\nwrite /f 0 \"b\"*9\n", "create /a\ntruncate /f 0\nchmod /f 0600\ncreate /b\n"},
 	{"append to a block that is there", "create /f\nwrite /f 0 \"b\"*5\n", "write /f 5 \"c\"*9\n"},
 	{"append after a hole", "create /f\n", "write /f 9 \"c\"*5\nwrite /f 3 \"d\"*3\n"},
+	{"units far apart, then between and behind", "create /f\ntruncate /f 460\n",
+		"write /f 400 \"A\"\nwrite /f 240 \"B\"\nwrite /f 440 \"C\"\nwrite /f 400 \"D\"\nfsync /f\n"},
 	{"overwrite and grow", "create /f\nwrite /f 0 \"b\"*9\n", "write /f 1 \"c\"*14\n"},
 	{"equal bytes are a version", "create /f\nwrite /f 0 \"b\"*4\n", "write /f 0 \"b\"*4\nwrite /f 0 \"c\"*4\nwrite /f 0 \"b\"*4\n"},
 	{"overwrite changes no inode", "create /f\nwrite /f 0 \"b\"*4\n", "create /a\nwrite /f 0 \"c\"*4\nfsync /f\n"},
