@@ -171,10 +171,16 @@ func (w *worker) publish(j *judgement) bool {
 	if a == nil {
 		return false
 	}
+	w.note(a, j)
+	return true
+}
+
+// note writes down what a run read and found. Who takes the attempt from
+// current does it.
+func (w *worker) note(a *attempt[*judgement], j *judgement) {
 	a.steps = append(a.steps, w.disk.Steps()...)
 	a.taken = append(a.taken, w.disk.Taken()...)
 	a.outcome = j
-	return true
 }
 
 // hangs reports whether the worker has been at the same run for a whole
@@ -187,7 +193,12 @@ func (w *worker) hangs() bool {
 	if w.ticks++; w.ticks <= watchTicks {
 		return false
 	}
+	a := w.current.Swap(nil)
+	if a == nil {
+		return false // it came to an end just now, and its disk is still in use
+	}
 	w.fs.Crash()  // the checker's next call fails
 	w.disk.Halt() // and what it asks is noted no more
-	return w.publish(hung(w.pool.timeout, stackOf(w.goroutine)))
+	w.note(a, hung(w.pool.timeout, stackOf(w.goroutine)))
+	return true
 }
