@@ -134,8 +134,8 @@ func (f *FS) RemoveAll(name string) error {
 		return err
 	case info.IsDir():
 		// What is removed may be a link on the way to what is still there.
-		name = f.withoutLinks(name)
-		dir, err := f.Open(name)
+		base, dotted := f.withoutLinks(name)
+		dir, err := f.Open(base)
 		if err != nil {
 			return err
 		}
@@ -144,10 +144,14 @@ func (f *FS) RemoveAll(name string) error {
 			return err
 		}
 		for _, below := range names {
-			if err := f.RemoveAll(name + "/" + below); err != nil {
+			if err := f.RemoveAll(base + "/" + below); err != nil {
 				return err
 			}
 		}
+		if dotted {
+			return f.failure("unlinkat", name, syscall.ENOTEMPTY)
+		}
+		name = base
 	}
 	if err := f.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

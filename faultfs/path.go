@@ -65,6 +65,9 @@ type walker struct {
 	stack []Ino
 	rest  string
 	links int // followed so far
+
+	named bool     // names are wanted
+	names []string // of the directories entered, without the root
 }
 
 func (w *walker) run(mode links) (spot, syscall.Errno) {
@@ -86,6 +89,7 @@ func (w *walker) run(mode links) (spot, syscall.Errno) {
 		if name == "." || name == ".." {
 			if name == ".." && len(w.stack) > 1 {
 				w.stack = w.stack[:len(w.stack)-1]
+				w.names = w.names[:max(len(w.names)-1, 0)]
 			}
 			s = spot{name: name, ino: w.stack[len(w.stack)-1], dots: true, mustDir: true}
 			continue
@@ -112,6 +116,9 @@ func (w *walker) run(mode links) (spot, syscall.Errno) {
 			return s.orParent(last), syscall.ENOTDIR
 		default:
 			w.stack = append(w.stack, s.ino)
+			if w.named {
+				w.names = append(w.names, name)
+			}
 		}
 	}
 }
@@ -135,7 +142,7 @@ func (w *walker) enterLink(link Ino, more bool) syscall.Errno {
 	}
 	target := w.v.Target(link)
 	if strings.HasPrefix(target, "/") {
-		w.stack = w.stack[:1]
+		w.stack, w.names = w.stack[:1], w.names[:0]
 	}
 	if more {
 		target += "/" + w.rest
@@ -170,33 +177,18 @@ func (v *volume) target(path string) string {
 	return path
 }
 
-// withoutLinks returns a path that leads to the same name as one that resolves,
-// through no symbolic link.
-func (f *FS) withoutLinks(name string) string {
+// withoutLinks returns a path to a directory that goes through no symbolic
+// link; dotted says that the path it was given ends in "..".
+func (f *FS) withoutLinks(name string) (path string, dotted bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var names []string
-	dirs := []Ino{Root}
-	for rest := strings.TrimLeft(name, "/"); rest != ""; rest = strings.TrimLeft(rest, "/") {
-		element, more, _ := strings.Cut(rest, "/")
-		rest = more
-		if element == "." {
-			continue
-		}
-		if element == ".." {
-			names, dirs = names[:max(len(names)-1, 0)], dirs[:max(len(dirs)-1, 1)]
-			continue
-		}
-		ino := f.vol.Entry(dirs[len(dirs)-1], element)
-		if f.vol.Type(ino) == Symlink && strings.Trim(more, "/") != "" {
-			target := f.vol.Target(ino)
-			if strings.HasPrefix(target, "/") {
-				names, dirs = names[:0], dirs[:1]
-			}
-			rest = target + "/" + more
-			continue
-		}
-		names, dirs = append(names, element), append(dirs, ino)
+	w := walker{v: &f.vol, stack: []Ino{Root}, rest: name, named: true}
+	s, errno := w.run(linkKeep)
+	switch {
+	case errno != 0:
+		return name, false
+	case !s.dots:
+		w.names = append(w.names, s.name)
 	}
-	return "/" + strings.Join(names, "/")
+	return "/" + strings.Join(w.names, "/"), s.name == ".."
 }

@@ -384,6 +384,19 @@ func TestAferoHelpersWork(t *testing.T) {
 	require.NoError(t, f.Remove(tmp.Name()))
 }
 
+// What a path that ends in dots leads to is emptied and not removed, as by
+// package os.
+func TestRemoveAllOfDotsKeepsTheDirectory(t *testing.T) {
+	f := faultfs.New()
+	require.NoError(t, f.MkdirAll("/a/b", 0o777))
+	require.NoError(t, f.RemoveAll("/a/b/c/.."), "there is no /a/b/c")
+	require.ErrorIs(t, f.RemoveAll("/a/b/.."), syscall.ENOTEMPTY)
+	_, err := f.Stat("/a/b")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = f.Stat("/a")
+	require.NoError(t, err)
+}
+
 // The link that the path goes through is removed before what it led to.
 func TestRemoveAllThroughALinkThatItRemoves(t *testing.T) {
 	f := faultfs.New()
