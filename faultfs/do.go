@@ -65,18 +65,11 @@ func (c *call) do() syscall.Errno {
 }
 
 func (c *call) doCreate() syscall.Errno {
-	s, errno := c.f.vol.walk(c.op.Path, linkKeep)
-	switch {
-	case errno != 0:
-		return errno
-	case s.ino != 0:
-		return syscall.EEXIST
-	case s.mustDir:
-		return syscall.EISDIR
+	s, errno := c.vacant(c.op.Path, syscall.EISDIR)
+	if errno == 0 {
+		c.create(s, c.op.Mode)
 	}
-	c.op.Dir, c.op.Name = s.dir, s.name
-	c.create(s, c.op.Mode)
-	return 0
+	return errno
 }
 
 func (c *call) doRemove() syscall.Errno {

@@ -25,18 +25,31 @@ func (c *call) mkdir(name string, mode uint32) syscall.Errno {
 	if f.dead {
 		return deadErrno
 	}
-	s, errno := f.vol.walk(name, linkKeep)
-	c.op.Dir, c.op.Name, c.op.Mode = s.dir, s.name, mode
-	switch {
-	case errno != 0:
+	c.op.Mode = mode
+	s, errno := c.vacant(name, 0)
+	if errno != 0 {
 		return errno
-	case s.ino != 0:
-		return syscall.EEXIST
 	}
 	c.op.Ino = f.vol.add(Directory, mode)
 	f.vol.setEntry(s.dir, s.name, c.op.Ino)
 	f.tick(c.op.Ino)
 	return 0
+}
+
+// vacant resolves the path of a name that is to be made, and notes it in the
+// op. A slash at its end is the given error, zero where it may be there.
+func (c *call) vacant(name string, slash syscall.Errno) (spot, syscall.Errno) {
+	s, errno := c.f.vol.walk(name, linkKeep)
+	c.op.Dir, c.op.Name = s.dir, s.name
+	switch {
+	case errno != 0:
+		return s, errno
+	case s.ino != 0:
+		return s, syscall.EEXIST
+	case s.mustDir:
+		return s, slash
+	}
+	return s, 0
 }
 
 // MkdirAll makes a directory and its missing parents, an op for each.
@@ -264,15 +277,11 @@ func (c *call) link(oldname, newname string) syscall.Errno {
 	if errno != 0 {
 		return errno
 	}
-	to, errno := f.vol.walk(newname, linkKeep)
-	c.op.Ino, c.op.Dir, c.op.Name = from.ino, to.dir, to.name
+	c.op.Ino = from.ino
+	to, errno := c.vacant(newname, syscall.ENOENT)
 	switch {
 	case errno != 0:
 		return errno
-	case to.ino != 0:
-		return syscall.EEXIST
-	case to.mustDir:
-		return syscall.ENOENT
 	case f.vol.Type(from.ino) == Directory:
 		return syscall.EPERM
 	}
@@ -303,15 +312,9 @@ func (c *call) symlink(target, name string) syscall.Errno {
 	if len(target) > maxPath {
 		return syscall.ENAMETOOLONG
 	}
-	s, errno := f.vol.walk(name, linkKeep)
-	c.op.Dir, c.op.Name = s.dir, s.name
-	switch {
-	case errno != 0:
+	s, errno := c.vacant(name, syscall.ENOENT)
+	if errno != 0 {
 		return errno
-	case s.ino != 0:
-		return syscall.EEXIST
-	case s.mustDir:
-		return syscall.ENOENT
 	}
 	c.op.Ino = f.vol.add(Symlink, 0o777)
 	f.vol.inodes[c.op.Ino].target = target

@@ -45,7 +45,7 @@ func opLines(ops []Op) []byte {
 func (op *Op) Line() string {
 	x := *op
 	x.Begin, x.End = 0, 0
-	return x.key()
+	return string(appendOp(nil, &x, 0))
 }
 
 // appendOp appends the text form of an op. Its edges are left out where they

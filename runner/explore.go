@@ -9,7 +9,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
-// case is a part of a crash point's cuts of which one run of the checker
+// cube is a part of a crash point's cuts of which one run of the checker
 // stands for all: its newest cut is what the run saw.
 type cube[T any] struct {
 	point   int

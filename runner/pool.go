@@ -109,6 +109,13 @@ func (p *pool) runAll(attempts []*attempt[*judgement]) {
 	}
 }
 
+// once runs the checker on a part of a crash point.
+func (p *pool) once(point int, part persist.Part) *attempt[*judgement] {
+	a := &attempt[*judgement]{job: job{point, part}}
+	p.runAll([]*attempt[*judgement]{a})
+	return a
+}
+
 // serve takes attempts until none is left. A checker that ends its goroutine
 // ends this one; then another goes on.
 func (w *worker) serve(b *batch) {

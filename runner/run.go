@@ -127,7 +127,7 @@ func (j *judging) questions() string {
 		point int
 		disk  string
 	}{{last, "on which nothing is lost"}, {0, "before the first op"}} {
-		if got := j.once(q.point, persist.Part{}); got.wrong() {
+		if got := j.pool.once(q.point, persist.Part{}).outcome; got.wrong() {
 			return fmt.Sprintf("the oracle rejects the disk %s: %s", q.disk, got.violations[0])
 		}
 	}
@@ -139,13 +139,6 @@ func (j *judging) questions() string {
 		return "the oracle accepts an empty disk after something was promised: it cannot fail"
 	}
 	return ""
-}
-
-// once runs the checker on a part of a crash point.
-func (j *judging) once(point int, part persist.Part) *judgement {
-	a := &attempt[*judgement]{job: job{point, part}}
-	j.pool.runAll([]*attempt[*judgement]{a})
-	return a.outcome
 }
 
 // judgeEmpty judges an empty disk. An oracle that panics there has rejected it.
@@ -206,14 +199,15 @@ func (j *judging) failure(c *cube[*judgement], v oracle.Violation) *Failure {
 	if err != nil {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
-	a := &attempt[*judgement]{job: job{c.point, pinned}}
+	var steps []persist.Step
 	if v.Kind != oracle.Hung {
-		j.pool.runAll([]*attempt[*judgement]{a})
-		if got := kindsOf(a.outcome); !slices.Equal(got, kindsOf(c.outcome)) {
+		again := j.pool.once(c.point, pinned)
+		steps = again.steps
+		if got := kindsOf(again.outcome); !slices.Equal(got, kindsOf(c.outcome)) {
 			j.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.outcome), got)
 		}
 	}
-	f.Story = tellStory(j.plan, j.box, f, v, a.steps)
+	f.Story = tellStory(j.plan, j.box, f, v, steps)
 	return f
 }
 

@@ -133,11 +133,7 @@ func (l *lister) run(attempts []*attempt[*listing]) {
 func (l *lister) visit(c *cube[*listing]) bool {
 	marks, ok := l.marks[c.point]
 	if !ok {
-		marks = slices.Clone(l.plan.Marks(c.point))
-		slices.Sort(marks)
-		if marks = slices.Compact(marks); marks == nil {
-			marks = []string{}
-		}
+		marks = sortedMarks(l.plan, c.point)
 		l.marks[c.point] = marks
 	}
 	head, err := marshal(marks)
@@ -149,6 +145,13 @@ func (l *lister) visit(c *cube[*listing]) bool {
 		l.seen[line] = State{marks, c.outcome.tree}
 	}
 	return l.err == nil
+}
+
+// sortedMarks returns the marks made before the crash at a point, each once.
+func sortedMarks(plan *persist.Plan, point int) []string {
+	marks := append([]string{}, plan.Marks(point)...)
+	slices.Sort(marks)
+	return slices.Compact(marks)
 }
 
 // list adds what lies below a directory, the last one of those on the way.

@@ -141,16 +141,10 @@ func (s *Stored) resolve(lost [][2]int) error {
 
 // State returns the disk of the failure, and the marks made before it.
 func (s *Stored) State() (State, error) {
-	l := lister{plan: s.plan, disk: s.plan.NewDisk(), seen: map[string]State{}, marks: map[int][]string{}}
+	l := lister{plan: s.plan, disk: s.plan.NewDisk()}
 	a := &attempt[*listing]{job: job{s.Point, s.part}}
 	l.run([]*attempt[*listing]{a})
-	if l.err == nil {
-		l.visit(&cube[*listing]{point: s.Point, outcome: a.outcome})
-	}
-	for _, state := range l.seen {
-		return state, l.err
-	}
-	return State{}, l.err
+	return State{sortedMarks(s.plan, s.Point), a.outcome.tree}, l.err
 }
 
 // Judge runs a scenario's recovery and oracle on the disk of the failure and
@@ -158,12 +152,11 @@ func (s *Stored) State() (State, error) {
 func (s *Stored) Judge(scenario Scenario, o Options) []oracle.Violation {
 	p := newPool(&scenario, s.plan, &o)
 	defer p.close()
-	a := &attempt[*judgement]{job: job{s.Point, s.part}}
-	p.runAll([]*attempt[*judgement]{a})
-	if a.outcome == nil {
+	outcome := p.once(s.Point, s.part).outcome
+	if outcome == nil {
 		return nil
 	}
-	return a.outcome.violations
+	return outcome.violations
 }
 
 // storeFailures writes the failures of a result into a directory, each as a

@@ -214,8 +214,8 @@ func (l *lowerer) op(num faultfs.OpNum, op *faultfs.Op) {
 	case faultfs.OpTruncate:
 		l.truncate(num, op)
 	case faultfs.OpChmod:
-		made := l.addVersion(num, l.modeCell(op.Ino), version{value: int64(op.Mode)})
-		l.namespaceOp(num, []need{made})
+		l.addVersion(num, l.modeCell(op.Ino), version{value: int64(op.Mode)})
+		l.namespaceOp(num, l.ops[num])
 		l.changed(num, false, op.Ino)
 	case faultfs.OpMkdir, faultfs.OpCreate, faultfs.OpSymlink:
 		l.birth(num, op)
@@ -292,10 +292,10 @@ func (l *lowerer) rename(num faultfs.OpNum, op *faultfs.Op) {
 	if op.Over != 0 && l.model.Replace == ReplaceData {
 		l.requireContents(target, op.Ino)
 	}
-	dirs := []faultfs.Ino{op.Dir, op.ToDir}
-	l.namespaceOp(num, l.ops[num], slices.Compact(dirs)...)
+	dirs := slices.Compact([]faultfs.Ino{op.Dir, op.ToDir})
+	l.namespaceOp(num, l.ops[num], dirs...)
 	l.changed(num, false, op.Ino, op.Over)
-	l.changed(num, false, slices.Compact(dirs)...)
+	l.changed(num, false, dirs...)
 }
 
 // requireContents makes a version need the newest size and data of a file.
