@@ -204,8 +204,9 @@ func (w *worker) hangs() bool {
 	if a == nil {
 		return false // it came to an end just now, and its disk is still in use
 	}
-	w.fs.Crash()  // the checker's next call fails
-	w.disk.Halt() // and what it asks is noted no more
-	w.note(a, hung(w.pool.timeout, stackOf(w.goroutine)))
+	stack := stackOf(w.goroutine) // before the checker is told to end
+	w.fs.Crash()                  // its next call fails
+	w.disk.Halt()                 // and what it asks is noted no more
+	w.note(a, hung(w.pool.timeout, stack))
 	return true
 }
