@@ -131,10 +131,25 @@ type Op struct {
 
 	Errno syscall.Errno // why the call failed, zero if it did not
 	Site  Site
+
+	// Injected says that a Fault had a hand in what the call returned, or in
+	// what it did.
+	Injected bool
+	// Lost are the bytes of the file that a sync found dirty, or could have, and
+	// failed to write, whatever it returned; Evicted says that the pages they
+	// lie on have left the page cache, so that the program reads from then on
+	// what the disk holds. What becomes of such pages is a matter of
+	// SyncFailure.
+	Lost    Span
+	Evicted bool
 }
 
-// Failed reports whether the call returned an error. A failed op has no effects.
+// Failed reports whether the call returned an error. A failed op has no
+// effects, unless it is a sync that lost data.
 func (op *Op) Failed() bool { return op.Errno != 0 }
+
+// Loses reports whether the op is a sync that failed to write data.
+func (op *Op) Loses() bool { return op.Kind.Syncs() && !op.Lost.Empty() }
 
 // Idle reports whether the op succeeded in doing nothing: a rename of a name
 // to another name of the same inode.

@@ -21,8 +21,9 @@ const (
 // Text returns the trace in its text form: a txtar archive whose comment
 // begins with the version, with a part "setup" if there was one and a part
 // "ops". An op is a line of litmus syntax, followed behind a ";" by what a
-// litmus file does not say: err=, the error; at=, the call site; span=, the
-// edges, where the op overlaps another. "#7" instead of a path is inode 7.
+// litmus file does not say: err=, the error; injected=yes, that a fault had a
+// hand in it; lost=, the bytes that a sync failed to write, and evicted=yes;
+// at=, the call site; span=, the edges, where the op overlaps another. "#7" instead of a path is inode 7.
 // ParseTrace reads it back.
 func (t *Trace) Text() []byte {
 	a := txtar.Archive{Comment: []byte(traceHeader + strconv.Itoa(traceVersion) + "\n\n")}
@@ -100,6 +101,15 @@ func appendAttributes(b []byte, op *Op, position int) []byte {
 	}
 	if op.Failed() {
 		attr("err", errnoName(op.Errno))
+	}
+	if op.Injected {
+		attr("injected", "yes")
+	}
+	if !op.Lost.Empty() {
+		attr("lost", op.Lost.String())
+	}
+	if op.Evicted {
+		attr("evicted", "yes")
 	}
 	if op.Site.File != "" {
 		attr("at", op.Site.String())
@@ -289,8 +299,15 @@ func setAttributes(op *Op, attrs map[string]string) error {
 			op.Site, ok = parseSite(value)
 		case "span":
 			op.Begin, op.End, ok = parseSpan(value)
+		case "injected":
+			op.Injected, ok = true, value == "yes"
+		case "lost":
+			op.Lost, ok = parseLost(value)
+			ok = ok && op.Kind.Syncs()
+		case "evicted":
+			op.Evicted, ok = true, value == "yes" && op.Kind.Syncs()
 		default:
-			return fmt.Errorf("unknown attribute %s, want err, at or span", clip(key))
+			return fmt.Errorf("unknown attribute %s, want err, injected, lost, evicted, at or span", clip(key))
 		}
 		if !ok {
 			return fmt.Errorf("bad attribute %s", clip(key+"="+value))
