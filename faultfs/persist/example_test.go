@@ -48,14 +48,14 @@ func Example() {
 }
 
 func ExampleParseModel() {
-	model, err := persist.ParseModel("btrfs,unit=512,sync=none")
+	model, err := persist.ParseModel("xfs,unit=512,journal=readonly,truncate=tail-ordered")
 	fmt.Println(model, err)
 	fmt.Println(model == persist.Default())
 
 	_, err = persist.ParseModel("posix,sync=directory")
 	fmt.Println(err)
 	// Output:
-	// posix,unit=512 <nil>
+	// ext4,unit=512 <nil>
 	// false
 	// model "posix,sync=directory": sync=directory: unknown value, want one of none, name, own, inode, journal
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/afero"
 	"pgregory.net/rapid"
@@ -21,6 +22,8 @@ type author struct {
 	grid  int64       // offsets and sizes lie on multiples of it, or just beside
 	inos  []faultfs.Ino
 	bytes byte
+
+	faults bool // syncs fail, and lose data
 }
 
 // grids are the multiples near which offsets lie: small ones go with models of
@@ -35,7 +38,22 @@ func drawGrid(t *rapid.T) int64 {
 // drawTrace draws a program of at most so many habits, half of the time on top
 // of a setup.
 func drawTrace(t *rapid.T, grid int64, habits int) *faultfs.Trace {
-	a := &author{t: t, fs: faultfs.New(), mind: faultfs.New(), grid: grid, bytes: 'A'}
+	return newAuthor(t, grid).program(habits)
+}
+
+// drawFaultyTrace draws a program whose syncs often fail and lose data.
+func drawFaultyTrace(t *rapid.T, grid int64, habits int) *faultfs.Trace {
+	a := newAuthor(t, grid)
+	a.faults = true
+	return a.program(habits)
+}
+
+func newAuthor(t *rapid.T, grid int64) *author {
+	return &author{t: t, fs: faultfs.New(), mind: faultfs.New(), grid: grid, bytes: 'A'}
+}
+
+func (a *author) program(habits int) *faultfs.Trace {
+	t := a.t
 	if rapid.Bool().Draw(t, "setup") {
 		for range rapid.IntRange(1, 4).Draw(t, "setup habits") {
 			a.habit()
@@ -223,11 +241,20 @@ func (a *author) drawSync() faultfs.Op {
 	kind := rapid.SampledFrom([]faultfs.OpKind{
 		faultfs.OpFsync, faultfs.OpFsync, faultfs.OpFsync, faultfs.OpFdatasync, faultfs.OpFdatasync, faultfs.OpSync,
 	}).Draw(a.t, "sync")
-	if kind == faultfs.OpSync {
-		return faultfs.Op{Kind: kind}
+	op := faultfs.Op{Kind: kind}
+	if kind != faultfs.OpSync {
+		op.Path, _ = a.pick("synced", a.paths(faultfs.Directory), a.paths(faultfs.Regular), a.paths(faultfs.Regular))
 	}
-	path, _ := a.pick("synced", a.paths(faultfs.Directory), a.paths(faultfs.Regular), a.paths(faultfs.Regular))
-	return faultfs.Op{Kind: kind, Path: path}
+	if a.faults && rapid.IntRange(0, 2).Draw(a.t, "fails") > 0 {
+		op.Errno = rapid.SampledFrom([]syscall.Errno{syscall.EIO, syscall.EIO, 0}).Draw(a.t, "error")
+		op.Lost = faultfs.Everything
+		if rapid.Bool().Draw(a.t, "in part") {
+			op.Lost = faultfs.Span{From: a.place("lost from", 1)}
+			op.Lost.To = op.Lost.From + 1 + a.place("lost", 1)
+		}
+		op.Evicted = rapid.Bool().Draw(a.t, "evicted")
+	}
+	return op
 }
 
 func (a *author) mark() {
@@ -309,6 +336,9 @@ func drawModel(t *rapid.T, grid int64) persist.Model {
 	}
 	if change("cache") {
 		m.Cache = persist.Cache(rapid.IntRange(0, 1).Draw(t, "cache"))
+	}
+	if change("failed") {
+		m.Failure.Page = faultfs.FailedPage(rapid.IntRange(0, 2).Draw(t, "failed"))
 	}
 	if grid < 4096 || change("unit") {
 		units := [][2]int64{{grid, grid}, {grid, 2 * grid}, {grid, 3 * grid}, {grid / 2, grid}, {2 * grid, 2 * grid}, {4096, 4096}}

@@ -27,9 +27,13 @@ func Lower(trace *faultfs.Trace, model Model) *Plan {
 	if l.model.Sync == SyncName || l.model.Sync == SyncOwn {
 		l.findLinks(faultfs.Root)
 	}
+	if slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Loses() }) {
+		l.losses = newLosses()
+	}
 	for i := range trace.Ops {
 		l.op(faultfs.OpNum(i), &trace.Ops[i])
 	}
+	l.losses.voidNeeds(l.cells)
 	l.link()
 	l.layPoints()
 	return l.Plan
@@ -47,6 +51,7 @@ type lowerer struct {
 	dirty     []Cell  // cells that may have effects that no sync has forced
 	isDirty   []bool  // by cell
 	forced    []force // what syncs force, by op
+	losses    *losses // nil: no sync of the trace lost data
 
 	effects     []need // of all ops, one behind the other
 	firstEffect int    // of the op at hand
@@ -136,6 +141,7 @@ func (l *lowerer) addVersion(op faultfs.OpNum, id Cell, v version) need {
 	l.ops[op] = l.effects[l.firstEffect:len(l.effects):len(l.effects)]
 	if c.kind == dataCell {
 		l.flatten(c)
+		l.losses.rewritten(l, c)
 	}
 	l.markDirty(id, c)
 	return made
@@ -205,7 +211,11 @@ func (l *lowerer) nameCell(dir faultfs.Ino, name string) Cell {
 
 // op adds the effects of an op, and what it forces.
 func (l *lowerer) op(num faultfs.OpNum, op *faultfs.Op) {
-	if op.Failed() || op.Idle() {
+	switch {
+	case op.Loses():
+		l.losingSync(num, op)
+		return
+	case op.Failed() || op.Idle():
 		return
 	}
 	switch op.Kind {

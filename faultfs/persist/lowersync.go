@@ -79,8 +79,9 @@ func (f *forcer) cell(id Cell) bool {
 	for !f.returned(c.versions[v].op) {
 		v--
 	}
-	if v > 0 {
+	if v > 0 && !f.losses.hold(id, v) {
 		f.force(need{id, v})
+		f.losses.wrote(id, v)
 	}
 	return v == c.newest()
 }

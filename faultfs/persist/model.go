@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/crashsim/crashsim/faultfs"
 )
 
 // Model is a set of promises that a file system makes beyond what sync forces.
@@ -22,6 +24,10 @@ type Model struct {
 	Sync     Sync     // what a sync of an inode forces besides it
 	Order    Order    // whether every effect needs the one before it
 	Cache    Cache    // whether the page cache survives
+
+	// Failure is what a sync that fails does. The running program sees it too,
+	// so a program is recorded anew for each value of it.
+	Failure faultfs.SyncFailure
 }
 
 // Append says whether a size version made by a write needs the data version of
@@ -131,6 +137,12 @@ var promises = []promise{
 		func(m *Model) uint8 { return uint8(m.Order) }, func(m *Model, v uint8) { m.Order = Order(v) }},
 	{"cache", []string{"lost", "kept"},
 		func(m *Model) uint8 { return uint8(m.Cache) }, func(m *Model, v uint8) { m.Cache = Cache(v) }},
+	{"failed", []string{"clean", "reverted", "dirty"},
+		func(m *Model) uint8 { return uint8(m.Failure.Page) }, func(m *Model, v uint8) { m.Failure.Page = faultfs.FailedPage(v) }},
+	{"report", []string{"next", "now"},
+		func(m *Model) uint8 { return uint8(m.Failure.Report) }, func(m *Model, v uint8) { m.Failure.Report = faultfs.Report(v) }},
+	{"journal", []string{"shutdown", "readonly", "open"},
+		func(m *Model) uint8 { return uint8(m.Failure.Journal) }, func(m *Model, v uint8) { m.Failure.Journal = faultfs.Journal(v) }},
 }
 
 const pageBytes = 4096
@@ -149,15 +161,20 @@ func Presets() []Preset { return slices.Clone(presets) }
 var presets = func() []Preset {
 	strict := Model{Unit: pageBytes, Block: pageBytes, Append: AppendAll, Truncate: TruncateAtomic,
 		Names: NamesJournal, Rename: RenameAtomic, Replace: ReplaceData, Sync: SyncJournal, Order: OrderAll}
+	strict.Failure = faultfs.SyncFailure{Page: faultfs.PageDirty, Report: faultfs.ReportNow, Journal: faultfs.JournalOpen}
 	kill := strict
 	kill.Cache = CacheKept
 	ext4 := Model{Unit: pageBytes, Block: pageBytes, Truncate: TruncateTailOrdered,
-		Names: NamesJournal, Rename: RenameAtomic, Sync: SyncInode}
+		Names: NamesJournal, Rename: RenameAtomic, Sync: SyncInode,
+		Failure: faultfs.SyncFailure{Page: faultfs.PageClean, Report: faultfs.ReportNow, Journal: faultfs.JournalReadonly}}
 	xfs := ext4
 	xfs.Truncate = TruncateTail
-	posix := Model{Unit: pageBytes, Block: pageBytes, Rename: RenameLinkFirst}
+	xfs.Failure.Journal = faultfs.JournalShutdown
+	posix := Model{Unit: pageBytes, Block: pageBytes, Rename: RenameLinkFirst,
+		Failure: faultfs.SyncFailure{Page: faultfs.PageClean, Report: faultfs.ReportNow, Journal: faultfs.JournalOpen}}
 	btrfs := posix
 	btrfs.Sync = SyncName
+	btrfs.Failure.Page, btrfs.Failure.Journal = faultfs.PageReverted, faultfs.JournalReadonly
 	return []Preset{
 		{"kill", "the process dies, the machine lives: kill -9, not a power cut", kill},
 		{"strict", "everything persists in the order in which it was done", strict},

@@ -6,18 +6,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
 func TestPresetsPromiseWhatTheContractSays(t *testing.T) {
 	const table = `
-preset unit block append truncate     names   rename     replace sync    order cache
-kill   4096 4096  all    atomic       journal atomic     data    journal all   kept
-strict 4096 4096  all    atomic       journal atomic     data    journal all   lost
-ext4   4096 4096  none   tail-ordered journal atomic     none    inode   none  lost
-xfs    4096 4096  none   tail         journal atomic     none    inode   none  lost
-btrfs  4096 4096  none   tail         none    link-first none    name    none  lost
-posix  4096 4096  none   tail         none    link-first none    none    none  lost
+preset unit block append truncate     names   rename     replace sync    order cache failed   report journal
+kill   4096 4096  all    atomic       journal atomic     data    journal all   kept  dirty    now    open
+strict 4096 4096  all    atomic       journal atomic     data    journal all   lost  dirty    now    open
+ext4   4096 4096  none   tail-ordered journal atomic     none    inode   none  lost  clean    now    readonly
+xfs    4096 4096  none   tail         journal atomic     none    inode   none  lost  clean    now    shutdown
+btrfs  4096 4096  none   tail         none    link-first none    name    none  lost  reverted now    readonly
+posix  4096 4096  none   tail         none    link-first none    none    none  lost  clean    now    open
 `
 	lines := strings.Split(strings.TrimSpace(table), "\n")
 	keys := strings.Fields(lines[0])
@@ -74,9 +75,10 @@ func TestTextOfAModelIsShort(t *testing.T) {
 		{"posix", "posix"},
 		{"posix,unit=512", "posix,unit=512"},
 		{"btrfs,replace=none", "btrfs"},
-		{"btrfs,sync=none", "posix"},
+		{"btrfs,sync=none,failed=clean,journal=open", "posix"},
+		{"btrfs,sync=none", "btrfs,sync=none"},
 		{"kill,cache=lost", "strict"},
-		{"xfs,truncate=tail-ordered", "ext4"},
+		{"xfs,truncate=tail-ordered,journal=readonly", "ext4"},
 		{"ext4,cache=kept,append=all", "ext4,append=all,cache=kept"},
 		{"posix,unit=512,unit=1024", "posix,unit=1024"},
 		{"posix,unit=16777216,block=1073741824", "posix,unit=16777216,block=1073741824"},
@@ -86,9 +88,9 @@ func TestTextOfAModelIsShort(t *testing.T) {
 }
 
 func TestZeroModelPromisesNothing(t *testing.T) {
-	require.Equal(t, "posix,rename=split", persist.Model{}.String())
-	require.Equal(t, "posix,unit=8192,block=8192,rename=split", persist.Model{Unit: 8192}.String())
-	require.Equal(t, "posix,unit=512,rename=split", persist.Model{Unit: 512}.String())
+	require.Equal(t, "posix,rename=split,report=next,journal=shutdown", persist.Model{}.String())
+	require.Equal(t, "posix,unit=8192,block=8192,rename=split,report=next,journal=shutdown", persist.Model{Unit: 8192}.String())
+	require.Equal(t, "posix,unit=512,rename=split,report=next,journal=shutdown", persist.Model{Unit: 512}.String())
 }
 
 func TestBadModelTextIsAnError(t *testing.T) {
@@ -102,7 +104,7 @@ func TestBadModelTextIsAnError(t *testing.T) {
 		{"posix,", `model "posix,": want KEY=VALUE, not ""`},
 		{"posix,ext4", `model "posix,ext4": want KEY=VALUE, not "ext4"`},
 		{"posix,fsync=all", `model "posix,fsync=all": unknown key "fsync", want one of unit, block, append, truncate, names, ` +
-			`rename, replace, sync, order, cache`},
+			`rename, replace, sync, order, cache, failed, report, journal`},
 		{"posix,sync=dir", `model "posix,sync=dir": sync=dir: unknown value, want one of none, name, own, inode, journal`},
 		{"posix,append=", `model "posix,append=": append=: unknown value, want one of none, allocated, all`},
 		{"posix,truncate=Tail", `model "posix,truncate=Tail": truncate=Tail: unknown value, want one of tail, tail-ordered, atomic`},
@@ -143,4 +145,16 @@ func FuzzParseModel(f *testing.F) {
 		require.Equal(t, m, again)
 		require.Zero(t, m.Block%m.Unit)
 	})
+}
+
+func TestTextOfSyncFailuresRoundTrips(t *testing.T) {
+	for _, preset := range persist.Presets() {
+		for n := range 3 * 2 * 3 {
+			m := preset.Model
+			m.Failure = faultfs.SyncFailure{
+				Page: faultfs.FailedPage(n % 3), Report: faultfs.Report(n / 3 % 2), Journal: faultfs.Journal(n / 6),
+			}
+			require.Equal(t, m, model(t, m.String()), m.String())
+		}
+	}
 }

@@ -55,7 +55,7 @@ func (l *lowerer) layPoints() {
 			effects = effects || len(l.ops[e.op]) > 0
 			continue
 		}
-		if effects && (op.Kind.Syncs() || op.Kind == faultfs.OpMark) && !op.Failed() {
+		if effects && (op.Kind.Syncs() || op.Kind == faultfs.OpMark) && (!op.Failed() || op.Loses()) {
 			b.emit(last)
 		}
 		for len(forced) > 0 && forced[0].sync < e.op {

@@ -70,6 +70,10 @@ type slow struct {
 	lastIn    map[faultfs.Ino][]slowEffect // of the last one that touched a directory
 	made      map[faultfs.Ino]slowEffect   // by which a directory was made
 	changes   map[faultfs.Ino][]slowChange
+
+	written map[slowCell]int    // the newest version that a sync wrote
+	clean   map[slowCell]int    // a version that a sync failed to write, and up to which none will
+	refused map[slowEffect]bool // what syncs failed to write: nothing needs it
 }
 
 func newSlow(trace *faultfs.Trace, model persist.Model) *slow {
@@ -85,14 +89,84 @@ func newSlow(trace *faultfs.Trace, model persist.Model) *slow {
 		cells: map[slowCell][]slowValue{}, madeBy: map[slowCell][]int{}, forced: map[int][]slowEffect{},
 		lastIn: map[faultfs.Ino][]slowEffect{}, made: map[faultfs.Ino]slowEffect{},
 		changes: map[faultfs.Ino][]slowChange{},
+		written: map[slowCell]int{}, clean: map[slowCell]int{}, refused: map[slowEffect]bool{},
 	}
 	s.copyBase()
 	for i := range trace.Ops {
-		if op := &trace.Ops[i]; !op.Failed() {
+		op := &trace.Ops[i]
+		if op.Loses() {
+			s.lose(i, op)
+		}
+		if !op.Failed() {
 			s.op(i, op)
 		}
 	}
+	s.needs = slices.DeleteFunc(s.needs, func(n slowNeed) bool { return s.refused[n.that] })
 	return s
+}
+
+// returned is the newest version of a cell whose op had returned before a sync
+// began.
+func (s *slow) returned(sync int, cell slowCell) int {
+	v := len(s.madeBy[cell]) - 1
+	for v > 0 && s.trace.Ops[s.madeBy[cell][v]].End >= s.trace.Ops[sync].Begin {
+		v--
+	}
+	return v
+}
+
+// page is the number of the page on which a data unit lies, of units up to a
+// page.
+func (s *slow) page(cell slowCell) int64 { return cell.unit * s.model.Unit / 4096 }
+
+// lose: what a sync does that fails to write some of the data that it finds
+// dirty.
+func (s *slow) lose(i int, op *faultfs.Op) {
+	if s.model.Failure.Page == faultfs.PageDirty {
+		return
+	}
+	reverts := s.model.Failure.Page == faultfs.PageReverted
+	var effects []slowEffect
+	for ino := range s.types {
+		size := slowCell{kind: "size", ino: ino}
+		lost := map[int64]bool{}
+		for _, unit := range s.unitsOf(ino) {
+			cell := slowCell{kind: "data", ino: ino, unit: unit}
+			from, to := unit*s.model.Unit, (unit+1)*s.model.Unit
+			v := s.returned(i, cell)
+			switch {
+			case op.Kind != faultfs.OpSync && ino != op.Ino, to <= op.Lost.From, from >= op.Lost.To,
+				v <= s.written[cell], v <= s.clean[cell]:
+				continue
+			}
+			lost[unit] = true
+			for w := s.written[cell] + 1; w <= v; w++ {
+				s.refused[slowEffect{cell, w, s.madeBy[cell][w]}] = true
+			}
+			s.clean[cell] = v
+			if reverts || op.Evicted {
+				back := s.put(i, cell, s.cells[cell][s.written[cell]])
+				s.forced[i] = append(s.forced[i], back)
+				s.written[cell] = back.version
+				effects = append(effects, back)
+			}
+		}
+		if reverts && len(lost) > 0 {
+			end, synced := s.now(size).number, s.cells[size][s.written[size]].number
+			for end > synced && lost[(end-1)/s.model.Unit] {
+				end = (end - 1) / s.model.Unit * s.model.Unit
+			}
+			if end = max(end, synced); end < s.now(size).number {
+				back := s.put(i, size, slowValue{number: end})
+				s.forced[i] = append(s.forced[i], back)
+				s.written[size] = back.version
+				effects = append(effects, back)
+			}
+		}
+	}
+	if len(effects) > 0 {
+		s.step(effects...)
+	}
 }
 
 // copyBase makes the durable values at the start the versions 0.
@@ -285,6 +359,7 @@ func (s *slow) write(i int, op *faultfs.Op) {
 		from, to := max(op.Off, unit*unitSize), min(end, (unit+1)*unitSize)
 		b := []byte(s.now(cell).data)
 		copy(b[from-unit*unitSize:], op.Data[from-op.Off:to-op.Off])
+		s.dirty(cell)
 		data := s.put(i, cell, slowValue{data: string(b)})
 		if to <= s.now(size).number {
 			notGrown = append(notGrown, data)
@@ -322,6 +397,7 @@ func (s *slow) truncate(i int, op *faultfs.Op) {
 		if op.Size >= before || string(b) == s.now(cell).data {
 			continue
 		}
+		s.dirty(cell)
 		zeroed := s.put(i, cell, slowValue{data: string(b)})
 		straddled := op.Size / s.model.Block
 		if op.Size%s.model.Block != 0 && unit*s.model.Unit/s.model.Block == straddled {
@@ -344,6 +420,15 @@ func (s *slow) truncate(i int, op *faultfs.Op) {
 	s.changed(i, true, op.Ino)
 }
 
+// dirty: who writes to a unit makes its whole page dirty.
+func (s *slow) dirty(cell slowCell) {
+	for other := range s.clean {
+		if other.ino == cell.ino && s.page(other) == s.page(cell) {
+			delete(s.clean, other)
+		}
+	}
+}
+
 func (s *slow) unitsOf(ino faultfs.Ino) []int64 {
 	var units []int64
 	for cell := range s.cells {
@@ -364,6 +449,11 @@ func (s *slow) force(sync int, e slowEffect) {
 }
 
 func (s *slow) forceCell(sync int, cell slowCell) {
+	newest := s.returned(sync, cell)
+	if newest <= s.clean[cell] {
+		return // clean: there is nothing to write
+	}
+	s.written[cell] = max(s.written[cell], newest)
 	for v, op := range s.madeBy[cell] {
 		s.force(sync, slowEffect{cell, v, op})
 	}

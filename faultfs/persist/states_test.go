@@ -87,6 +87,28 @@ func (c *compared) compare(t *rapid.T, trace *faultfs.Trace, model persist.Model
 	}
 }
 
+// Where syncs fail and lose data: what is clean then, what goes back to what
+// the disk holds, and what later syncs are worth.
+func TestStatesAgreeWithTheSlowDefinitionWhereSyncsLoseData(t *testing.T) {
+	for _, grid := range grids {
+		t.Run(fmt.Sprintf("grid=%d", grid), func(t *testing.T) {
+			t.Parallel()
+			var c compared
+			rapid.Check(t, func(t *rapid.T) {
+				trace := drawFaultyTrace(t, grid, 6)
+				if rapid.IntRange(0, 3).Draw(t, "overlap") == 0 {
+					trace = overlap(t, trace)
+				}
+				for _, model := range models(t, grid, 4) {
+					c.compare(t, trace, model)
+				}
+			})
+			t.Logf("%d programs under a model compared, %d with too many cuts", c.cases, c.tooMany)
+			require.Greater(t, c.cases, c.tooMany, "most programs must be small enough")
+		})
+	}
+}
+
 func TestStatesAgreeWithTheSlowDefinition(t *testing.T) {
 	for _, grid := range grids {
 		for _, overlapping := range []bool{false, true} {
