@@ -14,6 +14,7 @@ type Box struct {
 	at     int
 	lo, hi []Version
 	losses int
+	marks  int     // made before the last life began
 	trail  []Bound // bounds to put back, the newest last
 	work   []need
 }
@@ -46,6 +47,34 @@ func (b *Box) Move(point int) {
 		}
 		b.at--
 	}
+}
+
+// Seat puts the box of a later life on what a crash in the life before it left:
+// the cuts of a box of that life. It stays at its own crash point.
+func (b *Box) Seat(below *Box) {
+	b.Widen()
+	copy(b.lo, below.lo)
+	copy(b.hi, below.hi)
+	b.marks = below.made()
+}
+
+// made returns how many of the plan's marks were made before the crash. Lives
+// after the first make none.
+func (b *Box) made() int {
+	if b.plan.below != nil {
+		return b.marks
+	}
+	return b.plan.points[b.at].marks
+}
+
+// Below returns the bounds that the box leaves to the cells of the life before,
+// as a part of the crash point at which that life ended: its newest cut alone.
+func (b *Box) Below() Part {
+	var part Part
+	for id := range b.plan.first {
+		part = part.And(Bound{id, b.hi[id], b.hi[id]})
+	}
+	return part
 }
 
 // Point returns the crash point at which the box is.
@@ -138,7 +167,7 @@ func (b *Box) Bound(id Cell) Bound { return Bound{id, b.lo[id], b.hi[id]} }
 // answers.
 func (b *Box) Choose(id Cell) (value Version, taken Bound, split bool) {
 	if id < 0 {
-		return b.plan.answer(id, b.plan.points[b.at].marks), Bound{}, false
+		return b.plan.answer(id, b.made()), Bound{}, false
 	}
 	hi := b.hi[id]
 	value = b.plan.value(id, hi)

@@ -1,7 +1,8 @@
 package persist
 
 import (
-	"sort"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -43,6 +44,14 @@ type Step struct {
 func (p *Plan) NewDisk() *Disk {
 	return &Disk{plan: p, box: p.NewBox(), run: 1,
 		seen: make([]uint32, len(p.cells)), asked: make([]uint32, questions(len(p.labels)))}
+}
+
+// Seat makes a disk of a later life one that has for its past the cuts of a box
+// of the life before.
+func (d *Disk) Seat(below *Box) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.box.Seat(below)
 }
 
 // Begin makes the disk that of a part of a crash point, with nothing read.
@@ -92,100 +101,131 @@ func (d *Disk) see(id Cell) Version {
 	return d.box.hi[id]
 }
 
-func (d *Disk) value(id Cell) int64 {
-	v := d.see(id)
-	return d.plan.cells[id].versions[v].value
-}
-
 // Type returns what an inode is.
 func (d *Disk) Type(ino faultfs.Ino) faultfs.Type {
-	if n := d.plan.inode(ino); n != nil && n.typ != faultfs.NoType {
-		return n.typ
+	for p := d.plan; ; p = p.below {
+		if n := p.inode(ino); n.isNew() {
+			return n.typ
+		}
+		if p.below == nil {
+			return p.base.Type(ino)
+		}
 	}
-	return d.plan.base.Type(ino)
 }
+
+// isNew reports whether the inode was made in the life that a plan tells of.
+func (n *inode) isNew() bool { return n != nil && n.typ != faultfs.NoType }
 
 // Entry returns the inode that a name leads to, zero if there is none.
 func (d *Disk) Entry(dir faultfs.Ino, name string) faultfs.Ino {
-	n := d.plan.inode(dir)
-	if n == nil {
-		return d.plan.base.Entry(dir, name)
-	}
-	if len(n.names) > 0 {
-		if id, ok := d.plan.names[nameKey{dir, name}]; ok {
-			return faultfs.Ino(d.value(id))
+	for p := d.plan; ; p = p.below {
+		n := p.inode(dir)
+		if n != nil && len(n.names) > 0 {
+			if id, ok := p.names[nameKey{dir, name}]; ok {
+				return faultfs.Ino(d.value(p, id))
+			}
+		}
+		if n.isNew() {
+			return 0
+		}
+		if p.below == nil {
+			return p.base.Entry(dir, name)
 		}
 	}
-	if n.typ != faultfs.NoType {
-		return 0
-	}
-	return d.plan.base.Entry(dir, name)
+}
+
+// value returns the size, the mode or the inode that a cell of a plan holds.
+func (d *Disk) value(p *Plan, id Cell) int64 {
+	v := d.see(id)
+	return p.cells[id].versions[v].value
 }
 
 // Names returns the names that the directory may hold.
 func (d *Disk) Names(dir faultfs.Ino) []string {
-	n := d.plan.inode(dir)
-	switch {
-	case n != nil && len(n.names) > 0:
-		return n.all
-	case n != nil && n.typ != faultfs.NoType:
-		return nil
+	for p := d.plan; ; p = p.below {
+		n := p.inode(dir)
+		switch {
+		case n != nil && len(n.names) > 0:
+			return n.all
+		case n.isNew():
+			return nil
+		case p.below == nil:
+			return p.base.Names(dir)
+		}
 	}
-	return d.plan.base.Names(dir)
 }
 
 // Size returns the size of a file.
 func (d *Disk) Size(ino faultfs.Ino) int64 {
-	n := d.plan.inode(ino)
-	switch {
-	case n != nil && n.size != noCell:
-		return d.value(n.size)
-	case n != nil && n.typ != faultfs.NoType:
-		return 0
+	for p := d.plan; ; p = p.below {
+		n := p.inode(ino)
+		switch {
+		case n != nil && n.size != noCell:
+			return d.value(p, n.size)
+		case n.isNew():
+			return 0
+		case p.below == nil:
+			return p.base.Size(ino)
+		}
 	}
-	return d.plan.base.Size(ino)
 }
 
 // Mode returns the mode bits of an inode.
 func (d *Disk) Mode(ino faultfs.Ino) uint32 {
-	n := d.plan.inode(ino)
-	switch {
-	case n != nil && n.perm != noCell:
-		return uint32(d.value(n.perm))
-	case n != nil && n.typ != faultfs.NoType:
-		return n.mode
+	for p := d.plan; ; p = p.below {
+		n := p.inode(ino)
+		switch {
+		case n != nil && n.perm != noCell:
+			return uint32(d.value(p, n.perm))
+		case n.isNew():
+			return n.mode
+		case p.below == nil:
+			return p.base.Mode(ino)
+		}
 	}
-	return d.plan.base.Mode(ino)
 }
 
 // Target returns where a symbolic link points.
 func (d *Disk) Target(ino faultfs.Ino) string {
-	if n := d.plan.inode(ino); n != nil && n.typ != faultfs.NoType {
-		return n.target
+	for p := d.plan; ; p = p.below {
+		if n := p.inode(ino); n.isNew() {
+			return n.target
+		}
+		if p.below == nil {
+			return p.base.Target(ino)
+		}
 	}
-	return d.plan.base.Target(ino)
 }
 
 // Inodes returns the highest inode number in use.
 func (d *Disk) Inodes() faultfs.Ino { return faultfs.Ino(len(d.plan.inodes) - 1) }
 
 // ReadAt fills buf with the bytes of a file at off.
-func (d *Disk) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
-	n := d.plan.inode(ino)
+func (d *Disk) ReadAt(ino faultfs.Ino, buf []byte, off int64) { d.readAt(d.plan, ino, buf, off) }
+
+// readAt is ReadAt as the life of a plan left the file.
+func (d *Disk) readAt(p *Plan, ino faultfs.Ino, buf []byte, off int64) {
+	n := p.inode(ino)
+	for n == nil && p.below != nil {
+		p = p.below
+		n = p.inode(ino)
+	}
 	if n == nil {
-		d.plan.base.ReadAt(ino, buf, off)
+		p.base.ReadAt(ino, buf, off)
 		return
 	}
 	for len(buf) > 0 {
-		unit, from := off/d.plan.model.Unit, off%d.plan.model.Unit
-		k := min(int64(len(buf)), d.plan.model.Unit-from)
+		unit, from := off/p.model.Unit, off%p.model.Unit
+		k := min(int64(len(buf)), p.model.Unit-from)
 		switch id := n.units.get(unit); {
 		case id != noCell:
-			d.plan.fill(d.plan.cells[id], d.see(id), buf[:k], from)
-		case n.typ != faultfs.NoType:
+			p.fillOn(d, p.cells[id], d.see(id), buf[:k], from)
+		case n.isNew():
 			clear(buf[:k])
+		case p.below != nil:
+			d.readAt(p.below, ino, buf[:k], off)
 		default:
-			d.plan.base.ReadAt(ino, buf[:k], off)
+			p.base.ReadAt(ino, buf[:k], off)
 		}
 		buf, off = buf[k:], off+k
 	}
@@ -194,27 +234,33 @@ func (d *Disk) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
 // Data returns the offsets of the pages that may hold anything but zeros. It
 // reads nothing: what a page holds is still open.
 func (d *Disk) Data(ino faultfs.Ino, from int64) []int64 {
-	n := d.plan.inode(ino)
 	pages := map[int64]bool{}
-	if n == nil || n.typ == faultfs.NoType {
-		for _, off := range d.plan.base.Data(ino, from) {
-			pages[off] = true
+	for p := d.plan; ; p = p.below {
+		n := p.inode(ino)
+		if n != nil {
+			p.addPages(pages, n, from)
+		}
+		if n.isNew() {
+			break
+		}
+		if p.below == nil {
+			for _, off := range p.base.Data(ino, from) {
+				pages[off] = true
+			}
+			break
 		}
 	}
-	if n != nil {
-		unit := d.plan.model.Unit
-		for _, i := range n.units.from(from / unit) {
-			for off := i * unit / pageBytes * pageBytes; off < (i+1)*unit; off += pageBytes {
-				if off+pageBytes > from {
-					pages[off] = true
-				}
+	return slices.Sorted(maps.Keys(pages))
+}
+
+// addPages adds the pages on which cells of a file lie.
+func (p *Plan) addPages(pages map[int64]bool, n *inode, from int64) {
+	unit := p.model.Unit
+	for _, i := range n.units.from(from / unit) {
+		for off := i * unit / pageBytes * pageBytes; off < (i+1)*unit; off += pageBytes {
+			if off+pageBytes > from {
+				pages[off] = true
 			}
 		}
 	}
-	offs := make([]int64, 0, len(pages))
-	for off := range pages {
-		offs = append(offs, off)
-	}
-	sort.Slice(offs, func(i, j int) bool { return offs[i] < offs[j] })
-	return offs
 }

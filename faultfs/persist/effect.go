@@ -27,6 +27,9 @@ func (p *Plan) Effects(op faultfs.OpNum) []Effect {
 
 // effect returns a version of a cell as an effect.
 func (p *Plan) effect(n need) Effect {
+	if n.cell < p.first {
+		return p.below.effect(n)
+	}
 	op := p.cells[n.cell].versions[n.version].op
 	return Effect{op, slices.Index(p.ops[op], n), n.cell, n.version}
 }
@@ -57,8 +60,11 @@ func (p *Plan) What(e Effect) string {
 // Name says what a cell is: "the size of /log", or "the size of inode 3" where
 // no path is known. A negative cell is a question about the marks.
 func (p *Plan) Name(id Cell) string {
-	if id < 0 {
+	switch {
+	case id < 0:
 		return "the marks"
+	case id < p.first:
+		return p.below.Name(id)
 	}
 	c := p.cells[id]
 	op := &p.trace.Ops[c.versions[1].op] // what is never changed is no cell
@@ -86,7 +92,7 @@ func (b *Box) Lost() []Effect {
 	var lost []Effect
 	seen := map[Cell]bool{}
 	for _, t := range b.trail {
-		if seen[t.Cell] {
+		if seen[t.Cell] || t.Cell < b.plan.first {
 			continue
 		}
 		seen[t.Cell] = true
@@ -107,7 +113,7 @@ func sortEffects(effects []Effect) {
 // Newest returns the effect by which a cell has its value in the newest cut of
 // the box; false says that it has the value it had before the run.
 func (b *Box) Newest(id Cell) (Effect, bool) {
-	if id < 0 || b.hi[id] == 0 {
+	if id < b.plan.first || b.hi[id] == 0 {
 		return Effect{}, false
 	}
 	return b.plan.effect(need{id, b.hi[id]}), true
@@ -129,11 +135,12 @@ func (p *Plan) Pin(point int, lost []Effect) (Part, error) {
 		missing[e.Cell]++
 	}
 	var part Part
-	for id, v := range high {
-		if missing[Cell(id)] != int(box.hi[id]-v) {
+	for i, v := range high[p.first:] {
+		id := p.first + Cell(i)
+		if missing[id] != int(box.hi[id]-v) {
 			return Part{}, fmt.Errorf("the lost effects are not the newest of their cells")
 		}
-		part = part.And(Bound{Cell(id), v, v})
+		part = part.And(Bound{id, v, v})
 	}
 	if !box.RestrictTo(part) {
 		return Part{}, fmt.Errorf("the model does not allow that these effects are lost and the others are not")

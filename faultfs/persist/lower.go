@@ -9,14 +9,27 @@ import (
 // Lower turns a trace into a plan under a model. It takes time and memory in
 // proportion to the trace; data stays where the trace holds it.
 func Lower(trace *faultfs.Trace, model Model) *Plan {
-	l := lowerer{
-		Plan: &Plan{
-			trace: trace, model: model.norm(), base: trace.Base(),
-			names: map[nameKey]Cell{},
-			ops:   make([]opEffects, len(trace.Ops)),
-		},
-		state: map[faultfs.Ino]*live{},
-	}
+	return lower(&Plan{trace: trace, model: model.norm(), base: trace.Base()})
+}
+
+// Lower turns the trace of a program that ran on the disk, such as recovery,
+// into a plan: the next life. What it must know of the disk it reads, as the
+// program did. The plan holds for every cut on which these reads, and those of
+// the program, see the same.
+func (d *Disk) Lower(trace *faultfs.Trace) *Plan {
+	below := d.plan
+	p := lower(&Plan{
+		trace: trace, model: below.model, base: d, below: below, first: Cell(len(below.cells)),
+		cells: slices.Clip(below.cells), marks: below.marks, labels: below.labels, byIndex: below.byIndex,
+	})
+	p.base = nil // the disk moves on
+	return p
+}
+
+func lower(p *Plan) *Plan {
+	p.names, p.ops = map[nameKey]Cell{}, make([]opEffects, len(p.trace.Ops))
+	l := lowerer{Plan: p, state: map[faultfs.Ino]*live{}, isDirty: make([]bool, len(p.cells))}
+	trace := p.trace
 	last := l.base.Inodes()
 	for i := range trace.Ops {
 		if op := &trace.Ops[i]; !op.Failed() { // one that failed may name any inode
@@ -25,7 +38,9 @@ func Lower(trace *faultfs.Trace, model Model) *Plan {
 	}
 	l.inodes = make([]*inode, last+1)
 	if l.model.Sync == SyncName || l.model.Sync == SyncOwn {
-		l.findLinks(faultfs.Root)
+		if l.below == nil || slices.ContainsFunc(trace.Ops, l.movesDirectory) {
+			l.findLinks(faultfs.Root)
+		}
 	}
 	if slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Loses() }) {
 		l.losses = newLosses()
@@ -33,7 +48,7 @@ func Lower(trace *faultfs.Trace, model Model) *Plan {
 	for i := range trace.Ops {
 		l.op(faultfs.OpNum(i), &trace.Ops[i])
 	}
-	l.losses.voidNeeds(l.cells)
+	l.losses.voidNeeds(l.cells[l.first:])
 	l.link()
 	l.layPoints()
 	return l.Plan
@@ -354,15 +369,16 @@ func (l *lowerer) requireAll(from, to []need) {
 
 // link writes every need down at its other end too.
 func (l *lowerer) link() {
-	for id, c := range l.cells {
+	for i, c := range l.cells[l.first:] {
+		id := l.first + Cell(i)
 		for v := range c.versions {
 			for _, n := range c.versions[v].needs {
 				to := &l.cells[n.cell].versions[n.version]
-				to.neededBy = append(to.neededBy, need{Cell(id), Version(v)})
+				to.neededBy = append(to.neededBy, need{id, Version(v)})
 			}
 		}
 	}
-	for _, c := range l.cells {
+	for _, c := range l.cells[l.first:] {
 		var needs, needed Version
 		for v := range c.versions {
 			version := &c.versions[v]

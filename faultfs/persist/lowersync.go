@@ -17,6 +17,13 @@ func (l *lowerer) markDirty(id Cell, c *cell) {
 	}
 }
 
+// movesDirectory reports whether an op gives a directory another name. Where
+// none does, what was there before has the directories above it that it had,
+// and the links of the base tell a sync nothing.
+func (l *lowerer) movesDirectory(op faultfs.Op) bool {
+	return op.Kind == faultfs.OpRename && !op.Failed() && l.base.Type(op.Ino) == faultfs.Directory
+}
+
 // findLinks notes the names below a directory of the base.
 func (l *lowerer) findLinks(dir faultfs.Ino) {
 	for _, name := range l.base.Names(dir) {

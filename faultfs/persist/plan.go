@@ -92,6 +92,12 @@ type Plan struct {
 	labels  map[string]*label
 	byIndex []*label
 	ops     []opEffects
+
+	// A plan of a later life, which a program lived on what a crash had left:
+	// its cells stand behind those of the life before, below, whose bounds that
+	// crash has fixed.
+	below *Plan
+	first Cell // of its own
 }
 
 type nameKey struct {

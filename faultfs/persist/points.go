@@ -36,6 +36,9 @@ type edge struct {
 // another op with effects begins.
 func (l *lowerer) layPoints() {
 	for i := range l.trace.Setup {
+		if l.below != nil {
+			break
+		}
 		if op := &l.trace.Setup[i]; op.Kind == faultfs.OpMark && !op.Failed() {
 			l.marks = append(l.marks, op.Label)
 		}
@@ -64,13 +67,15 @@ func (l *lowerer) layPoints() {
 		for i := 0; i < len(forced) && forced[i].sync == e.op; i++ {
 			b.raise(forced[i].need)
 		}
-		if op.Kind == faultfs.OpMark && !op.Failed() {
+		if op.Kind == faultfs.OpMark && !op.Failed() && l.below == nil {
 			l.marks = append(l.marks, op.Label)
 		}
 		b.emit(e.op)
 		effects, last = false, e.op
 	}
-	l.labelMarks()
+	if l.below == nil {
+		l.labelMarks()
+	}
 }
 
 // edges returns the edges of the trace in order.
@@ -134,14 +139,16 @@ func (b *bounds) begin(op faultfs.OpNum) {
 // what its needs name, to have been begun.
 func (b *bounds) recompute() {
 	high := make([]Version, len(b.cells))
-	for id, c := range b.cells {
+	for i, c := range b.cells[b.first:] {
+		id := b.first + Cell(i)
 		for high[id] < c.newest() && b.begun[c.versions[high[id]+1].op] {
 			high[id]++
 		}
 	}
 	for again := true; again; {
 		again = false
-		for id, c := range b.cells {
+		for i, c := range b.cells[b.first:] {
+			id := b.first + Cell(i)
 			for v := Version(1); v <= high[id]; v++ {
 				for _, n := range c.versions[v].needs {
 					if n.version > high[n.cell] {
@@ -151,8 +158,8 @@ func (b *bounds) recompute() {
 			}
 		}
 	}
-	for id := range high {
-		b.setHigh(Cell(id), high[id])
+	for id := b.first; int(id) < len(high); id++ {
+		b.setHigh(id, high[id])
 	}
 }
 

@@ -5,8 +5,11 @@ import (
 	"hash/maphash"
 )
 
-// fill fills p with the bytes at off of a data unit as a version has them.
-func (p *Plan) fill(c *cell, v Version, buf []byte, off int64) {
+// fill fills buf with the bytes at off of a data unit as a version has them.
+func (p *Plan) fill(c *cell, v Version, buf []byte, off int64) { p.fillOn(nil, c, v, buf, off) }
+
+// fillOn is fill on a disk: what shows through of a life before is read there.
+func (p *Plan) fillOn(d *Disk, c *cell, v Version, buf []byte, off int64) {
 	first := v
 	for first > 0 && c.versions[first].flat == nil && !c.versions[first].covers(off, len(buf)) {
 		first--
@@ -21,7 +24,7 @@ func (p *Plan) fill(c *cell, v Version, buf []byte, off int64) {
 	case first > 0:
 		start.apply(buf, off)
 	default:
-		p.fillStart(c, buf, off)
+		p.fillStart(d, c, buf, off)
 	}
 	for i := first + 1; i <= v; i++ {
 		c.versions[i].apply(buf, off)
@@ -29,12 +32,16 @@ func (p *Plan) fill(c *cell, v Version, buf []byte, off int64) {
 }
 
 // fillStart fills p from version 0.
-func (p *Plan) fillStart(c *cell, buf []byte, off int64) {
-	if p.inode(c.ino).typ != 0 {
+func (p *Plan) fillStart(d *Disk, c *cell, buf []byte, off int64) {
+	at := c.unit*p.model.Unit + off
+	switch {
+	case p.inode(c.ino).typ != 0:
 		clear(buf)
-		return
+	case d != nil && p.below != nil:
+		d.readAt(p.below, c.ino, buf, at)
+	default:
+		p.base.ReadAt(c.ino, buf, at)
 	}
-	p.base.ReadAt(c.ino, buf, c.unit*p.model.Unit+off)
 }
 
 // covers reports whether a patch replaces n bytes at off whole.
@@ -93,6 +100,7 @@ func (p *Plan) value(id Cell, v Version) Version {
 
 func (p *Plan) findValues(c *cell) []Version {
 	values := make([]Version, len(c.versions))
+	known := p.below == nil
 	if c.kind != dataCell {
 		first := make(map[int64]Version, len(c.versions))
 		for i := range c.versions {
@@ -107,10 +115,22 @@ func (p *Plan) findValues(c *cell) []Version {
 	}
 	first := map[uint64][]Version{}
 	whole, other := make([]byte, p.model.Unit), make([]byte, p.model.Unit)
-	p.fill(c, 0, whole, 0)
+	if known {
+		p.fill(c, 0, whole, 0)
+	}
 	for i := range c.versions {
 		if i > 0 {
 			c.versions[i].apply(whole, 0)
+		}
+		// What shows through of a life before is not known: until a version
+		// covers it, each is a value of its own.
+		if !known && c.versions[i].flat != nil {
+			clear(whole[copy(whole, c.versions[i].flat):])
+			known = true
+		}
+		if known = known || c.versions[i].covers(0, len(whole)); !known {
+			values[i] = Version(i)
+			continue
 		}
 		sum := maphash.Bytes(hashSeed, whole)
 		values[i] = Version(i)
