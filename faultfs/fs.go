@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -122,6 +123,24 @@ func (f *FS) Reset() {
 	f.dead = false
 	f.clock = 0
 	f.vol.reset()
+}
+
+// Fork returns a file system that goes on from what the receiver holds, in the
+// page cache and not on any disk, with a trace that begins there. It reads
+// through the receiver, which must not change while it is used.
+func (f *FS) Fork() *FS {
+	fork := Over(&f.vol)
+	fork.clock = f.clock
+	fork.places = maps.Clone(f.places)
+	return fork
+}
+
+// Changed reports whether the program has made a call that changes what the
+// file system holds, since the beginning or the last Reset.
+func (f *FS) Changed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.vol.inodes) > 0
 }
 
 // Trace returns what was recorded so far, nil for an unrecorded file system.

@@ -25,6 +25,12 @@ func (t *Trace) Base() Base {
 	return t.base
 }
 
+// Then returns a trace that does what the receiver does up to an op, and then
+// more ops, recorded where that left off.
+func (t *Trace) Then(last OpNum, more []Op) *Trace {
+	return &Trace{Setup: t.Setup, Ops: joined(t.Ops[:last+1:last+1], more), base: t.base}
+}
+
 // Marks returns the labels of the trace's marks, in order.
 func (t *Trace) Marks() []string {
 	var labels []string

@@ -98,10 +98,22 @@ func newExplorer[T any](plan *persist.Plan, run func([]*attempt[T]), visit func(
 
 // explore judges all parts, or as many as the budget allows.
 func (e *explorer[T]) explore(ctx context.Context) {
-	e.stats.Losses = -1
-	for point := range e.plan.Points() {
+	e.pushFresh(0)
+	e.work(ctx)
+}
+
+// pushFresh lets what is new at each crash point from the given one on wait to
+// be judged.
+func (e *explorer[T]) pushFresh(from int) {
+	for point := from; point < e.plan.Points(); point++ {
 		e.box.Fresh(point, func(part persist.Part, losses int) { e.push(losses, job{point, part}) })
 	}
+}
+
+// work judges what waits, and what is left of it, or as much as the budget
+// allows.
+func (e *explorer[T]) work(ctx context.Context) {
+	e.stats.Losses = -1
 	for level := 0; level < len(e.levels); level++ {
 		if e.budget.maxLosses >= 0 && level > e.budget.maxLosses && e.waits() {
 			return

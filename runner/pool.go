@@ -14,6 +14,7 @@ import (
 type judgement struct {
 	violations []oracle.Violation
 	stack      string
+	wrote      bool // recovery changed the disk; said only where nothing is wrong
 }
 
 // pool runs a scenario's checker, its recovery and then its oracle, on the
@@ -26,6 +27,7 @@ type pool struct {
 	timeout  time.Duration
 	idle     []*worker
 	ticker   *time.Ticker
+	seat     *persist.Box // of a later life: what the crash before it left
 	inside   atomic.Int64 // nanoseconds spent in checkers, where measured
 	measure  bool
 }
@@ -63,6 +65,11 @@ func newPool(s *Scenario, plan *persist.Plan, o *Options) *pool {
 
 func (p *pool) close() { p.ticker.Stop() }
 
+// later returns a pool that runs the same checker on the disks of another plan.
+func (p *pool) later(plan *persist.Plan, seat *persist.Box) *pool {
+	return &pool{scenario: p.scenario, plan: plan, workers: p.workers, timeout: p.timeout, ticker: p.ticker, seat: seat}
+}
+
 func (p *pool) worker() *worker {
 	if n := len(p.idle); n > 0 {
 		w := p.idle[n-1]
@@ -70,6 +77,9 @@ func (p *pool) worker() *worker {
 		return w
 	}
 	disk := p.plan.NewDisk()
+	if p.seat != nil {
+		disk.Seat(p.seat)
+	}
 	return &worker{pool: p, disk: disk, fs: faultfs.Unrecorded(disk)}
 }
 
@@ -168,7 +178,11 @@ func (w *worker) judge() (j *judgement) {
 			j = panicked(r)
 		}
 	}()
-	return w.pool.scenario.judge(w.fs, w.disk.Marks())
+	j = w.pool.scenario.judge(w.fs, w.disk.Marks())
+	if j == nil && w.pool.scenario.Recover != nil && w.fs.Changed() {
+		return recovered
+	}
+	return j
 }
 
 // publish notes what a run read and found. It returns false where nobody waits

@@ -70,10 +70,14 @@ func (s *Scenario) judge(disk afero.Fs, marks oracle.Marks) *judgement {
 	}
 	violations := s.Oracle.Judge(disk, marks)
 	if len(violations) == 0 {
-		return nil
+		return nil // nothing is allocated while nothing is wrong
 	}
 	return &judgement{violations: violations}
 }
+
+// recovered is the judgement of a case with which nothing is wrong after
+// recovery has changed it.
+var recovered = &judgement{wrote: true}
 
 // wrong reports whether a judgement breaks a promise, rather than warns.
 func (j *judgement) wrong() bool {

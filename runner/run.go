@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -67,14 +66,14 @@ const (
 type judging struct {
 	*Scenario
 	options *Options
-	plan    *persist.Plan
+	budget  *budget
 	pool    *pool
-	box     *persist.Box
 	result  *Result
 	found   map[oracle.Kind]bool
-	runs    func() int
-	first   int // runs when the first failure was found, -1 before
+	total   Stats // of all phases that ended
+	first   int   // runs when the first failure was found, -1 before
 	settled bool
+	cut     string // the bound of the first phase that a budget ended
 }
 
 func judgeModel(ctx context.Context, s *Scenario, trace *faultfs.Trace, model persist.Model, o *Options) Result {
@@ -86,25 +85,53 @@ func judgeModel(ctx context.Context, s *Scenario, trace *faultfs.Trace, model pe
 			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,
 		},
 	}
-	j := judging{
-		Scenario: s, options: o, plan: plan, pool: newPool(s, plan, o), box: plan.NewBox(),
+	j := &judging{
+		Scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
 		result: &r, found: map[oracle.Kind]bool{}, first: -1,
 	}
 	defer j.pool.close()
-	if r.Why = j.questions(); r.Why != "" {
+	p := j.phase(plan, "")
+	if r.Why = p.questions(); r.Why != "" {
 		return r
 	}
-	e := newExplorer(plan, j.pool.runAll, j.visit, o.budget())
-	j.runs = func() int { return e.stats.Runs }
-	if o.Progress != nil {
-		e.progress = func(stats Stats) { o.Progress(Progress{s.Name, model, stats}) }
-	}
-	e.explore(ctx)
-	if !e.stats.Done && !j.settled && o.Samples > 0 {
-		e.sample(rand.New(rand.NewPCG(o.Seed, 0)), o.Samples)
-	}
-	j.conclude(e.stats, e.strange)
+	e := p.explore(ctx, 0, nil, 0)
+	j.ended(e.stats, "")
+	p.crashAgain(ctx)
+	j.kill(ctx, trace)
+	j.conclude()
 	return r
+}
+
+// phase begins a phase on a plan.
+func (j *judging) phase(plan *persist.Plan, how string) *phase {
+	pool := j.pool
+	if plan != pool.plan {
+		pool = j.pool.later(plan, nil)
+	}
+	return &phase{judging: j, plan: plan, pool: pool, box: plan.NewBox(), how: how, runs: func() int { return 0 }}
+}
+
+// goesOn reports whether there is anything left to look for.
+func (j *judging) over(ctx context.Context) bool { return j.settled || j.cut != "" || ctx.Err() != nil }
+
+// ended notes how a phase ended.
+func (j *judging) ended(stats Stats, what string) {
+	if j.cut == "" && !stats.Done {
+		j.cut = what + bound(stats, j.settled, j.options)
+	}
+}
+
+// left is what is left of the budget, for cases that have lost so much already.
+func (j *judging) left(losses int) *budget {
+	b := *j.budget
+	if b.maxRuns > 0 {
+		b.maxRuns = max(b.maxRuns-j.total.Runs, 0)
+		b.none = b.maxRuns == 0
+	}
+	if b.maxLosses >= 0 {
+		b.maxLosses = max(b.maxLosses-losses, 0)
+	}
+	return &b
 }
 
 func (o *Options) budget() *budget {
@@ -121,7 +148,7 @@ func (o *Options) budget() *budget {
 // questions asks the oracle whether it can be believed: it must accept the
 // disk on which nothing is lost and the disk before the first op, and reject
 // an empty one once something was promised. It returns what is wrong with it.
-func (j *judging) questions() string {
+func (j *phase) questions() string {
 	last := j.plan.Points() - 1
 	for _, q := range []struct {
 		point int
@@ -151,66 +178,6 @@ func judgeEmpty(s *Scenario, marks []string) (j *judgement) {
 	return s.judge(faultfs.New(), listMarks(marks))
 }
 
-// visit looks at a case that was judged. It returns false where the search can
-// end: each kind of failure has its smallest example.
-func (j *judging) visit(c *cube[*judgement]) bool {
-	if c.outcome == nil {
-		return j.goesOn()
-	}
-	for _, v := range c.outcome.violations {
-		if j.found[v.Kind] {
-			continue
-		}
-		j.found[v.Kind] = true
-		f := j.failure(c, v)
-		if v.Kind.Warning() {
-			j.result.Warnings = append(j.result.Warnings, f)
-			continue
-		}
-		j.result.Failures = append(j.result.Failures, f)
-		if j.first < 0 {
-			j.first = j.runs()
-		}
-	}
-	return j.goesOn()
-}
-
-func (j *judging) goesOn() bool {
-	if j.options.All || j.first < 0 || j.runs() < settleRuns+settleFactor*j.first {
-		return true
-	}
-	j.settled = true
-	return false
-}
-
-// failure makes a failure of a case, and judges the case again: a checker that
-// changes its mind is flaky.
-func (j *judging) failure(c *cube[*judgement], v oracle.Violation) *Failure {
-	j.box.Move(c.point)
-	j.box.RestrictTo(c.part)
-	for _, t := range c.taken {
-		j.box.Restrict(t)
-	}
-	f := &Failure{
-		Kind: v.Kind, Violations: c.outcome.violations, After: j.plan.After(c.point),
-		Marks: j.plan.Marks(c.point), Lost: j.box.Lost(), Stack: c.outcome.stack, point: c.point,
-	}
-	pinned, err := j.plan.Pin(c.point, f.Lost)
-	if err != nil {
-		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
-	}
-	var steps []persist.Step
-	if v.Kind != oracle.Hung {
-		again := j.pool.once(c.point, pinned)
-		steps = again.steps
-		if got := kindsOf(again.outcome); !slices.Equal(got, kindsOf(c.outcome)) {
-			j.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.outcome), got)
-		}
-	}
-	f.Story = tellStory(j.plan, j.box, f, v, steps)
-	return f
-}
-
 func kindsOf(j *judgement) []oracle.Kind {
 	var kinds []oracle.Kind
 	if j != nil {
@@ -229,15 +196,11 @@ func (j *judging) note(format string, args ...any) {
 }
 
 // conclude writes the verdict.
-func (j *judging) conclude(stats Stats, odd *strange) {
+func (j *judging) conclude() {
 	r := j.result
-	r.Coverage.Cases, r.Coverage.Runs = stats.Cases, stats.Runs
-	r.Coverage.Exhaustive = stats.Done
-	r.Coverage.Bound = bound(stats, j.settled, j.options)
-	if odd != nil {
-		j.note("the checker is not deterministic: after the same reads it read %s where it had read %s before; runs were not shared",
-			j.reads(odd.read, odd.expected), j.reads(odd.expected, odd.read))
-	}
+	r.Coverage.Cases, r.Coverage.Runs = j.total.Cases, j.total.Runs
+	r.Coverage.Exhaustive = j.cut == ""
+	r.Coverage.Bound = j.cut
 	switch {
 	case len(r.Failures) > 0:
 		kinds := make([]oracle.Kind, len(r.Failures))
@@ -245,22 +208,22 @@ func (j *judging) conclude(stats Stats, odd *strange) {
 			kinds[i] = f.Kind
 		}
 		r.Outcome = Breaks(kinds...)
-	case stats.Done:
+	case j.cut == "":
 		r.Outcome = Keeps()
 	default:
 		r.Why = "no failure found, but not every case was judged: " + r.Coverage.Bound
 	}
 }
 
-// reads shows a sequence of reads from where it parts from another.
-func (j *judging) reads(cells, other []persist.Cell) string {
+// readNames shows a sequence of reads from where it parts from another.
+func readNames(plan *persist.Plan, cells, other []persist.Cell) string {
 	same := 0
 	for same < len(cells) && same < len(other) && cells[same] == other[same] {
 		same++
 	}
 	var names []string
 	for _, c := range cells[same:min(len(cells), same+3)] {
-		names = append(names, j.plan.Name(c))
+		names = append(names, plan.Name(c))
 	}
 	if len(names) == 0 {
 		return "nothing more"

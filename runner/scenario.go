@@ -32,6 +32,10 @@ type Scenario struct {
 	// Oracle judges what recovery left.
 	Oracle oracle.Oracle
 
+	// WorkOn is what the program does after it was killed and has recovered;
+	// nil: nothing. Its marks follow those made before the kill.
+	WorkOn func(fs *faultfs.FS) error
+
 	// Declared is the verdict that is known, by the text form of the model.
 	// Where it says nothing, Check expects Kept and Run expects nothing.
 	Declared map[string]Outcome
@@ -121,6 +125,11 @@ type Options struct {
 	// Seed is where these draws begin.
 	Seed uint64
 
+	// Depth is how often the power may fail again while the program recovers,
+	// and whether it is killed, recovers and works on before the power fails;
+	// zero means once, negative means neither.
+	Depth int
+
 	// All goes on after the smallest example of each kind of failure is known.
 	All bool
 	// Failures is a directory to store failures in, and to replay them from
@@ -154,6 +163,19 @@ type Result struct {
 	// Notes are remarks on the run, such as that the checker is not
 	// deterministic.
 	Notes []string
+	// Recovery says how recovery behaves when it is run on what it has left
+	// itself; nil where it never changed anything, or was not crashed.
+	Recovery *Recovery
+}
+
+// Recovery says how recovery behaves when it is run again.
+type Recovery struct {
+	// Settles is how many runs it takes at most until one changes nothing that
+	// can be seen, less that one: 1 where recovery is idempotent. Zero says that
+	// it was still changing something after several runs.
+	Settles int
+	// Example is an op of a run that should have changed nothing.
+	Example string
 }
 
 // AsDeclared reports whether the outcome is the declared one. Where nothing is
@@ -170,6 +192,8 @@ type Coverage struct {
 	Ops        int    // ops of the workload
 	Cells      int    // things that persist on their own
 	Points     int    // moments at which power was cut
+	Recoveries int    // recoveries, told apart by what they read, that were crashed at each of their ops
+	Kills      int    // moments at which the program was killed, to recover and then lose power
 	Cuts       string // legal cuts, decimal
 	CutsExact  bool   // Cuts is exact; otherwise there are at most so many
 	Cases      int    // parts of the cuts that the checker could tell apart, and that were judged

@@ -169,7 +169,10 @@ func storeFailures(dir string, r *Result) error {
 		return err
 	}
 	for _, f := range r.Failures {
-		s := Stored{Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: r.Plan.Trace(), Story: f.Story, plan: r.Plan}
+		if len(f.Again) > 0 {
+			continue // it takes recoveries as well as a trace to get there
+		}
+		s := Stored{Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story, plan: f.Plan}
 		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
 		if err := writeFile(f.File, s.Text()); err != nil {
 			return err

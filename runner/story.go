@@ -38,6 +38,9 @@ func tell(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, 
 	ops := plan.Trace().Ops
 	var b strings.Builder
 	b.WriteString(v.String())
+	if f.How != "" {
+		b.WriteString("; " + f.How)
+	}
 	if f.After < 0 {
 		b.WriteString("; power cut before the first op")
 		return b.String()

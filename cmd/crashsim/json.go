@@ -67,6 +67,8 @@ type coverageJSON struct {
 	Ops        int    `json:"ops"`
 	Cells      int    `json:"cells"`
 	Points     int    `json:"points"`
+	Recoveries int    `json:"recoveries"` // that were crashed at each of their ops
+	Kills      int    `json:"kills"`      // of the program before the power cut
 	Cuts       string `json:"cuts"` // decimal
 	CutsExact  bool   `json:"cuts_exact"`
 	Cases      int    `json:"cases"`
@@ -82,8 +84,15 @@ type failureJSON struct {
 	After      *opJSON      `json:"after"` // null: before the first op
 	Marks      []string     `json:"marks"`
 	Lost       []effectJSON `json:"lost"`
+	How        string       `json:"how,omitempty"`   // what happened besides the power cut
+	Again      []crashJSON  `json:"again,omitempty"` // crashes of recovery that followed
 	Stack      string       `json:"stack,omitempty"`
 	File       string       `json:"file,omitempty"`
+}
+
+type crashJSON struct {
+	After *opJSON      `json:"after"` // null: before the first op of recovery
+	Lost  []effectJSON `json:"lost"`
 }
 
 type opJSON struct {
@@ -106,7 +115,7 @@ func resultOf(r *runner.Result) resultJSON {
 		Declared: declaredVerdict(r), DeclaredKinds: kindNames(r.Declared.Kinds),
 		AsDeclared: r.AsDeclared(), Why: r.Why,
 		Coverage: coverageJSON(r.Coverage),
-		Failures: failuresOf(r.Failures, r.Plan), Warnings: failuresOf(r.Warnings, r.Plan), Notes: list(r.Notes),
+		Failures: failuresOf(r.Failures), Warnings: failuresOf(r.Warnings), Notes: list(r.Notes),
 	}
 	if len(r.Failures) > 0 {
 		j.Kind = r.Failures[0].Kind.String()
@@ -114,15 +123,28 @@ func resultOf(r *runner.Result) resultJSON {
 	return j
 }
 
-func failuresOf(failures []*runner.Failure, plan *persist.Plan) []failureJSON {
+func failuresOf(failures []*runner.Failure) []failureJSON {
 	out := []failureJSON{}
 	for _, f := range failures {
 		j := failureJSON{
 			Kind: f.Kind.String(), Story: f.Story, Violations: violationTexts(f.Violations),
-			Marks: list(f.Marks), Lost: effectsOf(f.Lost, plan), Stack: f.Stack, File: f.File,
+			Marks: list(f.Marks), Lost: effectsOf(f.Lost, f.Plan), Stack: f.Stack, File: f.File, How: f.How, Again: crashesOf(f.Again),
 		}
 		if f.After >= 0 {
-			after := opOf(plan.Trace(), f.After)
+			after := opOf(f.Plan.Trace(), f.After)
+			j.After = &after
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+func crashesOf(crashes []runner.Crash) []crashJSON {
+	var out []crashJSON
+	for _, c := range crashes {
+		j := crashJSON{Lost: effectsOf(c.Lost, c.Plan)}
+		if c.After >= 0 {
+			after := opOf(c.Plan.Trace(), c.After)
 			j.After = &after
 		}
 		out = append(out, j)

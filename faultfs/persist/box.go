@@ -1,5 +1,7 @@
 package persist
 
+import "slices"
+
 // Bound keeps a cell between two versions, both included.
 type Bound struct {
 	Cell   Cell
@@ -56,6 +58,13 @@ func (b *Box) Seat(below *Box) {
 	copy(b.lo, below.lo)
 	copy(b.hi, below.hi)
 	b.marks = below.made()
+}
+
+// Still returns the box as it is now; it does not follow the receiver.
+func (b *Box) Still() *Box {
+	c := *b
+	c.lo, c.hi, c.trail, c.work = slices.Clone(b.lo), slices.Clone(b.hi), nil, nil
+	return &c
 }
 
 // made returns how many of the plan's marks were made before the crash. Lives
@@ -207,6 +216,14 @@ func (p Part) And(more Bound) Part {
 		return Part{&link{l.before, both}}
 	}
 	return Part{&link{p.last, more}}
+}
+
+// Join returns the part that respects the bounds of both.
+func (p Part) Join(q Part) Part {
+	for l := q.last; l != nil; l = l.before {
+		p = p.And(l.bound)
+	}
+	return p
 }
 
 // RestrictTo keeps the cuts of a part. Where there are none it returns false,

@@ -1,0 +1,203 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// depth returns how often recovery may be crashed.
+func (o *Options) depth() int {
+	switch {
+	case o.Depth < 0:
+		return 0
+	case o.Depth == 0:
+		return 1
+	}
+	return o.Depth
+}
+
+// life is a run of recovery, with what it did to the disk as a plan of its own.
+// It holds for every cut on which recovery reads the same, wherever the crash
+// was: the decision tree of the checker that comes after it is shared by all.
+type life struct {
+	plan    *persist.Plan
+	tree    *tree[*judgement]
+	settles int
+	changed string // an op of the second run that changed something
+	crashed bool   // it was counted
+	err     error
+}
+
+// crashAgain crashes the recoveries that changed the disk, at each of their
+// ops, and judges what the next recovery makes of it.
+func (p *phase) crashAgain(ctx context.Context) {
+	if len(p.boxes) == 0 || p.over(ctx) {
+		return
+	}
+	disk := p.plan.NewDisk()
+	if p.pool.seat != nil {
+		disk.Seat(p.pool.seat)
+	}
+	e := newExplorer(p.plan, func(attempts []*attempt[*life]) {
+		for _, a := range attempts {
+			p.live(disk, a)
+		}
+	}, func(c *cube[*life]) bool {
+		p.crashLife(ctx, c)
+		return !p.over(ctx)
+	}, &budget{maxLosses: -1})
+	if p.pool.seat != nil {
+		e.box.Seat(p.pool.seat)
+	}
+	for _, j := range p.boxes {
+		e.box.Move(j.point)
+		if e.box.RestrictTo(j.part) {
+			e.push(e.box.Losses(), j)
+		}
+	}
+	p.boxes = nil
+	e.work(ctx)
+	if !p.over(ctx) {
+		p.ended(e.stats, "of crashes in recovery, ")
+	}
+}
+
+// live runs recovery once more, recorded, and then again on what it left.
+func (p *phase) live(disk *persist.Disk, a *attempt[*life]) {
+	if a.empty = !disk.Begin(a.point, a.part); a.empty {
+		return
+	}
+	l := &life{tree: newTree[*judgement]()}
+	a.outcome = l
+	fs := faultfs.Over(disk)
+	if l.err = p.recover(fs); l.err == nil {
+		next := fs.Checkpoint()
+		l.plan = disk.Lower(fs.Trace())
+		l.err = p.settle(l, next)
+	}
+	a.steps = append(a.steps, disk.Steps()...)
+	a.taken = append(a.taken, disk.Taken()...)
+}
+
+// recover runs recovery and turns a panic into an error.
+func (s *Scenario) recover(disk afero.Fs) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("recovery panicked: %v", r)
+		}
+	}()
+	return s.Recover(disk)
+}
+
+// maxSettle bounds how often recovery is run again to see whether it comes to
+// an end of changing things.
+const maxSettle = 8
+
+// settle runs recovery on what it left until it changes nothing more.
+func (p *phase) settle(l *life, next *faultfs.FS) error {
+	for round := 1; round <= maxSettle; round++ {
+		if err := p.recover(next); err != nil {
+			return nil //nolint:nilerr // the crash after recovery finds it too, and tells it better
+		}
+		trace := next.Trace()
+		changed := firstChange(trace, next)
+		if changed == "" {
+			l.settles = round
+			return nil
+		}
+		if l.changed == "" {
+			l.changed = changed
+		}
+		next = next.Checkpoint()
+	}
+	return nil
+}
+
+// firstChange returns an op of a trace that changed what can be seen under its
+// paths, "" if none did.
+func firstChange(trace *faultfs.Trace, after *faultfs.FS) string {
+	before := faultfs.Unrecorded(trace.Base())
+	for i := range trace.Ops {
+		op := &trace.Ops[i]
+		if op.Failed() || !op.Kind.Changes() {
+			continue
+		}
+		for _, path := range []string{op.Path, op.To} {
+			if path != "" && !reflect.DeepEqual(look(before, path), look(after, path)) {
+				return opText(op)
+			}
+		}
+	}
+	return ""
+}
+
+// look returns what can be seen under a path.
+func look(fs *faultfs.FS, path string) any {
+	info, _, err := fs.LstatIfPossible(path)
+	if err != nil {
+		return nil
+	}
+	seen := []any{info.Mode()}
+	switch {
+	case info.IsDir():
+	case info.Mode().IsRegular():
+		data, err := afero.ReadFile(fs, path)
+		seen = append(seen, string(data), err == nil)
+	default:
+		target, err := fs.ReadlinkIfPossible(path)
+		seen = append(seen, target, err == nil)
+	}
+	return seen
+}
+
+// crashLife crashes a recovery at each of its ops, on the cuts of a cube.
+func (p *phase) crashLife(ctx context.Context, c *cube[*life]) {
+	l := c.outcome
+	if l.err != nil {
+		p.note("the checker is flaky: recovery succeeded, and not when it was run again: %v", l.err)
+		return
+	}
+	if !l.crashed {
+		l.crashed = true
+		p.result.Coverage.Recoveries++
+		p.noteSettling(l)
+	}
+	box := p.plan.NewBox()
+	if p.pool.seat != nil {
+		box.Seat(p.pool.seat)
+	}
+	box.Move(c.point)
+	box.RestrictTo(c.whole())
+	next := &phase{
+		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how,
+		past: append(p.past[:len(p.past):len(p.past)],
+			Crash{Plan: p.plan, After: p.plan.After(c.point), point: c.point, seat: p.pool.seat}),
+		runs: func() int { return 0 },
+	}
+	e := next.explore(ctx, 1, l.tree, c.losses)
+	l.tree = e.tree
+	p.ended(e.stats, "of crashes in recovery, ")
+	next.crashAgain(ctx)
+}
+
+func (p *phase) noteSettling(l *life) {
+	r := p.result.Recovery
+	switch {
+	case r == nil:
+		r = &Recovery{Settles: l.settles, Example: l.changed}
+		p.result.Recovery = r
+	case l.settles == 0:
+		r.Settles = 0
+	case r.Settles > 0:
+		r.Settles = max(r.Settles, l.settles)
+	}
+	if r.Example == "" {
+		r.Example = l.changed
+	}
+}

@@ -1,0 +1,63 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// kill kills the program after each op that changes something or tells the
+// world something: it recovers on the page cache that it left, works on, and
+// only then loses power. So recovery acts on what no disk holds yet.
+func (j *judging) kill(ctx context.Context, trace *faultfs.Trace) {
+	if j.Recover == nil || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
+		return
+	}
+	live := faultfs.Over(trace.Base())
+	for i := range trace.Ops {
+		if j.over(ctx) {
+			return
+		}
+		op := &trace.Ops[i]
+		if _, err := live.Do(*op); err != nil {
+			j.note("the program cannot be killed after %s: %v", opText(op), err)
+			return
+		}
+		if !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark) {
+			j.killAfter(ctx, trace, live, faultfs.OpNum(i))
+		}
+	}
+}
+
+// killAfter kills the program after an op; live is the file system as the
+// program left it.
+func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *faultfs.FS, after faultfs.OpNum) {
+	next := live.Fork()
+	if err := j.recover(next); err != nil {
+		return // "kill -9 is enough" is what the power cut without losses says
+	}
+	if j.WorkOn != nil {
+		if err := j.WorkOn(next); err != nil {
+			j.note("after a kill behind %s the program does not work on: %v", opText(&trace.Ops[after]), err)
+		}
+	}
+	more := next.Trace().Ops
+	effects := false
+	for i := range more {
+		effects = effects || !more[i].Failed() && (more[i].Kind.Changes() || more[i].Kind == faultfs.OpMark)
+	}
+	if !effects {
+		return
+	}
+	plan := persist.Lower(trace.Then(after, more), j.result.Model)
+	p := j.phase(plan, fmt.Sprintf("killed after %s, recovered", opText(&trace.Ops[after])))
+	from := 0
+	for from < plan.Points() && plan.After(from) <= after {
+		from++
+	}
+	j.result.Coverage.Kills++
+	e := p.explore(ctx, from, nil, 0)
+	p.ended(e.stats, "of kills before the power cut, ")
+}

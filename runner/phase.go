@@ -1,0 +1,200 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// phase is a part of judging a scenario: the crash states of one plan. The
+// first phase is the power cut alone; others crash its recovery, kill the
+// program first, or make a call fail.
+type phase struct {
+	*judging
+	plan  *persist.Plan
+	pool  *pool
+	box   *persist.Box
+	how   string     // what happened besides the power cut, "" for nothing
+	past  []Crash    // the crashes before the last life
+	boxes []job      // parts whose recovery changed the disk, to be crashed again
+	runs  func() int // of this phase so far
+}
+
+// explore judges the cases that are new from a crash point on.
+func (p *phase) explore(ctx context.Context, from int, tree *tree[*judgement], losses int) *explorer[*judgement] {
+	b := p.judging.left(losses)
+	e := newExplorer(p.plan, p.pool.runAll, p.visit, b)
+	if tree != nil {
+		e.tree = tree
+	}
+	if p.pool.seat != nil {
+		e.box.Seat(p.pool.seat)
+		p.box.Seat(p.pool.seat)
+	}
+	p.runs = func() int { return e.stats.Runs }
+	if o := p.options; o.Progress != nil {
+		e.progress = func(stats Stats) {
+			stats.Cases, stats.Runs = stats.Cases+p.total.Cases, stats.Runs+p.total.Runs
+			o.Progress(Progress{p.Name, p.result.Model, stats})
+		}
+	}
+	e.pushFresh(from)
+	e.work(ctx)
+	if !e.stats.Done && !p.settled && p.options.Samples > 0 {
+		e.sample(rand.New(rand.NewPCG(p.options.Seed, 0)), p.options.Samples)
+	}
+	p.runs = func() int { return 0 }
+	p.total.Cases += e.stats.Cases
+	p.total.Runs += e.stats.Runs
+	if e.strange != nil {
+		p.noteStrange(e.strange)
+	}
+	return e
+}
+
+// visit looks at a case that was judged. It returns false where the search can
+// end: each kind of failure has its smallest example.
+func (p *phase) visit(c *cube[*judgement]) bool {
+	switch {
+	case c.outcome == nil:
+		return p.goesOn()
+	case c.outcome.wrote:
+		if len(p.past) < p.options.depth() {
+			p.boxes = append(p.boxes, job{c.point, c.whole()})
+		}
+		return p.goesOn()
+	}
+	for _, v := range c.outcome.violations {
+		if p.found[v.Kind] {
+			continue
+		}
+		p.found[v.Kind] = true
+		f := p.failure(c, v)
+		if v.Kind.Warning() {
+			p.result.Warnings = append(p.result.Warnings, f)
+			continue
+		}
+		p.result.Failures = append(p.result.Failures, f)
+		if p.first < 0 {
+			p.first = p.total.Runs + p.runs()
+		}
+	}
+	return p.goesOn()
+}
+
+// whole returns the cube as a part of its crash point.
+func (c *cube[T]) whole() persist.Part {
+	part := c.part
+	for _, t := range c.taken {
+		part = part.And(t)
+	}
+	return part
+}
+
+func (p *phase) goesOn() bool {
+	if p.options.All || p.first < 0 || p.total.Runs+p.runs() < settleRuns+settleFactor*p.first {
+		return true
+	}
+	p.settled = true
+	return false
+}
+
+// failure makes a failure of a case, and judges the case again: a checker that
+// changes its mind is flaky.
+func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
+	p.box.Move(c.point)
+	p.box.RestrictTo(c.part)
+	for _, t := range c.taken {
+		p.box.Restrict(t)
+	}
+	f := &Failure{
+		Kind: v.Kind, Violations: c.outcome.violations, How: p.how,
+		Crash: Crash{Plan: p.plan, After: p.plan.After(c.point), Lost: p.box.Lost(), point: c.point},
+		Marks: p.marks(c.point), Stack: c.outcome.stack,
+	}
+	pinned, err := p.plan.Pin(c.point, f.Lost)
+	if err != nil {
+		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
+	}
+	below := p.box.Below()
+	var steps []persist.Step
+	if v.Kind != oracle.Hung {
+		again := p.pool.once(c.point, pinned.Join(below))
+		steps = again.steps
+		if got := kindsOf(again.outcome); !slices.Equal(got, kindsOf(c.outcome)) {
+			p.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.outcome), got)
+		}
+	}
+	if len(p.past) == 0 {
+		f.Story = tellStory(p.plan, p.box, f, v, steps)
+		return f
+	}
+	f.Again = []Crash{f.Crash}
+	for i := len(p.past) - 1; i >= 0; i-- {
+		// What the last run read of the disk decides what the crashes before lost.
+		past := p.past[i]
+		box := past.Plan.NewBox()
+		if past.seat != nil {
+			box.Seat(past.seat)
+		}
+		box.Move(past.point)
+		box.RestrictTo(below)
+		past.Lost, below = box.Lost(), box.Below()
+		f.Crash, f.Again = past, append([]Crash{past}, f.Again...)
+	}
+	f.Again = f.Again[1:]
+	f.Story = oneLine(tellAgain(f, v))
+	return f
+}
+
+// marks returns the marks made before the crash at a point.
+func (p *phase) marks(point int) []string {
+	if len(p.past) > 0 {
+		return p.past[0].Plan.Marks(p.past[0].point)
+	}
+	return p.plan.Marks(point)
+}
+
+// noteStrange notes that the checker does not read in one order.
+func (p *phase) noteStrange(odd *strange) {
+	p.note("the checker is not deterministic: after the same reads it read %s where it had read %s before; runs were not shared",
+		readNames(p.plan, odd.read, odd.expected), readNames(p.plan, odd.expected, odd.read))
+}
+
+// opName tells an op of a plan, or what comes before the first.
+func opName(plan *persist.Plan, op faultfs.OpNum) string {
+	if op < 0 {
+		return "nothing yet"
+	}
+	return opText(&plan.Trace().Ops[op])
+}
+
+// tellAgain tells a failure that took more than one crash.
+func tellAgain(f *Failure, v oracle.Violation) string {
+	text := v.String()
+	if f.How != "" {
+		text += "; " + f.How
+	}
+	text += fmt.Sprintf("; power cut after %s: %s", opName(f.Plan, f.After), losses(f.Crash))
+	for _, c := range f.Again {
+		text += fmt.Sprintf("; again in recovery after %s: %s", opName(c.Plan, c.After), losses(c))
+	}
+	return text
+}
+
+// losses says what a crash lost.
+func losses(c Crash) string {
+	switch n := len(c.Lost); n {
+	case 0:
+		return "nothing was lost"
+	case 1:
+		return fmt.Sprintf("%s of %s was lost", c.Plan.What(c.Lost[0]), opName(c.Plan, c.Lost[0].Op))
+	default:
+		return fmt.Sprintf("%s of %s was lost, and %d more", c.Plan.What(c.Lost[0]), opName(c.Plan, c.Lost[0].Op), n-1)
+	}
+}
