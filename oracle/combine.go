@@ -78,3 +78,18 @@ func Accepted(path string, check func(disk afero.Fs) error) Oracle {
 		return nil
 	})
 }
+
+// Detects is the promise of a checksummed format on a medium that rots: the
+// given promise is kept, or the program says itself that it cannot keep it.
+// Violations that are Refused are dropped, all others remain.
+func Detects(promise Oracle) Oracle {
+	return Func(func(disk afero.Fs, marks Marks) []Violation {
+		var violations []Violation
+		for _, v := range promise.Judge(disk, marks) {
+			if v.Kind != Refused {
+				violations = append(violations, v)
+			}
+		}
+		return violations
+	})
+}

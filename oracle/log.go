@@ -46,6 +46,13 @@ type Log struct {
 	// Mark is the label whose n-th mark acknowledges the n-th record of the run.
 	// Without one nothing is acknowledged but what was there before.
 	Mark string
+	// Failed is the label whose mark says that an append returned an error: its
+	// record may be there or not. With it, attempts are counted by the marks
+	// labelled Mark or Failed: the k-th of them tells of the k-th record of the
+	// run. What the reader returns may then lack failed records, and any behind
+	// the last attempt, but none that was acknowledged, and Frames are not looked
+	// at. Optional; it makes judgements depend on all marks.
+	Failed string
 	// Begun is the label whose n-th mark says that the n-th append of the run
 	// begins. Without one a record may be returned however early. Asking for it
 	// makes every judgement depend on the number of marks.
@@ -65,6 +72,9 @@ func (l Log) Judge(disk afero.Fs, marks Marks) []Violation {
 	cut := err != nil && l.TornTail != nil && errors.Is(err, l.TornTail)
 	if err != nil && !cut && !errors.Is(err, fs.ErrNotExist) {
 		return []Violation{l.refused(disk, marks, len(records), err)}
+	}
+	if l.Failed != "" {
+		return l.judgeFailed(records, marks, cut)
 	}
 	for i, r := range records {
 		if i >= len(l.Appended) || r != l.Appended[i] {
@@ -194,7 +204,7 @@ type damage struct {
 
 // inspect compares the log's file with the frames, if there are any.
 func (l Log) inspect(disk afero.Fs) (damage, bool) {
-	if len(l.Frames) == 0 {
+	if len(l.Frames) == 0 || l.Failed != "" {
 		return damage{}, false
 	}
 	s := borrow()
