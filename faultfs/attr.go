@@ -39,6 +39,9 @@ func (f *FS) change(kind OpKind, what, name string, apply func(*call, Ino)) erro
 	}
 	if errno == 0 {
 		c.op.Ino = s.ino
+		errno = c.strike()
+	}
+	if errno == 0 {
 		apply(&c, s.ino)
 	}
 	c.leave(errno)
@@ -63,6 +66,9 @@ func (f *FS) stat(kind OpKind, name string, follow links) (os.FileInfo, error) {
 	errno := deadErrno
 	if !f.dead {
 		s, errno = f.vol.lookup(name, follow)
+	}
+	if errno == 0 {
+		errno = c.strike()
 	}
 	if errno != 0 {
 		c.leave(errno)

@@ -31,7 +31,7 @@ func (f *FS) perform(op Op) (Op, error) {
 	}
 	f.mu.Lock()
 	errno := op.Errno
-	if errno == 0 {
+	if errno == 0 && op.Lost.Empty() {
 		errno = c.do()
 	}
 	c.leave(errno)
@@ -58,7 +58,12 @@ func (c *call) do() syscall.Errno {
 		return c.symlink(c.op.Target, c.op.Path)
 	case OpUnlink, OpRmdir:
 		return c.doRemove()
-	case OpSync, OpMark:
+	case OpMark:
+		return 0
+	case OpSync:
+		if c.f.inject != nil {
+			return c.sync(0, new(int))
+		}
 		return 0
 	}
 	return c.doInode()
@@ -66,6 +71,9 @@ func (c *call) do() syscall.Errno {
 
 func (c *call) doCreate() syscall.Errno {
 	s, errno := c.vacant(c.op.Path, syscall.EISDIR)
+	if errno == 0 {
+		errno = c.strike()
+	}
 	if errno == 0 {
 		c.create(s, c.op.Mode)
 	}
@@ -114,17 +122,27 @@ func (c *call) doInode() syscall.Errno {
 	case typ != Symlink && c.op.Kind == OpReadlink:
 		return syscall.EINVAL
 	}
+	if c.f.inject != nil {
+		if c.op.Kind.Syncs() {
+			return c.sync(c.op.Ino, &c.f.written(c.op.Ino).standing)
+		}
+		if c.op.Kind != OpWrite {
+			if errno := c.strike(); errno != 0 {
+				return errno
+			}
+		}
+	}
 	switch c.op.Kind {
 	case OpWrite:
 		if c.op.Off < 0 || c.op.Off > math.MaxInt64-int64(len(c.op.Data)) {
 			return syscall.EFBIG
 		}
-		vol.write(c.op.Ino, c.op.Data, c.op.Off)
+		return c.accept()
 	case OpTruncate:
 		if c.op.Size < 0 {
 			return syscall.EINVAL
 		}
-		vol.truncate(c.op.Ino, c.op.Size)
+		c.f.truncate(c.op.Ino, c.op.Size)
 	case OpChmod:
 		vol.setMode(c.op.Ino, c.op.Mode)
 	}

@@ -19,6 +19,8 @@
 //     told something, by a label.
 //   - A checkpoint ([FS.Checkpoint]) makes everything durable and begins a new
 //     trace. The ops before it become the setup of that trace.
+//   - A fault ([Fault]) makes a call fail. [FS.Inject] does that live; what a
+//     sync that failed leaves behind is said by [SyncFailure].
 //   - A base ([Base]) is the disk below: what stood there before the first op.
 //   - A crash ([FS.Crash]) ends the life of a file system. What its program
 //     still calls afterwards fails with [ErrCrashed].
@@ -34,7 +36,6 @@
 //   - There are no devices, pipes, sockets, extended attributes, file locks,
 //     memory maps or quotas. A directory does not hand down its set-group-ID
 //     bit. Open flags other than those of package os and O_DSYNC are ignored.
-//   - A full or failing disk is not simulated.
 //   - The text form of a trace does not hold the base that it began on, only
 //     the ops of the setup. Sites are kept by the last two elements of the
 //     source file's path, and found among the innermost 32 callers.

@@ -25,6 +25,7 @@ type file struct {
 	life   uint64 // of the file system when the handle was opened
 	dir    bool
 	closed bool
+	told   int // errors of the file's syncs that this handle was told of
 	off    int64
 	listed bool
 	rest   []string // names that Readdir has still to return
@@ -92,7 +93,8 @@ func (h *file) Name() string { return h.name }
 func (h *file) Close() error {
 	c, errno := h.begin(OpClose)
 	if errno == 0 {
-		h.closed = true
+		h.closed = true // also where it returns an error, as on Linux
+		errno = c.strike()
 	}
 	c.leave(errno)
 	return h.failure("close", errno)
@@ -106,6 +108,9 @@ func (h *file) Datasync() error { return h.sync(OpFdatasync, "fdatasync") }
 
 func (h *file) sync(kind OpKind, what string) error {
 	c, errno := h.begin(kind)
+	if errno == 0 && h.fs.inject != nil {
+		errno = c.sync(h.ino, &h.told)
+	}
 	c.leave(errno)
 	return h.failure(what, errno)
 }
@@ -119,8 +124,10 @@ func (h *file) Truncate(size int64) error {
 	case size < 0 || !h.writable() || h.dir:
 		errno = syscall.EINVAL
 	default:
-		h.fs.vol.truncate(h.ino, size)
-		h.fs.tick(h.ino)
+		if errno = c.strike(); errno == 0 {
+			h.fs.truncate(h.ino, size)
+			h.fs.tick(h.ino)
+		}
 	}
 	c.leave(errno)
 	return h.failure("truncate", errno)
@@ -171,26 +178,85 @@ func (h *file) write(what string, p []byte, off int64) (int, error) {
 			errno = syscall.EFBIG
 		}
 	}
-	if errno == 0 {
-		h.fs.vol.write(h.ino, p, at)
-	}
-	if errno == 0 && len(p) > 0 {
-		h.fs.tick(h.ino)
-		if off < 0 {
-			h.off = at + int64(len(p))
-		}
-	}
 	if h.fs.trace != nil {
 		c.op.Off, c.op.Data = at, append([]byte(nil), p...)
 	}
-	c.leave(errno)
-	if errno != 0 {
-		return 0, h.failure(what, errno)
+	n := 0
+	switch {
+	case errno != 0:
+	case h.fs.inject != nil:
+		errno = c.accept()
+		n = len(p)
+		if errno != 0 {
+			n = int(c.accepted)
+		} else if c.op.Injected {
+			n = len(c.op.Data)
+		}
+	default:
+		h.fs.vol.write(h.ino, p, at)
+		n = len(p)
 	}
-	if len(p) == 0 {
+	if n > 0 {
+		h.fs.tick(h.ino)
+		if off < 0 {
+			h.off = at + int64(n)
+		}
+	}
+	c.leave(errno)
+	switch {
+	case errno != 0:
+		return n, h.failure(what, errno)
+	case len(p) == 0:
 		return 0, nil
 	}
-	return len(p), h.syncWrite()
+	if err := h.syncWrite(); err != nil {
+		return 0, err
+	}
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// accept writes what the op holds, or as much of it as a fault lets it. A part
+// that is accepted before an error is an op of its own, as it is to a program
+// that writes on after a short write.
+func (c *call) accept() syscall.Errno {
+	f := c.f
+	if f.inject == nil {
+		f.vol.write(c.op.Ino, c.op.Data, c.op.Off)
+		return 0
+	}
+	if errno := f.inject.refusal(&c.op); errno != 0 {
+		c.op.Injected = true
+		return errno
+	}
+	fault := c.fault()
+	k := int64(0)
+	if fault != nil {
+		k = min(fault.Short, int64(len(c.op.Data))-1)
+	}
+	if fault == nil || fault.Errno == 0 && k <= 0 {
+		f.write(c.op.Ino, c.op.Data, c.op.Off)
+		return 0
+	}
+	c.op.Injected = true
+	if k <= 0 {
+		return fault.Errno
+	}
+	f.write(c.op.Ino, c.op.Data[:k], c.op.Off)
+	if fault.Errno == 0 {
+		c.op.Data = c.op.Data[:k:k]
+		return 0
+	}
+	c.accepted = k
+	part := c.op
+	part.Data = part.Data[:k:k]
+	part.End = Edge(f.edge.Add(1))
+	f.trace.Ops = append(f.trace.Ops, part)
+	c.op.Off, c.op.Data = c.op.Off+k, c.op.Data[k:]
+	c.op.Begin = Edge(f.edge.Add(1))
+	return fault.Errno
 }
 
 // syncWrite forces a write where the handle was opened to ask for that.
@@ -254,6 +320,9 @@ func (h *file) read(p []byte, off int64) (n int, errno syscall.Errno) {
 	case h.dir:
 		errno = syscall.EISDIR
 	default:
+		if errno = c.strike(); errno != 0 {
+			break
+		}
 		if size := h.fs.vol.Size(h.ino); at < size {
 			n = int(min(int64(len(p)), size-at))
 			h.fs.vol.ReadAt(h.ino, p[:n], at)
@@ -298,6 +367,9 @@ func (h *file) Seek(offset int64, whence int) (int64, error) {
 // Stat describes the open file.
 func (h *file) Stat() (os.FileInfo, error) {
 	c, errno := h.begin(OpStat)
+	if errno == 0 {
+		errno = c.strike()
+	}
 	if errno != 0 {
 		c.leave(errno)
 		return nil, h.failure("stat", errno)
@@ -329,6 +401,9 @@ func (h *file) list(n int, stat bool) ([]string, []os.FileInfo, error) {
 	}
 	if errno == 0 && len(h.rest) == 0 && h.fs.vol.isGone(h.ino) {
 		errno = syscall.ENOENT
+	}
+	if errno == 0 {
+		errno = c.strike()
 	}
 	if errno != 0 {
 		c.leave(errno)

@@ -52,6 +52,8 @@ type FS struct {
 	dead  bool
 	clock int64
 
+	inject *injector // nil: no faults
+
 	// places remembers, for paths in the trace, a name that led to an inode.
 	places map[Ino]place
 }
@@ -114,14 +116,19 @@ func (f *FS) Crash() {
 	f.dead = true
 }
 
-// Reset brings an unrecorded file system back to what its base holds. Handles
-// opened before return ErrCrashed from then on.
+// Reset brings a file system back to what its base holds; one that records
+// begins a new trace there, without faults. Handles opened before return
+// ErrCrashed from then on.
 func (f *FS) Reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.life++
 	f.dead = false
 	f.clock = 0
+	f.inject = nil
+	if f.trace != nil {
+		f.trace, f.places = &Trace{Setup: f.trace.Setup, base: f.vol.base}, nil
+	}
 	f.vol.reset()
 }
 
@@ -163,6 +170,8 @@ func (f *FS) Name() string { return "faultfs" }
 type call struct {
 	f  *FS
 	op Op
+
+	accepted int64 // bytes of a write, before it failed
 }
 
 // enter begins a call: it takes the lock and, where the file system records,
@@ -234,6 +243,9 @@ func (f *FS) SyncAll() error {
 	errno := deadErrno
 	if !f.dead {
 		errno = 0
+	}
+	if errno == 0 && f.inject != nil {
+		errno = c.sync(0, new(int))
 	}
 	c.leave(errno)
 	return f.failure("sync", "/", errno)

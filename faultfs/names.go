@@ -27,6 +27,9 @@ func (c *call) mkdir(name string, mode uint32) syscall.Errno {
 	}
 	c.op.Mode = mode
 	s, errno := c.vacant(name, 0)
+	if errno == 0 {
+		errno = c.strike()
+	}
 	if errno != 0 {
 		return errno
 	}
@@ -112,6 +115,9 @@ func (c *call) remove(name string) syscall.Errno {
 		if s.mustDir {
 			return syscall.ENOTDIR
 		}
+		if errno := c.strike(); errno != 0 {
+			return errno
+		}
 		f.vol.setEntry(s.dir, s.name, 0)
 		return 0
 	}
@@ -123,6 +129,9 @@ func (c *call) remove(name string) syscall.Errno {
 		return syscall.EINVAL
 	case s.dots || !f.vol.isEmpty(s.ino):
 		return syscall.ENOTEMPTY
+	}
+	if errno := c.strike(); errno != 0 {
+		return errno
 	}
 	f.vol.setEntry(s.dir, s.name, 0)
 	f.vol.over(s.ino).gone = true
@@ -234,6 +243,9 @@ func (c *call) rename(oldname, newname string) syscall.Errno {
 			return errno
 		}
 	}
+	if errno := c.strike(); errno != 0 {
+		return errno
+	}
 	f.vol.setEntry(to.dir, to.name, from.ino)
 	f.vol.setEntry(from.dir, from.name, 0)
 	if to.ino != 0 && moved == Directory {
@@ -285,6 +297,9 @@ func (c *call) link(oldname, newname string) syscall.Errno {
 	case f.vol.Type(from.ino) == Directory:
 		return syscall.EPERM
 	}
+	if errno := c.strike(); errno != 0 {
+		return errno
+	}
 	f.vol.setEntry(to.dir, to.name, from.ino)
 	return 0
 }
@@ -313,6 +328,9 @@ func (c *call) symlink(target, name string) syscall.Errno {
 		return syscall.ENAMETOOLONG
 	}
 	s, errno := c.vacant(name, syscall.ENOENT)
+	if errno == 0 {
+		errno = c.strike()
+	}
 	if errno != 0 {
 		return errno
 	}
@@ -341,6 +359,9 @@ func (c *call) readlink(name string) (string, syscall.Errno) {
 	c.op.Ino = s.ino
 	if c.f.vol.Type(s.ino) != Symlink {
 		return "", syscall.EINVAL
+	}
+	if errno := c.strike(); errno != 0 {
+		return "", errno
 	}
 	return c.f.vol.Target(s.ino), 0
 }

@@ -28,7 +28,7 @@ func (f *FS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, erro
 	ino, errno := c.open(name, flag, modeBits(perm)&^umask)
 	var h *file
 	if errno == 0 {
-		h = &file{fs: f, life: f.life, ino: ino, name: name, flag: flag, dir: f.vol.Type(ino) == Directory}
+		h = &file{fs: f, life: f.life, ino: ino, name: name, flag: flag, dir: f.vol.Type(ino) == Directory, told: f.opened(ino)}
 	}
 	c.leave(errno)
 	if errno != 0 {
@@ -71,6 +71,9 @@ func (c *call) open(name string, flag int, mode uint32) (Ino, syscall.Errno) {
 			// A create of the name of a symbolic link would not read back.
 			c.op.Path = f.vol.target(c.op.Path)
 		}
+		if errno := c.strike(); errno != 0 {
+			return 0, errno
+		}
 		return c.create(s, mode), 0
 	}
 	c.op.Ino = s.ino
@@ -80,18 +83,23 @@ func (c *call) open(name string, flag int, mode uint32) (Ino, syscall.Errno) {
 	truncates := flag&os.O_TRUNC != 0
 	writes := flag&(os.O_WRONLY|os.O_RDWR) != 0
 	switch f.vol.Type(s.ino) {
+	case Regular:
+		if truncates {
+			c.op.Kind = OpTruncate
+		}
 	case Directory:
 		if writes || creates || truncates {
 			return 0, syscall.EISDIR
 		}
 	case Symlink: // only O_EXCL does not follow, and that was answered above
 		return 0, syscall.ELOOP
-	case Regular:
-		if truncates {
-			c.op.Kind = OpTruncate
-			f.vol.truncate(s.ino, 0)
-			f.tick(s.ino)
-		}
+	}
+	if errno := c.strike(); errno != 0 {
+		return 0, errno
+	}
+	if c.op.Kind == OpTruncate {
+		f.truncate(s.ino, 0)
+		f.tick(s.ino)
 	}
 	return s.ino, 0
 }

@@ -164,7 +164,7 @@ func (f *forcer) settle(made need) {
 	f.isDirty[made.cell] = false
 }
 
-// shrink lets the size fall back before the lost units at the end of the file,
+// shrink lets the size fall back before the lost pages at the end of the file,
 // not below what it was at the last sync.
 func (f *forcer) shrink(ino faultfs.Ino, units []lost) {
 	s, n := f.of(ino), f.inodes[ino]
@@ -172,9 +172,15 @@ func (f *forcer) shrink(ino faultfs.Ino, units []lost) {
 		return
 	}
 	synced := f.lowerer.cells[n.size].versions[f.losses.written[n.size]].value
+	pages := map[int64]bool{}
+	for _, u := range units {
+		for off := u.unit * f.model.Unit; off < (u.unit+1)*f.model.Unit; off = (off/pageBytes + 1) * pageBytes {
+			pages[off/pageBytes] = true
+		}
+	}
 	end := s.size
-	for i := len(units) - 1; i >= 0 && end > synced && (end-1)/f.model.Unit == units[i].unit; i-- {
-		end = units[i].unit * f.model.Unit
+	for end > synced && pages[(end-1)/pageBytes] {
+		end = (end - 1) / pageBytes * pageBytes
 	}
 	if end = max(end, synced); end < s.size {
 		s.size = end

@@ -139,7 +139,9 @@ func (s *slow) lose(i int, op *faultfs.Op) {
 				v <= s.written[cell], v <= s.clean[cell]:
 				continue
 			}
-			lost[unit] = true
+			for at := from; at < to; at++ {
+				lost[at/4096] = true // the page
+			}
 			for w := s.written[cell] + 1; w <= v; w++ {
 				s.refused[slowEffect{cell, w, s.madeBy[cell][w]}] = true
 			}
@@ -153,8 +155,8 @@ func (s *slow) lose(i int, op *faultfs.Op) {
 		}
 		if reverts && len(lost) > 0 {
 			end, synced := s.now(size).number, s.cells[size][s.written[size]].number
-			for end > synced && lost[(end-1)/s.model.Unit] {
-				end = (end - 1) / s.model.Unit * s.model.Unit
+			for end > synced && lost[(end-1)/4096] {
+				end = (end - 1) / 4096 * 4096
 			}
 			if end = max(end, synced); end < s.now(size).number {
 				back := s.put(i, size, slowValue{number: end})
