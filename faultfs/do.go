@@ -1,6 +1,8 @@
 package faultfs
 
 import (
+	"io"
+	"io/fs"
 	"math"
 	"syscall"
 )
@@ -37,6 +39,9 @@ func (f *FS) perform(op Op) (Op, error) {
 	c.leave(errno)
 	if errno != 0 && op.Errno == 0 {
 		return c.op, f.failure(op.Kind.String(), op.subject(), errno)
+	}
+	if len(c.op.Data) < len(op.Data) { // by a fault, without an errno
+		return c.op, &fs.PathError{Op: op.Kind.String(), Path: op.subject(), Err: io.ErrShortWrite}
 	}
 	return c.op, nil
 }

@@ -241,11 +241,11 @@ var fittingErrnos = map[OpKind][]syscall.Errno{
 	OpRead: {syscall.EIO, syscall.EINTR},
 }
 
-// Fitting returns the faults that an op can meet, one for each error that its
+// Faults returns the faults that the op can meet, one for each error that its
 // call can return, and for a write of more than a byte that half of it is
 // accepted, with an error and without. They say nothing of which op they
 // strike but its kind.
-func Fitting(op *Op) []Fault {
+func (op *Op) Faults() []Fault {
 	var faults []Fault
 	for _, errno := range fittingErrnos[op.Kind] {
 		faults = append(faults, Fault{Kind: op.Kind, Errno: errno})

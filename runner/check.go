@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -40,7 +39,7 @@ const (
 // test, and skips it with -short: it never passes.
 func Check(t TB, s Scenario, o Options) {
 	t.Helper()
-	trace, err := s.prepare()
+	take, err := s.prepare()
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -57,7 +56,7 @@ func Check(t TB, s Scenario, o Options) {
 		o.Failures = filepath.Join("testdata", "failures")
 	}
 	for _, model := range o.models(&s) {
-		c := check{scenario: &s, model: model, options: &o, trace: trace, short: short}
+		c := check{scenario: &s, model: model, options: &o, take: take, short: short}
 		if isT {
 			tt.Run(model.String(), func(t *testing.T) { c.run(t) })
 		} else {
@@ -71,7 +70,7 @@ type check struct {
 	scenario *Scenario
 	model    persist.Model
 	options  *Options
-	trace    *faultfs.Trace
+	take     *recording
 	short    bool
 }
 
@@ -80,7 +79,7 @@ func (c *check) run(t TB) {
 	if c.replay(t) {
 		return
 	}
-	r := judgeModel(context.Background(), c.scenario, c.trace, c.model, c.options)
+	r := judgeModel(context.Background(), c.scenario, c.take, c.model, c.options)
 	if r.Declared.Verdict == Unknown {
 		r.Declared = Keeps()
 	}
@@ -120,7 +119,7 @@ func (c *check) replay(t TB) bool {
 		switch {
 		case err != nil:
 			t.Errorf("a stored failure cannot be read: %v", err)
-		case !s.Trace.Same(c.trace):
+		case !s.Trace.Same(c.take.trace):
 			t.Logf("%s is of an older workload, and is not replayed; remove it if the new one passes", file)
 		default:
 			if violations := s.Judge(*c.scenario, *c.options); len(violations) > 0 {

@@ -31,15 +31,52 @@ func Record(s Scenario) (*faultfs.Trace, error) {
 	return first, nil
 }
 
+// recording is what a scenario did: without a fault, and with each that was
+// tried.
+type recording struct {
+	trace  *faultfs.Trace
+	faulty map[takeKey]*faultfs.Trace // nil where the fault struck nothing
+}
+
+// takeKey is a fault, and the behaviour of the file system on which it strikes.
+type takeKey struct {
+	fault faultfs.Fault
+	how   faultfs.SyncFailure
+}
+
 // prepare records a scenario that is to be judged.
-func (s *Scenario) prepare() (*faultfs.Trace, error) {
+func (s *Scenario) prepare() (*recording, error) {
 	if s.Oracle == nil {
 		return nil, fmt.Errorf("scenario %s has no oracle", s.Name)
 	}
-	return Record(*s)
+	trace, err := Record(*s)
+	return &recording{trace, map[takeKey]*faultfs.Trace{}}, err
 }
 
-func (s *Scenario) record() (trace *faultfs.Trace, err error) {
+// with returns what the scenario does with a fault, nil where the fault
+// strikes nothing.
+func (r *recording) with(s *Scenario, fault faultfs.Fault, how faultfs.SyncFailure) (*faultfs.Trace, error) {
+	if fault.Kind != faultfs.OpNone && !fault.Kind.Syncs() {
+		how = faultfs.SyncFailure{} // it makes no difference
+	}
+	key := takeKey{fault, how}
+	trace, known := r.faulty[key]
+	if known {
+		return trace, nil
+	}
+	trace, err := s.recordWith(how, fault)
+	if err != nil {
+		return nil, fmt.Errorf("with the fault %q: %w", fault, err)
+	}
+	r.faulty[key] = trace
+	return trace, nil
+}
+
+func (s *Scenario) record() (*faultfs.Trace, error) { return s.recordWith(faultfs.SyncFailure{}) }
+
+// recordWith records the workload with faults. Where none of those given
+// strikes it returns nil.
+func (s *Scenario) recordWith(how faultfs.SyncFailure, faults ...faultfs.Fault) (trace *faultfs.Trace, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("scenario %s: the workload panicked: %v\n%s", s.Name, r, debug.Stack())
@@ -52,10 +89,18 @@ func (s *Scenario) record() (trace *faultfs.Trace, err error) {
 		}
 	}
 	fs = fs.Checkpoint()
+	if len(faults) > 0 {
+		fs.Inject(how, faults...)
+	}
 	if s.Workload != nil {
-		if err := s.Workload(fs); err != nil {
-			return nil, fmt.Errorf("scenario %s: workload: %w", s.Name, err)
-		}
+		err = s.Workload(fs)
+	}
+	struck := slices.ContainsFunc(fs.Fired(), func(n int) bool { return n > 0 })
+	switch {
+	case err != nil && !struck:
+		return nil, fmt.Errorf("scenario %s: workload: %w", s.Name, err)
+	case len(faults) > 0 && !struck:
+		return nil, nil
 	}
 	fs.Crash()
 	return fs.Trace(), nil

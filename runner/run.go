@@ -17,13 +17,13 @@ import (
 // there was nothing to judge: the workload failed, or does not do the same
 // twice, or the context was cancelled.
 func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
-	trace, err := s.prepare()
+	take, err := s.prepare()
 	if err != nil {
 		return nil, err
 	}
 	var results []Result
 	for _, model := range o.models(&s) {
-		r := judgeModel(ctx, &s, trace, model, &o)
+		r := judgeModel(ctx, &s, take, model, &o)
 		if err := ctx.Err(); err != nil {
 			return results, err
 		}
@@ -76,14 +76,19 @@ type judging struct {
 	cut     string // the bound of the first phase that a budget ended
 }
 
-func judgeModel(ctx context.Context, s *Scenario, trace *faultfs.Trace, model persist.Model, o *Options) Result {
+func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
+	trace := take.trace
 	plan := persist.Lower(trace, model)
 	cuts, exact := plan.Count()
 	r := Result{
 		Scenario: s.Name, Model: model, Plan: plan, Declared: s.declared(model),
+		AtLeast: o.Sweep || o.Faults != nil,
 		Coverage: Coverage{
 			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,
 		},
+	}
+	if r.AtLeast && r.Declared.Verdict == Kept && s.breaksSomewhere() {
+		r.Declared = Outcome{} // what is known is known of the power cut alone
 	}
 	j := &judging{
 		Scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
@@ -98,6 +103,7 @@ func judgeModel(ctx context.Context, s *Scenario, trace *faultfs.Trace, model pe
 	j.ended(e.stats, "")
 	p.crashAgain(ctx)
 	j.kill(ctx, trace)
+	j.fail(ctx, take)
 	j.conclude()
 	return r
 }

@@ -36,6 +36,11 @@ type Scenario struct {
 	// nil: nothing. Its marks follow those made before the kill.
 	WorkOn func(fs *faultfs.FS) error
 
+	// Faults are part of the scenario: the program is judged without any, and
+	// then with each of them injected alone. A workload that returns an error
+	// because of one has stopped there.
+	Faults []faultfs.Fault
+
 	// Declared is the verdict that is known, by the text form of the model.
 	// Where it says nothing, Check expects Kept and Run expects nothing.
 	Declared map[string]Outcome
@@ -96,6 +101,16 @@ func (o Outcome) Equal(p Outcome) bool {
 	return o.Verdict == p.Verdict && slices.Equal(o.Kinds, p.Kinds)
 }
 
+// breaksSomewhere reports whether a verdict is declared Broken.
+func (s *Scenario) breaksSomewhere() bool {
+	for _, o := range s.Declared {
+		if o.Verdict == Broken {
+			return true
+		}
+	}
+	return false
+}
+
 // declared returns the outcome that is declared for a model, the zero Outcome
 // if none is.
 func (s *Scenario) declared(model persist.Model) Outcome { return s.Declared[model.String()] }
@@ -130,6 +145,13 @@ type Options struct {
 	// zero means once, negative means neither.
 	Depth int
 
+	// Faults replace those of the scenario, where there are any. Sweep lets each
+	// op of the workload fail once in each way that fits it, alone; of the ops
+	// that one line makes, the first few hundred. Under either, a verdict that
+	// is declared Broken may have further kinds.
+	Faults []faultfs.Fault
+	Sweep  bool
+
 	// All goes on after the smallest example of each kind of failure is known.
 	All bool
 	// Failures is a directory to store failures in, and to replay them from
@@ -153,6 +175,9 @@ type Result struct {
 	Plan     *persist.Plan // what was judged; the effects of failures are those of this plan
 	Outcome  Outcome
 	Declared Outcome // the zero Outcome where nothing is declared
+	// AtLeast says that more was tried than the declared verdict speaks of: it
+	// may have further kinds.
+	AtLeast bool
 	// Failures hold the smallest example of each kind of violation, fewest
 	// losses first; Warnings the same for kinds that only warn.
 	Failures []*Failure
@@ -184,6 +209,11 @@ func (r *Result) AsDeclared() bool {
 	if r.Declared.Verdict == Unknown {
 		return r.Outcome.Verdict != Unknown
 	}
+	if r.AtLeast && r.Declared.Verdict == Broken {
+		return r.Outcome.Verdict == Broken && !slices.ContainsFunc(r.Declared.Kinds, func(k oracle.Kind) bool {
+			return !slices.Contains(r.Outcome.Kinds, k)
+		})
+	}
 	return r.Outcome.Equal(r.Declared)
 }
 
@@ -193,6 +223,7 @@ type Coverage struct {
 	Cells      int    // things that persist on their own
 	Points     int    // moments at which power was cut
 	Recoveries int    // recoveries, told apart by what they read, that were crashed at each of their ops
+	Faults     int    // runs of the workload, told apart by what they did, in which a call failed
 	Kills      int    // moments at which the program was killed, to recover and then lose power
 	Cuts       string // legal cuts, decimal
 	CutsExact  bool   // Cuts is exact; otherwise there are at most so many

@@ -68,8 +68,9 @@ type coverageJSON struct {
 	Cells      int    `json:"cells"`
 	Points     int    `json:"points"`
 	Recoveries int    `json:"recoveries"` // that were crashed at each of their ops
+	Faults     int    `json:"faults"`     // runs of the workload in which a call failed
 	Kills      int    `json:"kills"`      // of the program before the power cut
-	Cuts       string `json:"cuts"` // decimal
+	Cuts       string `json:"cuts"`       // decimal
 	CutsExact  bool   `json:"cuts_exact"`
 	Cases      int    `json:"cases"`
 	Runs       int    `json:"runs"`

@@ -8,12 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/runner"
 )
 
 // runFlags are the flags of the command run.
 type runFlags struct {
 	models  []string
+	faults  []string
+	depth   int
 	json    bool
 	options runner.Options
 }
@@ -72,6 +75,8 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	modelFlag(cmd, &f.models, "judge under this `model`; may be repeated (default all presets)")
 	flags, o := cmd.Flags(), &f.options
 	flags.BoolVar(&o.All, "all", false, "go on when each kind of failure has its smallest example")
+	flags.StringArrayVar(&f.faults, "faults", nil, "let calls fail by this `fault`, as \"write /log nth=2 err=ENOSPC short=100\", each alone; may be repeated; \"sweep\": each op once with each error (default those of the scenario)")
+	flags.IntVar(&f.depth, "depth", 1, "how often the power fails again while the program recovers, and whether it is first killed: `n` times, 0 for never")
 	flags.IntVar(&o.MaxRuns, "budget-runs", 0, "stop after so many `runs` of the checker (default no limit)")
 	flags.IntVar(&o.MaxLosses, "max-losses", 0, "judge only cases with at most so many `losses` (default no limit)")
 	flags.DurationVar(&o.MaxTime, "budget-time", 0, "stop after so much `time`, as 30s or 5m (default no limit)")
@@ -90,11 +95,26 @@ func (f *runFlags) finish() error {
 	}{
 		{"budget-runs", int64(f.options.MaxRuns)}, {"max-losses", int64(f.options.MaxLosses)},
 		{"budget-time", int64(f.options.MaxTime)}, {"samples", int64(f.options.Samples)},
-		{"workers", int64(f.options.Workers)},
+		{"workers", int64(f.options.Workers)}, {"depth", int64(f.depth)},
 	} {
 		if n.value < 0 {
 			return usagef("--%s is negative", n.name)
 		}
+	}
+	f.options.Depth = f.depth
+	if f.depth == 0 {
+		f.options.Depth = -1
+	}
+	for _, text := range f.faults {
+		if text == "sweep" {
+			f.options.Sweep = true
+			continue
+		}
+		fault, err := faultfs.ParseFault(text)
+		if err != nil {
+			return usageError{err}
+		}
+		f.options.Faults = append(f.options.Faults, fault)
 	}
 	models, err := parseModels(f.models)
 	if err != nil {

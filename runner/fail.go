@@ -1,0 +1,114 @@
+package runner
+
+import (
+	"context"
+	"slices"
+	"syscall"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// sweepPerSite bounds how many of the ops that one line of the program makes a
+// sweep lets fail: a program that reads a file byte by byte has thousands.
+const sweepPerSite = 64
+
+// faults returns the faults to try on a workload, each alone; skipped is how
+// many ops a sweep left out.
+func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped int) {
+	faults = j.options.Faults
+	if faults == nil {
+		faults = j.Scenario.Faults
+	}
+	if !j.options.Sweep {
+		return faults, 0
+	}
+	faults = slices.Clone(faults)
+	type line struct {
+		site faultfs.Site
+		kind faultfs.OpKind
+	}
+	made := map[line]int{}
+	for i := range trace.Ops {
+		op := &trace.Ops[i]
+		if op.Failed() {
+			continue
+		}
+		at := line{op.Site, op.Kind}
+		if made[at]++; made[at] > sweepPerSite {
+			skipped++
+			continue
+		}
+		for _, f := range op.Faults() {
+			f.At = faultfs.OpNum(i + 1)
+			faults = append(faults, f)
+		}
+	}
+	return faults, skipped
+}
+
+// fail judges the program with each fault alone: it fails a call, and the power
+// is cut at every moment from there on. Programs that do the same with two
+// faults, such as two errors at the same call, are judged once.
+func (j *judging) fail(ctx context.Context, take *recording) {
+	faults, skipped := j.faults(take.trace)
+	judged := map[string]bool{}
+	for _, fault := range faults {
+		if j.over(ctx) {
+			return
+		}
+		trace, err := take.with(j.Scenario, fault, j.result.Model.Failure)
+		switch {
+		case err != nil:
+			j.note("%v", err)
+			continue
+		case trace == nil:
+			continue // it strikes nothing here
+		}
+		if key := withoutErrors(trace); !judged[key] {
+			judged[key] = true
+			j.failWith(ctx, trace, fault)
+		}
+	}
+	if skipped > 0 && !j.over(ctx) {
+		j.note("of the ops that one line makes, the sweep let the first %d fail; %d others did not", sweepPerSite, skipped)
+	}
+}
+
+// withoutErrors is the text of a trace that does not say with which error an
+// injected call failed.
+func withoutErrors(trace *faultfs.Trace) string {
+	t := *trace
+	t.Ops = slices.Clone(t.Ops)
+	for i := range t.Ops {
+		if op := &t.Ops[i]; op.Injected && op.Failed() {
+			op.Errno = syscall.EIO
+		}
+	}
+	return string(t.Text())
+}
+
+func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faultfs.Fault) {
+	j.result.Coverage.Faults++
+	struck := slices.IndexFunc(trace.Ops, func(op faultfs.Op) bool { return op.Injected })
+	more, loses := false, false
+	for i := range trace.Ops {
+		op := &trace.Ops[i]
+		loses = loses || op.Loses()
+		more = more || i >= struck && !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)
+	}
+	if !more && !loses {
+		return // every case was one before the fault
+	}
+	plan := persist.Lower(trace, j.result.Model)
+	p := j.phase(plan, "with the fault \""+fault.String()+"\"")
+	from := 0
+	// What a failed sync refused is needed by nothing, at any moment: there the
+	// cases before it are others, too.
+	for !loses && from < plan.Points() && int(plan.After(from)) < struck {
+		from++
+	}
+	e := p.explore(ctx, from, nil, 0)
+	j.ended(e.stats, "with faults, ")
+	p.crashAgain(ctx)
+}
