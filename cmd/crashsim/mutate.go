@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/runner"
+)
+
+func (a *app) mutateCommand() *cobra.Command {
+	var models []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "mutate NAME...",
+		Short: "Leave each sync of a program out, turn each rename into a copy, and see whether its oracle notices",
+		Long: `Mutate scores a test: it makes mutants of a scenario's workload, each of which
+lacks one sync, one directory sync or one rename, and judges each under the
+models. Its fate is one of:
+  killed    the oracle rejects a case, under the model that is named
+  harmless  the mutant has the same cases as the scenario under every model
+  survived  it has other cases, and the oracle takes them all
+
+Exit status: 0 if no mutant survived, 1 if one did, 3 if one could not be judged.`,
+		Example: `  crashsim mutate seed-atomic-rename-fixed
+  crashsim mutate '*-fixed' --model posix`,
+		ValidArgsFunction: a.completeScenarios(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("want the name of a scenario")
+			}
+			chosen, err := a.choose(args)
+			if err != nil {
+				return err
+			}
+			parsed, err := parseModels(models)
+			if err != nil {
+				return err
+			}
+			out := mutateJSON{Schema: mutateSchema, Mutants: []mutantJSON{}}
+			for _, s := range chosen {
+				mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: parsed})
+				if err != nil {
+					return err
+				}
+				for i := range mutants {
+					out.add(s.Name, &mutants[i])
+				}
+			}
+			a.status = out.status()
+			if asJSON {
+				return a.printJSON(out)
+			}
+			a.printMutants(out)
+			return nil
+		},
+	}
+	modelFlag(cmd, &models, "judge under this `model`; may be repeated (default all presets)")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+const mutateSchema = "crashsim/mutate/1"
+
+type mutateJSON struct {
+	Schema   string       `json:"schema"`
+	Mutants  []mutantJSON `json:"mutants"`
+	Killed   int          `json:"killed"`
+	Harmless int          `json:"harmless"`
+	Survived int          `json:"survived"`
+	Unjudged int          `json:"unjudged"`
+}
+
+type mutantJSON struct {
+	Scenario string `json:"scenario"`
+	Op       int    `json:"op"`
+	Call     string `json:"call"`
+	Lacks    string `json:"lacks"`
+	Fate     string `json:"fate"`
+	Model    string `json:"model,omitempty"` // of a killed one
+	Kind     string `json:"kind,omitempty"`
+}
+
+func (out *mutateJSON) add(scenario string, m *runner.Mutant) {
+	j := mutantJSON{Scenario: scenario, Op: int(m.Op), Call: m.Call, Lacks: m.Lacks, Fate: m.Fate.String()}
+	switch m.Fate {
+	case runner.Killed:
+		out.Killed++
+		j.Model, j.Kind = m.Model.String(), m.Kind.String()
+	case runner.Harmless:
+		out.Harmless++
+	case runner.Survived:
+		out.Survived++
+	default:
+		out.Unjudged++
+	}
+	out.Mutants = append(out.Mutants, j)
+}
+
+func (out *mutateJSON) status() int {
+	switch {
+	case out.Survived > 0:
+		return exitWrong
+	case out.Unjudged > 0:
+		return exitUnknown
+	}
+	return exitOK
+}
+
+func (a *app) printMutants(out mutateJSON) {
+	rows := []row{{cells: cells("SCENARIO", "LACKS", "FATE", "OP")}}
+	for i := range rows[0].cells {
+		rows[0].cells[i].paint = a.style.head
+	}
+	for _, m := range out.Mutants {
+		fate := cell{m.Fate, a.style.good}
+		switch m.Fate {
+		case "killed":
+			fate.text += fmt.Sprintf(" by %s under %s", m.Kind, m.Model)
+		case "survived", "unjudged":
+			fate.paint = a.style.bad
+		}
+		rows = append(rows, row{cells: []cell{{text: m.Scenario}, {text: m.Lacks}, fate, {text: m.Call}}})
+	}
+	writeTable(&a.out, rows)
+	text := fmt.Sprintf("\n%s: %d killed, %d harmless, %d survived", plural(len(out.Mutants), "mutant"), out.Killed, out.Harmless, out.Survived)
+	if out.Unjudged > 0 {
+		text += fmt.Sprintf(", %d unjudged", out.Unjudged)
+	}
+	a.out.WriteString(text + "\n")
+}

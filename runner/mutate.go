@@ -1,0 +1,221 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// Mutant is a scenario whose program does one thing less for its files: it
+// leaves a sync out, or copies where it renamed.
+type Mutant struct {
+	Op    faultfs.OpNum // in the trace of the scenario
+	Call  string        // that op, with its call site
+	Lacks string        // what it does not do: "sync", "directory sync" or "rename"
+
+	Fate Fate
+	// Model and Kind say under which model a killed mutant was caught first, and
+	// how its failure is called.
+	Model persist.Model
+	Kind  oracle.Kind
+}
+
+// Fate is what became of a mutant. The zero Fate is that it survived.
+type Fate uint8
+
+// The fates of mutants.
+const (
+	Survived Fate = iota // no case of it is wrong: the oracle does not miss what it lacks
+	Killed               // the oracle rejects a case of it
+	Harmless             // it has the same cases as the scenario, so that no oracle can tell it
+	Unjudged             // a budget ended the search before anything was found
+)
+
+// String returns the fate in lower case.
+func (f Fate) String() string {
+	return [...]string{"survived", "killed", "harmless", "unjudged"}[f]
+}
+
+// Mutate scores a scenario's oracle: it makes every mutant of the workload, one
+// change each, and judges it under the options' models, all presets if there
+// are none. A good test kills each mutant that is not harmless. That one is
+// harmless is proved by comparing all cases of both, under every one of the
+// models.
+func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
+	if o.Models == nil {
+		for _, p := range persist.Presets() {
+			o.Models = append(o.Models, p.Model)
+		}
+	}
+	o.Failures = ""
+	take, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	var mutants []Mutant
+	for i := range take.trace.Ops {
+		op := &take.trace.Ops[i]
+		m := Mutant{Op: faultfs.OpNum(i), Call: opText(op), Lacks: lacking(op, take.trace)}
+		if m.Lacks == "" {
+			continue
+		}
+		trace, err := mutated(take.trace, i)
+		if err != nil {
+			return mutants, fmt.Errorf("scenario %s without %s: %w", s.Name, m.Call, err)
+		}
+		if err := m.judge(ctx, &s, take.trace, trace, &o); err != nil {
+			return mutants, err
+		}
+		mutants = append(mutants, m)
+	}
+	return mutants, nil
+}
+
+// lacking says what a program lacks that does not do an op, "" where no mutant
+// is made of it.
+func lacking(op *faultfs.Op, trace *faultfs.Trace) string {
+	switch {
+	case op.Failed() || op.Idle():
+	case op.Kind == faultfs.OpSync:
+		return "sync"
+	case op.Kind.Syncs() && isDirectory(trace, op.Ino):
+		return "directory sync"
+	case op.Kind.Syncs():
+		return "sync"
+	case op.Kind == faultfs.OpRename && !isDirectory(trace, op.Ino):
+		return "rename"
+	}
+	return ""
+}
+
+func isDirectory(trace *faultfs.Trace, ino faultfs.Ino) bool {
+	return trace.Base().Type(ino) == faultfs.Directory || slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool {
+		return op.Kind == faultfs.OpMkdir && op.Ino == ino && !op.Failed()
+	})
+}
+
+// mutated performs the ops of a trace again, but for one.
+func mutated(trace *faultfs.Trace, without int) (*faultfs.Trace, error) {
+	fs := faultfs.Over(trace.Base())
+	for i, op := range trace.Ops {
+		var err error
+		switch {
+		case i != without:
+			_, err = fs.Do(byPath(op))
+		case op.Kind == faultfs.OpRename:
+			err = copyOver(fs, &op)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return fs.Trace(), nil
+}
+
+// byPath is an op without the inode that it had, which is another one where a
+// file was copied.
+func byPath(op faultfs.Op) faultfs.Op {
+	if op.Path != "" {
+		op.Ino = 0
+	}
+	return op
+}
+
+// copyOver does what a program does that knows no rename: it writes the bytes
+// of the one file into the other, and removes the one.
+func copyOver(fs *faultfs.FS, rename *faultfs.Op) error {
+	do := func(op faultfs.Op) error {
+		op.Site = rename.Site
+		_, err := fs.Do(op)
+		return err
+	}
+	look := fs.Fork() // reads without leaving a trace
+	from, err := look.Stat(rename.Path)
+	if err != nil {
+		return err
+	}
+	data, err := afero.ReadFile(look, rename.Path)
+	if err != nil {
+		return err
+	}
+	first := faultfs.Op{Kind: faultfs.OpCreate, Path: rename.To, Mode: uint32(from.Mode().Perm())}
+	if rename.Over != 0 {
+		first = faultfs.Op{Kind: faultfs.OpTruncate, Path: rename.To}
+	}
+	if err := do(first); err != nil {
+		return err
+	}
+	if len(data) > 0 {
+		if err := do(faultfs.Op{Kind: faultfs.OpWrite, Path: rename.To, Data: data}); err != nil {
+			return err
+		}
+	}
+	return do(faultfs.Op{Kind: faultfs.OpUnlink, Path: rename.Path})
+}
+
+// judge finds out what becomes of a mutant.
+func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs.Trace, o *Options) error {
+	bounded := false
+	mutant := *s
+	mutant.Declared, mutant.Faults = nil, nil
+	for _, model := range o.Models {
+		r := judgeModel(ctx, &mutant, &recording{trace: without}, model, o)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		switch {
+		case r.Outcome.Verdict == Broken:
+			m.Fate, m.Model, m.Kind = Killed, model, r.Outcome.Kinds[0]
+			return nil
+		case r.Outcome.Verdict == Unknown && r.Coverage.Runs == 0:
+			// The oracle rejects the disk on which nothing is lost.
+			m.Fate, m.Model = Killed, model
+			return nil
+		case r.Outcome.Verdict == Unknown:
+			bounded = true
+		}
+	}
+	same := true
+	for _, model := range o.Models {
+		if same = same && sameCases(ctx, trace, without, model); !same {
+			break
+		}
+	}
+	switch {
+	case same:
+		m.Fate = Harmless
+	case bounded:
+		m.Fate = Unjudged
+	}
+	return ctx.Err()
+}
+
+// maxProof bounds the cuts of a trace whose cases are listed to prove that a
+// mutant is harmless.
+const maxProof = 20000
+
+// sameCases reports whether two traces are known to leave the same cases.
+func sameCases(ctx context.Context, a, b *faultfs.Trace, model persist.Model) bool {
+	var lists [2][]State
+	for i, trace := range []*faultfs.Trace{a, b} {
+		if cuts, exact := persist.Lower(trace, model).Count(); !exact || !cuts.IsInt64() || cuts.Int64() > maxProof {
+			return false
+		}
+		states, err := States(ctx, trace, model)
+		if err != nil {
+			return false
+		}
+		lists[i] = states
+	}
+	return slices.EqualFunc(lists[0], lists[1], func(x, y State) bool {
+		lx, errx := x.Line()
+		ly, erry := y.Line()
+		return errx == nil && erry == nil && lx == ly
+	})
+}
