@@ -15,7 +15,8 @@ import (
 // no umask is applied.
 //
 // An op with an Errno failed when it was recorded; it is recorded as it is and
-// not tried. The error of any other is an *fs.PathError.
+// not tried, and so is a sync that lost data. The error of any other is an
+// *fs.PathError.
 func (f *FS) Do(op Op) (Op, error) {
 	if op.Site == (Site{}) && f.trace != nil {
 		op.Site = callSite()
@@ -33,11 +34,14 @@ func (f *FS) perform(op Op) (Op, error) {
 	}
 	f.mu.Lock()
 	errno := op.Errno
-	if errno == 0 && op.Lost.Empty() {
+	switch {
+	case op.Loses():
+		errno = c.doLoss()
+	case errno == 0:
 		errno = c.do()
 	}
 	c.leave(errno)
-	if errno != 0 && op.Errno == 0 {
+	if errno != op.Errno {
 		return c.op, f.failure(op.Kind.String(), op.subject(), errno)
 	}
 	if len(c.op.Data) < len(op.Data) { // by a fault, without an errno
@@ -72,6 +76,19 @@ func (c *call) do() syscall.Errno {
 		return 0
 	}
 	return c.doInode()
+}
+
+// doLoss finds the file of a sync that lost data. Whatever it returned, there
+// must be one.
+func (c *call) doLoss() syscall.Errno {
+	if c.op.Path != "" && c.op.Kind != OpSync {
+		s, errno := c.f.vol.lookup(c.op.Path, linkFollow)
+		if errno != 0 {
+			return errno
+		}
+		c.op.Ino = s.ino
+	}
+	return c.op.Errno
 }
 
 func (c *call) doCreate() syscall.Errno {

@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"bytes"
 	"maps"
 	"math"
 	"slices"
@@ -134,7 +135,9 @@ func (f *FS) truncate(ino Ino, size int64) {
 		f.written(ino)
 		if size < f.vol.Size(ino) {
 			for _, off := range f.vol.Data(ino, size) {
-				f.soil(ino, off/pageSize)
+				if f.vol.holdsData(ino, max(off, size), off+pageSize) {
+					f.soil(ino, off/pageSize)
+				}
 			}
 		}
 	}
@@ -254,28 +257,46 @@ func (c *call) loseData(ino Ino, fault *Fault, seen *int) syscall.Errno {
 // lose makes dirty pages clean, with their new contents or with those that
 // were written last.
 func (f *FS) lose(ino Ino, pages []int64, evict bool) {
-	w, how := f.written(ino), f.inject.how
-	reverts := how.Page == PageReverted
-	size := f.vol.Size(ino)
+	w, reverts := f.written(ino), f.inject.how.Page == PageReverted
 	for _, page := range pages {
 		delete(w.dirty, page)
-		if reverts || evict {
-			if keep := min(size-page*pageSize, pageSize); keep > 0 {
-				f.vol.write(ino, w.pages[page][:keep], page*pageSize)
-			}
+	}
+	if !reverts && !evict {
+		return
+	}
+	size := f.vol.Size(ino)
+	for _, page := range pages {
+		if keep := min(size-page*pageSize, pageSize); keep > 0 {
+			f.vol.write(ino, w.pages[page][:keep], page*pageSize)
+		}
+	}
+	if reverts {
+		size = f.shrink(ino, pages)
+	}
+	for _, page := range pages {
+		beyond := w.pages[page][min(max(size-page*pageSize, 0), pageSize):]
+		if len(bytes.TrimRight(beyond, "\x00")) > 0 {
+			w.dirty[page] = true // a file that grows has zeros there
+		} else {
 			delete(w.pages, page)
 		}
 	}
-	if !reverts {
-		return
-	}
+}
+
+// shrink lets the size fall back before lost pages at the end of the file, not
+// below what it was at the last sync, and returns it.
+func (f *FS) shrink(ino Ino, pages []int64) int64 {
+	w, size := f.written(ino), f.vol.Size(ino)
 	end := size
 	for end > w.size && slices.Contains(pages, (end-1)/pageSize) {
 		end = (end - 1) / pageSize * pageSize
 	}
 	if end = max(end, w.size); end < size {
 		f.vol.truncate(ino, end)
+		w.size = end
+		return end
 	}
+	return size
 }
 
 // opened returns how many of the errors of a file's syncs a handle that is

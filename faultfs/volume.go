@@ -251,6 +251,14 @@ func (v *volume) Data(ino Ino, from int64) []int64 {
 	return pages
 }
 
+// holdsData reports whether a range of a file, of up to a page, is anything
+// but zeros.
+func (v *volume) holdsData(ino Ino, from, to int64) bool {
+	var page [pageSize]byte
+	v.ReadAt(ino, page[:to-from], from)
+	return page != [pageSize]byte{}
+}
+
 // readBase fills p with what shows through of the base.
 func (v *volume) readBase(n *inode, ino Ino, p []byte, off int64) {
 	seen := int64(0)

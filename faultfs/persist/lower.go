@@ -156,7 +156,6 @@ func (l *lowerer) addVersion(op faultfs.OpNum, id Cell, v version) need {
 	l.ops[op] = l.effects[l.firstEffect:len(l.effects):len(l.effects)]
 	if c.kind == dataCell {
 		l.flatten(c)
-		l.losses.rewritten(l, c)
 	}
 	l.markDirty(id, c)
 	return made

@@ -17,7 +17,7 @@ func (l *lowerer) write(num faultfs.OpNum, op *faultfs.Op) {
 		unit, from := off/l.model.Unit, off%l.model.Unit
 		k := min(int64(len(data)), l.model.Unit-from)
 		first := len(l.ops[num])
-		made := l.addVersion(num, l.dataCell(op.Ino, unit), version{from: int32(from), patch: data[:k:k]})
+		made := l.addData(num, op.Ino, unit, version{from: int32(from), patch: data[:k:k]})
 		data, off = data[k:], off+k
 		if off > s.size {
 			s.size = off
@@ -37,6 +37,13 @@ func (l *lowerer) write(num faultfs.OpNum, op *faultfs.Op) {
 	if s.size != before {
 		l.changed(num, true, op.Ino)
 	}
+}
+
+// addData gives a data unit a version that the program made.
+func (l *lowerer) addData(num faultfs.OpNum, ino faultfs.Ino, unit int64, v version) need {
+	made := l.addVersion(num, l.dataCell(ino, unit), v)
+	l.losses.rewritten(l, l.cells[made.cell])
+	return made
 }
 
 // appendNeeds reports whether a size needs the data of the unit that it lets
@@ -61,7 +68,7 @@ func (l *lowerer) truncate(num faultfs.OpNum, op *faultfs.Op) {
 		tailEnd := (op.Size + l.model.Block - 1) / l.model.Block * l.model.Block
 		for _, unit := range l.changedUnits(op.Ino, op.Size) {
 			from := max(op.Size-unit*l.model.Unit, 0)
-			made := l.addVersion(num, l.dataCell(op.Ino, unit), version{from: int32(from), zeroes: true})
+			made := l.addData(num, op.Ino, unit, version{from: int32(from), zeroes: true})
 			tail := unit*l.model.Unit < tailEnd
 			if l.model.Truncate == TruncateAtomic || !tail {
 				l.require(made, size)

@@ -38,8 +38,8 @@ func (x *losses) wrote(id Cell, v Version) {
 // rewritten notes that a data unit was written to: all of its page is dirty
 // again, also the units whose contents no sync would have written.
 func (x *losses) rewritten(l *lowerer, c *cell) {
-	if x == nil || len(x.off) == 0 || l.model.Unit >= pageBytes {
-		return // a unit that is a page gets a version that is not held back
+	if x == nil || len(x.off) == 0 {
+		return
 	}
 	n := l.node(c.ino)
 	page := c.unit * l.model.Unit / pageBytes
@@ -86,6 +86,7 @@ func (l *lowerer) losingSync(num faultfs.OpNum, op *faultfs.Op) {
 				f.lose(ino, units, op)
 			}
 		}
+		l.endStep(l.ops[num])
 	}
 	if !op.Failed() {
 		l.sync(num, op)
@@ -153,7 +154,22 @@ func (f *forcer) lose(ino faultfs.Ino, units []lost, op *faultfs.Op) {
 	if reverts {
 		f.shrink(ino, units)
 	}
-	f.endStep(f.ops[f.num])
+	if reverts || op.Evicted {
+		f.hideBeyond(ino, units)
+	}
+}
+
+// hideBeyond gives units that hold again what the disk does a version without
+// what that has at or behind the size: the program would find zeros there if
+// the file grew.
+func (f *forcer) hideBeyond(ino faultfs.Ino, units []lost) {
+	size := f.of(ino).size
+	for _, u := range units {
+		if f.hasData(ino, u.unit, size) {
+			from := max(size-u.unit*f.model.Unit, 0)
+			f.addVersion(f.num, u.id, version{from: int32(from), zeroes: true})
+		}
+	}
 }
 
 // settle says that the disk holds a version from here on.

@@ -130,6 +130,7 @@ func (s *slow) lose(i int, op *faultfs.Op) {
 	for ino := range s.types {
 		size := slowCell{kind: "size", ino: ino}
 		lost := map[int64]bool{}
+		var reread []slowCell // what the page cache has from the disk
 		for _, unit := range s.unitsOf(ino) {
 			cell := slowCell{kind: "data", ino: ino, unit: unit}
 			from, to := unit*s.model.Unit, (unit+1)*s.model.Unit
@@ -151,6 +152,7 @@ func (s *slow) lose(i int, op *faultfs.Op) {
 				s.forced[i] = append(s.forced[i], back)
 				s.written[cell] = back.version
 				effects = append(effects, back)
+				reread = append(reread, cell)
 			}
 		}
 		if reverts && len(lost) > 0 {
@@ -165,10 +167,26 @@ func (s *slow) lose(i int, op *faultfs.Op) {
 				effects = append(effects, back)
 			}
 		}
+		for _, cell := range reread { // a file that grows has zeros there
+			if hidden := s.upTo(cell, s.now(size).number); hidden != s.now(cell) {
+				effects = append(effects, s.put(i, cell, hidden))
+			}
+		}
 	}
 	if len(effects) > 0 {
 		s.step(effects...)
 	}
+}
+
+// upTo is a unit without what it has at or behind a size.
+func (s *slow) upTo(cell slowCell, size int64) slowValue {
+	b := []byte(s.now(cell).data)
+	for k := range b {
+		if cell.unit*s.model.Unit+int64(k) >= size {
+			b[k] = 0
+		}
+	}
+	return slowValue{data: string(b)}
 }
 
 // copyBase makes the durable values at the start the versions 0.
@@ -390,17 +408,12 @@ func (s *slow) truncate(i int, op *faultfs.Op) {
 	var tail, beyond []slowEffect
 	for _, unit := range s.unitsOf(op.Ino) {
 		cell := slowCell{kind: "data", ino: op.Ino, unit: unit}
-		b := []byte(s.now(cell).data)
-		for k := range b {
-			if unit*s.model.Unit+int64(k) >= op.Size {
-				b[k] = 0
-			}
-		}
-		if op.Size >= before || string(b) == s.now(cell).data {
+		left := s.upTo(cell, op.Size)
+		if op.Size >= before || left == s.now(cell) {
 			continue
 		}
 		s.dirty(cell)
-		zeroed := s.put(i, cell, slowValue{data: string(b)})
+		zeroed := s.put(i, cell, left)
 		straddled := op.Size / s.model.Block
 		if op.Size%s.model.Block != 0 && unit*s.model.Unit/s.model.Block == straddled {
 			tail = append(tail, zeroed)
