@@ -175,7 +175,7 @@ func (p *phase) crashLife(ctx context.Context, c *cube[*life]) {
 	box.Move(c.point)
 	box.RestrictTo(c.whole())
 	next := &phase{
-		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how,
+		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how, fault: p.fault,
 		past: append(p.past[:len(p.past):len(p.past)],
 			Crash{Plan: p.plan, After: p.plan.After(c.point), point: c.point, seat: p.pool.seat}),
 		runs: func() int { return 0 },

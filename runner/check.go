@@ -119,16 +119,32 @@ func (c *check) replay(t TB) bool {
 		switch {
 		case err != nil:
 			t.Errorf("a stored failure cannot be read: %v", err)
-		case !s.Trace.Same(c.take.trace):
-			t.Logf("%s is of an older workload, and is not replayed; remove it if the new one passes", file)
+		case !c.same(s):
+			t.Logf("%s is of an older workload, or of one that was killed, and is not replayed; remove it if the new one passes", file)
 		default:
-			if violations := s.Judge(*c.scenario, *c.options); len(violations) > 0 {
+			violations, err := s.Judge(*c.scenario, *c.options)
+			if err != nil {
+				t.Logf("%s is not replayed: %v", file, err)
+			}
+			if len(violations) > 0 {
 				t.Errorf("%s under %s: broken, as %s says:\n  %s", s.Scenario, s.Model, file, s.Story)
 				failed = true
 			}
 		}
 	}
 	return failed
+}
+
+// same reports whether a stored failure is of what the workload does.
+func (c *check) same(s *Stored) bool {
+	now := c.take.trace
+	if s.Fault != nil {
+		var err error
+		if now, err = c.take.with(c.scenario, *s.Fault, s.Model.Failure); err != nil || now == nil {
+			return false
+		}
+	}
+	return s.Trace.Same(now)
 }
 
 // Line returns the result in one line.
@@ -152,7 +168,37 @@ func (c Coverage) String() string {
 	if c.Exhaustive {
 		how = "exhaustive"
 	}
-	return fmt.Sprintf("cuts %s, cases judged %d, runs %d, %s", cuts, c.Cases, c.Runs, how)
+	besides := c.Besides()
+	if besides != "" {
+		besides = ", " + besides
+	}
+	return fmt.Sprintf("cuts %s%s, cases judged %d, runs %d, %s", cuts, besides, c.Cases, c.Runs, how)
+}
+
+// Besides says what happened besides the power cut, such as "kills 8,
+// recoveries crashed 3", "" where nothing did.
+func (c Coverage) Besides() string {
+	var parts []string
+	for _, p := range []struct {
+		what string
+		n    int
+	}{{"recoveries crashed", c.Recoveries}, {"kills", c.Kills}, {"faults", c.Faults}, {"damages", c.Damages}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", p.what, p.n))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// String says in one line whether recovery comes to an end of changing things.
+func (r *Recovery) String() string {
+	switch r.Settles {
+	case 0:
+		return fmt.Sprintf("recovery never settles: run again, each time it changes something, such as %s", r.Example)
+	case 1:
+		return "recovery is idempotent"
+	}
+	return fmt.Sprintf("recovery settles after %d runs: the second still changes something, such as %s", r.Settles, r.Example)
 }
 
 // shortNumber shows a long decimal number by its order: 1.8e14.
@@ -187,6 +233,9 @@ func (r *Result) Report() string {
 	}
 	for _, f := range r.Warnings {
 		fmt.Fprintf(&b, "  warning: %s\n", f.Story)
+	}
+	if r.Recovery != nil {
+		fmt.Fprintf(&b, "  %s\n", r.Recovery)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "  note: %s\n", n)

@@ -98,14 +98,19 @@ func newExplorer[T any](plan *persist.Plan, run func([]*attempt[T]), visit func(
 
 // explore judges all parts, or as many as the budget allows.
 func (e *explorer[T]) explore(ctx context.Context) {
-	e.pushFresh(0)
+	e.pushFresh(0, e.plan.Points(), false)
 	e.work(ctx)
 }
 
-// pushFresh lets what is new at each crash point from the given one on wait to
-// be judged.
-func (e *explorer[T]) pushFresh(from int) {
-	for point := from; point < e.plan.Points(); point++ {
+// pushFresh lets what is new at each crash point, from one on and before
+// another, wait to be judged; with whole, all that is there at the first.
+func (e *explorer[T]) pushFresh(from, until int, whole bool) {
+	if whole && from < until {
+		e.box.Move(from)
+		e.push(e.box.Losses(), job{from, persist.Part{}})
+		from++
+	}
+	for point := from; point < until; point++ {
 		e.box.Fresh(point, func(part persist.Part, losses int) { e.push(losses, job{point, part}) })
 	}
 }

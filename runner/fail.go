@@ -102,6 +102,7 @@ func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faul
 	}
 	plan := persist.Lower(trace, j.result.Model)
 	p := j.phase(plan, "with the fault \""+fault.String()+"\"")
+	p.fault = &fault
 	from := 0
 	// What a failed sync refused is needed by nothing, at any moment: there the
 	// cases before it are others, too.

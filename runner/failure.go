@@ -39,4 +39,7 @@ type Failure struct {
 	Stack string
 	// File is where the failure is stored, "" if it is not.
 	File string
+
+	fault  *faultfs.Fault // that the program met
+	damage *damage        // of the disk
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -19,10 +20,14 @@ type phase struct {
 	plan  *persist.Plan
 	pool  *pool
 	box   *persist.Box
-	how   string     // what happened besides the power cut, "" for nothing
+	how   string // what happened besides the power cut, "" for nothing
+	fault *faultfs.Fault
 	past  []Crash    // the crashes before the last life
 	boxes []job      // parts whose recovery changed the disk, to be crashed again
 	runs  func() int // of this phase so far
+
+	until      int  // the crash points end before this one; zero: all
+	wholeFirst bool // the cases at the first crash point are judged too that an earlier one has
 }
 
 // explore judges the cases that are new from a crash point on.
@@ -43,7 +48,7 @@ func (p *phase) explore(ctx context.Context, from int, tree *tree[*judgement], l
 			o.Progress(Progress{p.Name, p.result.Model, stats})
 		}
 	}
-	e.pushFresh(from)
+	e.pushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
 	e.work(ctx)
 	if !e.stats.Done && !p.settled && p.options.Samples > 0 {
 		e.sample(rand.New(rand.NewPCG(p.options.Seed, 0)), p.options.Samples)
@@ -115,7 +120,7 @@ func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
 	f := &Failure{
 		Kind: v.Kind, Violations: c.outcome.violations, How: p.how,
 		Crash: Crash{Plan: p.plan, After: p.plan.After(c.point), Lost: p.box.Lost(), point: c.point},
-		Marks: p.marks(c.point), Stack: c.outcome.stack,
+		Marks: p.marks(c.point), Stack: c.outcome.stack, fault: p.fault, damage: p.pool.damage,
 	}
 	pinned, err := p.plan.Pin(c.point, f.Lost)
 	if err != nil {

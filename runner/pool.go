@@ -28,6 +28,7 @@ type pool struct {
 	idle     []*worker
 	ticker   *time.Ticker
 	seat     *persist.Box // of a later life: what the crash before it left
+	damage   *damage      // of the disk at rest, nil: none
 	inside   atomic.Int64 // nanoseconds spent in checkers, where measured
 	measure  bool
 }
@@ -36,6 +37,7 @@ type pool struct {
 type worker struct {
 	pool *pool
 	disk *persist.Disk
+	rot  *rotten // the disk as the program sees it
 	fs   *faultfs.FS
 
 	runs      atomic.Uint64                       // counts runs, to see whether one makes progress
@@ -80,7 +82,8 @@ func (p *pool) worker() *worker {
 	if p.seat != nil {
 		disk.Seat(p.seat)
 	}
-	return &worker{pool: p, disk: disk, fs: faultfs.Unrecorded(disk)}
+	rot := &rotten{Disk: disk}
+	return &worker{pool: p, disk: disk, rot: rot, fs: faultfs.Unrecorded(rot)}
 }
 
 // batch is a set of attempts that workers share out among themselves.
@@ -154,6 +157,7 @@ func (w *worker) serve(b *batch) {
 // the worker was abandoned.
 func (w *worker) try(a *attempt[*judgement]) bool {
 	w.fs.Reset()
+	w.rot.damage = w.pool.damage
 	if !w.disk.Begin(a.point, a.part) {
 		a.empty = true
 		return true

@@ -104,6 +104,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	p.crashAgain(ctx)
 	j.kill(ctx, trace)
 	j.fail(ctx, take)
+	j.rot(ctx)
 	j.conclude()
 	return r
 }

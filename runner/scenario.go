@@ -36,6 +36,13 @@ type Scenario struct {
 	// nil: nothing. Its marks follow those made before the kill.
 	WorkOn func(fs *faultfs.FS) error
 
+	// Media judges what recovery left where a durable sector of a file was
+	// damaged before the program started again: a bit is flipped, the sector is
+	// zeroed, or it holds what was meant for another one. A recovery that returns
+	// an error has noticed. It is usually oracle.Detects of the Oracle; nil: the
+	// disk is never damaged.
+	Media oracle.Oracle
+
 	// Faults are part of the scenario: the program is judged without any, and
 	// then with each of them injected alone. A workload that returns an error
 	// because of one has stopped there.
@@ -44,6 +51,8 @@ type Scenario struct {
 	// Declared is the verdict that is known, by the text form of the model.
 	// Where it says nothing, Check expects Kept and Run expects nothing.
 	Declared map[string]Outcome
+
+	rotten bool // the disk may be damaged
 }
 
 // Verdict says whether a promise holds. The zero Verdict is Unknown, which
@@ -147,7 +156,8 @@ type Options struct {
 
 	// Faults replace those of the scenario, where there are any. Sweep lets each
 	// op of the workload fail once in each way that fits it, alone; of the ops
-	// that one line makes, the first few hundred. Under either, a verdict that
+	// that one line makes, the first 64. Where there is damage at rest, it flips a
+	// bit of every byte, not of 16 bytes of each sector. Under either, a verdict that
 	// is declared Broken may have further kinds.
 	Faults []faultfs.Fault
 	Sweep  bool
@@ -225,6 +235,7 @@ type Coverage struct {
 	Recoveries int    // recoveries, told apart by what they read, that were crashed at each of their ops
 	Faults     int    // runs of the workload, told apart by what they did, in which a call failed
 	Kills      int    // moments at which the program was killed, to recover and then lose power
+	Damages    int    // ways in which durable data was damaged before the program started again
 	Cuts       string // legal cuts, decimal
 	CutsExact  bool   // Cuts is exact; otherwise there are at most so many
 	Cases      int    // parts of the cuts that the checker could tell apart, and that were judged

@@ -24,11 +24,24 @@ type Stored struct {
 	Kind     oracle.Kind
 	Point    int              // the crash point
 	Lost     []persist.Effect // what the disk lacks
-	Trace    *faultfs.Trace
+	Trace    *faultfs.Trace   // of the program, with the calls that failed, or up to where it was killed and on from there
 	Story    string
+	// How says what happened besides the power cut, "" for nothing.
+	How string
+	// Fault is the fault that the program met; nil: none.
+	Fault *faultfs.Fault
 
-	plan *persist.Plan
-	part persist.Part
+	plan   *persist.Plan
+	part   persist.Part
+	damage *damage
+	again  []storedCrash
+}
+
+// storedCrash is a crash of recovery. What its numbers mean is known once
+// recovery has run again.
+type storedCrash struct {
+	point int
+	lost  [][2]int // op and index of effects
 }
 
 // A stored failure is a txtar archive. Its comment begins with the version;
@@ -48,6 +61,21 @@ func (s *Stored) Text() []byte {
 	ops := s.Trace.Ops
 	for _, e := range s.Lost {
 		b = fmt.Appendf(b, "lost %d.%d # %s of %s\n", e.Op, e.Index, s.plan.What(e), ops[e.Op].Summary())
+	}
+	for _, c := range s.again {
+		b = fmt.Appendf(b, "again %d\n", c.point)
+		for _, l := range c.lost {
+			b = fmt.Appendf(b, "lost %d.%d\n", l[0], l[1])
+		}
+	}
+	if s.How != "" {
+		b = fmt.Appendf(b, "how %s\n", s.How)
+	}
+	if s.Fault != nil {
+		b = fmt.Appendf(b, "fault %s\n", s.Fault)
+	}
+	if d := s.damage; d != nil {
+		b = fmt.Appendf(b, "damage %d %d %x %x\n", d.ino, d.off, d.was, d.now)
 	}
 	a.Files = append([]txtar.File{{Name: failurePart, Data: b}}, a.Files...)
 	return txtar.Format(a)
@@ -103,7 +131,23 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 		case "lost":
 			var e [2]int
 			_, err = fmt.Sscanf(value, "%d.%d", &e[0], &e[1])
-			lost = append(lost, e)
+			if n := len(s.again); n > 0 {
+				s.again[n-1].lost = append(s.again[n-1].lost, e)
+			} else {
+				lost = append(lost, e)
+			}
+		case "again":
+			var c storedCrash
+			c.point, err = strconv.Atoi(value)
+			s.again = append(s.again, c)
+		case "how":
+			s.How = value
+		case "fault":
+			var f faultfs.Fault
+			f, err = faultfs.ParseFault(value)
+			s.Fault = &f
+		case "damage":
+			s.damage, err = parseDamage(value)
 		case "":
 		default:
 			err = fmt.Errorf("unknown key %q", key)
@@ -119,27 +163,33 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 }
 
 // resolve finds the effects that are lost, and the one cut that is left.
-func (s *Stored) resolve(lost [][2]int) error {
+func (s *Stored) resolve(lost [][2]int) (err error) {
 	s.plan = persist.Lower(s.Trace, s.Model)
-	if s.Point < 0 || s.Point >= s.plan.Points() {
-		return fmt.Errorf("there is no crash point %d, only %d of them", s.Point, s.plan.Points())
-	}
-	for _, l := range lost {
-		if l[0] < 0 || l[0] >= len(s.Trace.Ops) {
-			return fmt.Errorf("there is no op %d", l[0])
-		}
-		effects := s.plan.Effects(faultfs.OpNum(l[0]))
-		if l[1] < 0 || l[1] >= len(effects) {
-			return fmt.Errorf("op %d has no effect %d", l[0], l[1])
-		}
-		s.Lost = append(s.Lost, effects[l[1]])
-	}
-	part, err := s.plan.Pin(s.Point, s.Lost)
-	s.part = part
+	s.Lost, s.part, err = pin(s.plan, storedCrash{s.Point, lost})
 	return err
 }
 
-// State returns the disk of the failure, and the marks made before it.
+// pin finds the effects that a crash lost, and the one cut that is left.
+func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist.Part, err error) {
+	if c.point < 0 || c.point >= plan.Points() {
+		return nil, part, fmt.Errorf("there is no crash point %d, only %d of them", c.point, plan.Points())
+	}
+	for _, l := range c.lost {
+		if l[0] < 0 || l[0] >= len(plan.Trace().Ops) {
+			return nil, part, fmt.Errorf("there is no op %d", l[0])
+		}
+		effects := plan.Effects(faultfs.OpNum(l[0]))
+		if l[1] < 0 || l[1] >= len(effects) {
+			return nil, part, fmt.Errorf("op %d has no effect %d", l[0], l[1])
+		}
+		lost = append(lost, effects[l[1]])
+	}
+	part, err = plan.Pin(c.point, lost)
+	return lost, part, err
+}
+
+// State returns the disk as the first crash left it, undamaged, and the marks
+// made before it.
 func (s *Stored) State() (State, error) {
 	l := lister{plan: s.plan, disk: s.plan.NewDisk()}
 	a := &attempt[*listing]{job: job{s.Point, s.part}}
@@ -148,15 +198,55 @@ func (s *Stored) State() (State, error) {
 }
 
 // Judge runs a scenario's recovery and oracle on the disk of the failure and
-// returns what is wrong with it, nothing if nothing is.
-func (s *Stored) Judge(scenario Scenario, o Options) []oracle.Violation {
+// returns what is wrong with it, nothing if nothing is. Where recovery was
+// crashed it is run up to there first; one that does something else by now is
+// an error.
+func (s *Stored) Judge(scenario Scenario, o Options) ([]oracle.Violation, error) {
+	if s.damage != nil && scenario.Media != nil {
+		scenario.Oracle, scenario.rotten = scenario.Media, true
+	}
 	p := newPool(&scenario, s.plan, &o)
 	defer p.close()
-	outcome := p.once(s.Point, s.part).outcome
-	if outcome == nil {
-		return nil
+	p.damage = s.damage
+	point, part := s.Point, s.part
+	for i, c := range s.again {
+		plan, seat, err := p.relive(point, part)
+		if err == nil {
+			_, part, err = pin(plan, c)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("recovery, run for the %s time, is not what it was: %w", [...]string{"first", "second", "n-th"}[min(i, 2)], err)
+		}
+		p, point = p.later(plan, seat), c.point
 	}
-	return outcome.violations
+	outcome := p.once(point, part).outcome
+	if outcome == nil {
+		return nil, nil
+	}
+	return outcome.violations, nil
+}
+
+// relive runs recovery on a single cut of a crash point, and returns what it
+// did as the plan of a later life, and the cut.
+func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box, error) {
+	w := p.worker()
+	if !w.disk.Begin(point, part) {
+		return nil, nil, errors.New("there is no such disk")
+	}
+	if p.scenario.Recover == nil {
+		return nil, nil, errors.New("there is no recovery any more")
+	}
+	fs := faultfs.Over(w.disk)
+	if err := p.scenario.recover(fs); err != nil {
+		return nil, nil, err
+	}
+	box := p.plan.NewBox()
+	if p.seat != nil {
+		box.Seat(p.seat)
+	}
+	box.Move(point)
+	box.RestrictTo(part)
+	return w.disk.Lower(fs.Trace()), box, nil
 }
 
 // storeFailures writes the failures of a result into a directory, each as a
@@ -169,10 +259,17 @@ func storeFailures(dir string, r *Result) error {
 		return err
 	}
 	for _, f := range r.Failures {
-		if len(f.Again) > 0 {
-			continue // it takes recoveries as well as a trace to get there
+		s := Stored{
+			Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
+			How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage,
 		}
-		s := Stored{Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story, plan: f.Plan}
+		for _, c := range f.Again {
+			again := storedCrash{point: c.point}
+			for _, e := range c.Lost {
+				again.lost = append(again.lost, [2]int{int(e.Op), e.Index})
+			}
+			s.again = append(s.again, again)
+		}
 		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
 		if err := writeFile(f.File, s.Text()); err != nil {
 			return err

@@ -47,7 +47,10 @@ func tell(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, 
 	}
 	fmt.Fprintf(&b, "; power cut after %s: ", opText(&ops[f.After]))
 	if len(f.Lost) == 0 {
-		b.WriteString("nothing was lost, kill -9 is enough")
+		b.WriteString("nothing was lost")
+		if f.How == "" {
+			b.WriteString(", kill -9 is enough")
+		}
 		return b.String()
 	}
 	lost := f.Lost[0]

@@ -17,6 +17,7 @@ func All() []runner.Scenario {
 		renames(), overwrites(), twoFiles(),
 		appendLogs(), logRotation(), segments(),
 		metaPages(), walCheckpoint(),
+		rottenLogs(), misplacedPages(),
 		viperConfig(),
 	)
 }

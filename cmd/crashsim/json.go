@@ -70,6 +70,7 @@ type coverageJSON struct {
 	Recoveries int    `json:"recoveries"` // that were crashed at each of their ops
 	Faults     int    `json:"faults"`     // runs of the workload in which a call failed
 	Kills      int    `json:"kills"`      // of the program before the power cut
+	Damages    int    `json:"damages"`    // of durable data, before the program started again
 	Cuts       string `json:"cuts"`       // decimal
 	CutsExact  bool   `json:"cuts_exact"`
 	Cases      int    `json:"cases"`

@@ -77,10 +77,11 @@ func (a *app) replay(s *runner.Stored) (*replayed, error) {
 		return r, nil
 	}
 	r.known = true
-	if r.violations = s.Judge(scenario, runner.Options{}); len(r.violations) > 0 {
+	r.violations, err = s.Judge(scenario, runner.Options{})
+	if len(r.violations) > 0 {
 		a.status = exitWrong
 	}
-	return r, nil
+	return r, err
 }
 
 func (a *app) printReplay(r *replayed) {
@@ -88,8 +89,11 @@ func (a *app) printReplay(r *replayed) {
 	fmt.Fprintf(&a.out, "    %s\n", onTwoLines(r.Story))
 	plan := persist.Lower(r.Trace, r.Model)
 	a.out.WriteString("lost\n")
-	if len(r.Lost) == 0 {
+	switch {
+	case len(r.Lost) == 0 && r.How == "":
 		a.out.WriteString("    nothing: kill -9 is enough\n")
+	case len(r.Lost) == 0:
+		a.out.WriteString("    nothing\n")
 	}
 	for _, e := range r.Lost {
 		op := &r.Trace.Ops[e.Op]

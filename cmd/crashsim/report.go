@@ -65,6 +65,9 @@ func (a *app) details(rep *report) string {
 	for _, s := range stories(rep.results, warningsIn) {
 		line("[%s] warning: %s", s.models, onTwoLines(s.text))
 	}
+	for _, s := range stories(rep.results, settlingIn) {
+		line("[%s] %s", s.models, s.text)
+	}
 	for _, s := range stories(rep.results, notesIn) {
 		line("[%s] note: %s", s.models, inLines(s.text))
 	}
@@ -143,6 +146,14 @@ func storiesOf(failures []*runner.Failure) []story {
 	return list
 }
 
+// settlingIn tells of a recovery that is not idempotent.
+func settlingIn(r *runner.Result) []story {
+	if r.Recovery == nil || r.Recovery.Settles == 1 {
+		return nil
+	}
+	return []story{{text: r.Recovery.String()}}
+}
+
 func notesIn(r *runner.Result) []story {
 	var list []story
 	for _, n := range r.Notes {
@@ -209,6 +220,7 @@ func coverage(results []runner.Result) string {
 type tally struct {
 	cuts    big.Int
 	inexact bool
+	besides runner.Coverage
 	cases   int
 	runs    int
 }
@@ -219,17 +231,25 @@ func (t *tally) add(r *runner.Result) {
 		t.cuts.Add(&t.cuts, &cuts)
 	}
 	t.inexact = t.inexact || !r.Coverage.CutsExact
+	t.besides.Recoveries += r.Coverage.Recoveries
+	t.besides.Kills += r.Coverage.Kills
+	t.besides.Faults += r.Coverage.Faults
+	t.besides.Damages += r.Coverage.Damages
 	t.cases += r.Coverage.Cases
 	t.runs += r.Coverage.Runs
 }
 
-// String returns, say, "cuts 1.8e14, cases judged 412 by 130 runs".
+// String returns, say, "cuts 1.8e14, kills 8, cases judged 412 by 130 runs".
 func (t *tally) String() string {
 	bound := ""
 	if t.inexact {
 		bound = "at most "
 	}
-	return fmt.Sprintf("cuts %s%s, cases judged %d by %s", bound, shortNumber(&t.cuts), t.cases, plural(t.runs, "run"))
+	besides := t.besides.Besides()
+	if besides != "" {
+		besides = ", " + besides
+	}
+	return fmt.Sprintf("cuts %s%s%s, cases judged %d by %s", bound, shortNumber(&t.cuts), besides, t.cases, plural(t.runs, "run"))
 }
 
 // totals is the end of the output of run.
