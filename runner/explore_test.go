@@ -17,6 +17,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
 )
 
 var somePaths = []string{"/a", "/b", "/d", "/d/a", "/d/b"}
@@ -86,13 +87,13 @@ func drawModel(t *rapid.T) persist.Model {
 }
 
 // checker is a program that is crashed and looks at what is left.
-type checker func(disk *faultfs.FS, marks persist.Marks) uint64
+type checker func(disk *faultfs.FS, marks oracle.Marks) uint64
 
 // seeded is a checker that does some of the things that a recovery does; what
 // it does next depends on what it has seen. What it returns depends on all of
 // it, and is one of a few outcomes.
 func seeded(seed uint64, steps int) checker {
-	return func(disk *faultfs.FS, marks persist.Marks) uint64 {
+	return func(disk *faultfs.FS, marks oracle.Marks) uint64 {
 		seen := mix(seed, "begin")
 		for range steps {
 			path, other := somePaths[seen%5], somePaths[seen/5%5]
@@ -445,7 +446,7 @@ func TestVisitorCanEndTheSearch(t *testing.T) {
 // wavering reads everything, each time in another order.
 func wavering() checker {
 	runs := 0
-	return func(disk *faultfs.FS, _ persist.Marks) uint64 {
+	return func(disk *faultfs.FS, _ oracle.Marks) uint64 {
 		runs++
 		saw := make([]string, len(somePaths))
 		for k := range somePaths {

@@ -1,0 +1,218 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// show shows all that can be read of a disk, and the marks.
+func show(disk *faultfs.FS, marks []string) string {
+	text := fmt.Sprintln(marks)
+	var dir func(path string, depth int)
+	dir = func(path string, depth int) {
+		for _, name := range entries(disk, path) {
+			at := strings.TrimSuffix(path, "/") + "/" + name
+			info, err := disk.Stat(at)
+			if err != nil {
+				text += fmt.Sprintln(at, plainly(err))
+				continue
+			}
+			text += fmt.Sprintln(at, info.Mode())
+			if info.IsDir() {
+				if depth < 4 { // a crash may leave a directory below itself
+					dir(at, depth+1)
+				}
+				continue
+			}
+			data, err := afero.ReadFile(disk, at)
+			text += fmt.Sprintf("%q %v\n", data, err)
+		}
+	}
+	dir("/", 0)
+	return text
+}
+
+// rule is a step of a recovery: an op that it does, or does not, by what it
+// finds.
+type rule struct {
+	op       faultfs.Op
+	look     string // a path
+	unless   bool   // where it is there
+	atTheEnd bool   // a write appends
+}
+
+// drawRecovery draws a recovery: it does some things, most of them only where
+// it finds others, and few of them may be done twice.
+func drawRecovery(t *rapid.T) checker {
+	rules := make([]rule, rapid.IntRange(1, 4).Draw(t, "rules"))
+	for i := range rules {
+		rules[i] = rule{
+			op: drawOp(t, 9+i), look: rapid.SampledFrom(somePaths).Draw(t, "look at"),
+			unless: rapid.Bool().Draw(t, "unless"), atTheEnd: rapid.Bool().Draw(t, "append"),
+		}
+	}
+	return func(disk *faultfs.FS, _ oracle.Marks) uint64 {
+		for _, r := range rules {
+			info, err := disk.Stat(r.look)
+			if (err == nil) == r.unless || r.op.Kind == faultfs.OpMark {
+				continue
+			}
+			op := r.op
+			if op.Kind == faultfs.OpWrite {
+				_, _ = disk.Do(faultfs.Op{Kind: faultfs.OpCreate, Path: op.Path, Mode: 0o644})
+				if at, err := disk.Stat(op.Path); err == nil && r.atTheEnd && at.Size() < 40 {
+					op.Off = at.Size()
+				}
+				if info != nil && info.Size() > 3 {
+					op.Data = op.Data[:1]
+				}
+			}
+			_, _ = disk.Do(op)
+		}
+		return 0
+	}
+}
+
+// withFault is what a program does when one of its calls fails.
+func withFault(t *rapid.T, trace *faultfs.Trace, model persist.Model) *faultfs.Trace {
+	if len(trace.Ops) == 0 {
+		return trace
+	}
+	i := rapid.IntRange(0, len(trace.Ops)-1).Draw(t, "op that fails")
+	templates := trace.Ops[i].Faults()
+	if len(templates) == 0 {
+		return trace
+	}
+	fault := rapid.SampledFrom(templates).Draw(t, "fault")
+	fault.At = faultfs.OpNum(i + 1)
+	fs := faultfs.Over(trace.Base())
+	fs.Inject(model.Failure, fault)
+	for _, op := range trace.Ops {
+		_, _ = fs.Do(op) // one that fails is recorded as such
+	}
+	return fs.Trace()
+}
+
+// slowLives are the disks that may be found at the end of all, of recoveries
+// that are crashed up to so many times: on each cut by itself, recovery is run,
+// what it did is lowered as that of any program, and each of its cuts is the
+// next disk.
+type slowLives struct {
+	model   persist.Model
+	recover checker
+	ends    map[string]bool
+	runs    int
+}
+
+const manyRuns = 1500
+
+func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string, depth int) {
+	for point := range plan.Points() {
+		at := marks
+		if at == nil {
+			at = slices.Clip(append([]string{}, plan.Marks(point)...))
+		}
+		cuts := allCuts(plan, point)
+		if cuts == nil {
+			s.runs = manyRuns
+		}
+		for _, cut := range cuts {
+			if s.runs++; s.runs >= manyRuns {
+				return
+			}
+			disk := plan.NewDisk()
+			var part persist.Part
+			for id, v := range cut {
+				part = part.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
+			}
+			require.True(t, disk.Begin(point, part))
+			live := faultfs.Over(disk)
+			s.recover(live, listMarks(nil))
+			trace := live.Trace()
+			s.ends[show(live, at)] = true
+			if depth > 0 && live.Changed() {
+				s.crash(t, persist.Lower(trace, s.model), at, depth-1)
+			}
+		}
+	}
+}
+
+// Crashes in recovery, found by the decision trees that all crashes share, are
+// those that brute force finds.
+func TestCrashesInRecoveryAreThoseOfBruteForceAtDepthTwo(t *testing.T) {
+	compared, tooMany, faulty, once, twice := 0, 0, 0, 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		model := drawModel(t)
+		trace := drawTrace(t)
+		if rapid.Bool().Draw(t, "with a fault") {
+			trace = withFault(t, trace, model)
+		}
+		if len(trace.Ops) > 4 {
+			trace.Ops = trace.Ops[:4]
+		}
+		recovery := drawRecovery(t)
+		slow := &slowLives{model: model, recover: recovery, ends: map[string]bool{}}
+		slow.crash(t, persist.Lower(trace, model), nil, 2)
+		if slow.runs >= manyRuns {
+			tooMany++
+			return
+		}
+		compared++
+		if slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Injected }) {
+			faulty++
+		}
+		require.Equal(t, slices.Sorted(maps.Keys(slow.ends)), lives(t, trace, model, recovery, 2), "%s\n%s", model, trace.Text())
+		if len(lives(t, trace, model, recovery, -1)) < len(slow.ends) {
+			once++
+		}
+		if len(lives(t, trace, model, recovery, 1)) < len(slow.ends) {
+			twice++
+		}
+	})
+	t.Logf("%d programs compared, %d of them with a fault; to %d a crash in recovery made a difference, to %d the second one; %d had too many runs",
+		compared, faulty, once, twice, tooMany)
+	require.Greater(t, compared, tooMany)
+	require.Positive(t, faulty)
+	require.Positive(t, once)
+}
+
+// lives are the disks that the runner finds at the end.
+func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recovery checker, depth int) []string {
+	ends := map[string]bool{}
+	s := &Scenario{
+		Recover: func(disk afero.Fs) error {
+			recovery(disk.(*faultfs.FS), listMarks(nil))
+			return nil
+		},
+		Oracle: oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+			ends[show(disk.(*faultfs.FS), marks.All())] = true
+			return nil
+		}),
+	}
+	plan := persist.Lower(trace, model)
+	o := &Options{Depth: depth, Workers: 1}
+	j := &judging{
+		Scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
+		result: &Result{Model: model}, found: map[oracle.Kind]bool{}, first: -1,
+	}
+	defer j.pool.close()
+	p := j.phase(plan, "")
+	e := p.explore(context.Background(), 0, nil, 0)
+	j.ended(e.stats, "")
+	p.crashAgain(context.Background())
+	require.Empty(t, j.cut)
+	require.Empty(t, j.result.Notes)
+	return slices.Sorted(maps.Keys(ends))
+}
