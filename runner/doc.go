@@ -25,6 +25,21 @@
 // a case that is wrong, with its story in one line; it is stored as a text file
 // that replays alone.
 //
+// # Besides the power cut
+//
+// Power fails again while the program recovers: each recovery that changed the
+// disk is a life of its own, crashed at each of its ops, up to Options.Depth
+// crashes deep; lives that read the same share one decision tree. The program is
+// killed after each op, recovers on the page cache, works on (Scenario.WorkOn),
+// and only then loses power. A call fails by a fault, those of the scenario or
+// in a sweep each that fits, alone: an op that returned an error may have
+// happened or not, and what was acknowledged holds. Durable data rots
+// (Scenario.Media): a format that can tell must say so, and never give a wrong
+// answer. All of it is one verdict, and counted by Coverage.
+//
+// Mutate turns the question round, and scores the test: it leaves each sync out,
+// turns each rename into a copy, and sees whether the oracle notices.
+//
 // # Before a verdict is believed
 //
 // The workload is run twice, and refused if it does not do the same. The oracle
@@ -40,6 +55,11 @@
 // sharing runs; one that changes its verdict by itself is reported as flaky
 // where a failure shows it. A panic on a goroutine that the checker started
 // itself ends the process, as Go has it. A checker that hangs goes on running
-// in the background. Crashes inside recovery, failing ops and damaged data are
-// not explored.
+// in the background.
+//
+// A run meets one fault or one damage, not several; the two are not combined,
+// and after damage recovery is not crashed again. Of the ops that one line of the
+// program makes, a sweep lets the first 64 fail; of a sector, 16 bits are
+// flipped, one of every byte in a sweep, and 8 others take its place. Only data of
+// files rots, not names and sizes. The calls of recovery do not fail.
 package runner

@@ -21,7 +21,7 @@ type Mutant struct {
 
 	Fate Fate
 	// Model and Kind say under which model a killed mutant was caught first, and
-	// how its failure is called.
+	// how its failure is called; no kind says that it takes no crash to be caught.
 	Model persist.Model
 	Kind  oracle.Kind
 }
@@ -46,7 +46,7 @@ func (f Fate) String() string {
 // change each, and judges it under the options' models, all presets if there
 // are none. A good test kills each mutant that is not harmless. That one is
 // harmless is proved by comparing all cases of both, under every one of the
-// models.
+// models. An oracle that cannot be believed has no score, but is an error.
 func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 	if o.Models == nil {
 		for _, p := range persist.Presets() {
@@ -57,6 +57,11 @@ func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 	take, err := s.prepare()
 	if err != nil {
 		return nil, err
+	}
+	for _, model := range o.Models {
+		if doubt := s.doubt(take.trace, model, &o); doubt != "" {
+			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, doubt)
+		}
 	}
 	var mutants []Mutant
 	for i := range take.trace.Ops {
@@ -174,7 +179,7 @@ func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs
 			m.Fate, m.Model, m.Kind = Killed, model, r.Outcome.Kinds[0]
 			return nil
 		case r.Outcome.Verdict == Unknown && r.Coverage.Runs == 0:
-			// The oracle rejects the disk on which nothing is lost.
+			// The oracle rejects the disk on which nothing is lost: the kind is not said.
 			m.Fate, m.Model = Killed, model
 			return nil
 		case r.Outcome.Verdict == Unknown:

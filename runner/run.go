@@ -152,24 +152,32 @@ func (o *Options) budget() *budget {
 	return b
 }
 
+// doubt says why the oracle cannot be believed, "" where it can.
+func (s *Scenario) doubt(trace *faultfs.Trace, model persist.Model, o *Options) string {
+	plan := persist.Lower(trace, model)
+	j := &judging{Scenario: s, options: o, pool: newPool(s, plan, o)}
+	defer j.pool.close()
+	return j.phase(plan, "").questions()
+}
+
 // questions asks the oracle whether it can be believed: it must accept the
 // disk on which nothing is lost and the disk before the first op, and reject
 // an empty one once something was promised. It returns what is wrong with it.
-func (j *phase) questions() string {
-	last := j.plan.Points() - 1
+func (p *phase) questions() string {
+	last := p.plan.Points() - 1
 	for _, q := range []struct {
 		point int
 		disk  string
 	}{{last, "on which nothing is lost"}, {0, "before the first op"}} {
-		if got := j.pool.once(q.point, persist.Part{}).outcome; got.wrong() {
+		if got := p.pool.once(q.point, persist.Part{}).outcome; got.wrong() {
 			return fmt.Sprintf("the oracle rejects the disk %s: %s", q.disk, got.violations[0])
 		}
 	}
-	promised := j.plan.Marks(last)
+	promised := p.plan.Marks(last)
 	if len(promised) == 0 {
 		return ""
 	}
-	if got := judgeEmpty(j.Scenario, promised); !got.wrong() {
+	if got := judgeEmpty(p.Scenario, promised); !got.wrong() {
 		return "the oracle accepts an empty disk after something was promised: it cannot fail"
 	}
 	return ""

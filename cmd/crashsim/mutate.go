@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -37,11 +38,14 @@ Exit status: 0 if no mutant survived, 1 if one did, 3 if one could not be judged
 			if err != nil {
 				return err
 			}
-			out := mutateJSON{Schema: mutateSchema, Mutants: []mutantJSON{}}
+			out := mutateJSON{Schema: mutateSchema, Mutants: []mutantJSON{}, Errors: []string{}}
 			for _, s := range chosen {
 				mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: parsed})
-				if err != nil {
+				if cmd.Context().Err() != nil {
 					return err
+				}
+				if err != nil {
+					out.Errors = append(out.Errors, err.Error())
 				}
 				for i := range mutants {
 					out.add(s.Name, &mutants[i])
@@ -69,6 +73,7 @@ type mutateJSON struct {
 	Harmless int          `json:"harmless"`
 	Survived int          `json:"survived"`
 	Unjudged int          `json:"unjudged"`
+	Errors   []string     `json:"errors"` // scenarios that have no score, and why
 }
 
 type mutantJSON struct {
@@ -86,7 +91,10 @@ func (out *mutateJSON) add(scenario string, m *runner.Mutant) {
 	switch m.Fate {
 	case runner.Killed:
 		out.Killed++
-		j.Model, j.Kind = m.Model.String(), m.Kind.String()
+		j.Model = m.Model.String()
+		if m.Kind != oracle.NoKind {
+			j.Kind = m.Kind.String()
+		}
 	case runner.Harmless:
 		out.Harmless++
 	case runner.Survived:
@@ -101,7 +109,7 @@ func (out *mutateJSON) status() int {
 	switch {
 	case out.Survived > 0:
 		return exitWrong
-	case out.Unjudged > 0:
+	case out.Unjudged > 0 || len(out.Errors) > 0:
 		return exitUnknown
 	}
 	return exitOK
@@ -116,7 +124,10 @@ func (a *app) printMutants(out mutateJSON) {
 		fate := cell{m.Fate, a.style.good}
 		switch m.Fate {
 		case "killed":
-			fate.text += fmt.Sprintf(" by %s under %s", m.Kind, m.Model)
+			if m.Kind != "" {
+				fate.text += " by " + m.Kind
+			}
+			fate.text += " under " + m.Model
 		case "survived", "unjudged":
 			fate.paint = a.style.bad
 		}
@@ -128,4 +139,7 @@ func (a *app) printMutants(out mutateJSON) {
 		text += fmt.Sprintf(", %d unjudged", out.Unjudged)
 	}
 	a.out.WriteString(text + "\n")
+	for _, err := range out.Errors {
+		fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("not judged"), err)
+	}
 }
