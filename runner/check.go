@@ -139,10 +139,11 @@ func (c *check) replay(t TB) bool {
 func (c *check) same(s *Stored) bool {
 	now := c.take.trace
 	if s.Fault != nil {
-		var err error
-		if now, err = c.take.with(c.scenario, *s.Fault, s.Model.Failure); err != nil || now == nil {
+		run, err := c.take.with(c.scenario, *s.Fault, s.Model.Failure)
+		if err != nil || run.trace == nil {
 			return false
 		}
+		now = run.trace
 	}
 	return s.Trace.Same(now)
 }

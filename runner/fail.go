@@ -57,17 +57,17 @@ func (j *judging) fail(ctx context.Context, take *recording) {
 		if j.over(ctx) {
 			return
 		}
-		trace, err := take.with(j.Scenario, fault, j.result.Model.Failure)
+		run, err := take.with(j.Scenario, fault, j.result.Model.Failure)
 		switch {
 		case err != nil:
 			j.note("%v", err)
 			continue
-		case trace == nil:
+		case run.trace == nil:
 			continue // it strikes nothing here
 		}
-		if key := withoutErrors(trace); !judged[key] {
-			judged[key] = true
-			j.failWith(ctx, trace, fault)
+		if !judged[run.did] {
+			judged[run.did] = true
+			j.failWith(ctx, run.trace, fault)
 		}
 	}
 	if skipped > 0 && !j.over(ctx) {

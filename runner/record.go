@@ -35,7 +35,13 @@ func Record(s Scenario) (*faultfs.Trace, error) {
 // tried.
 type recording struct {
 	trace  *faultfs.Trace
-	faulty map[takeKey]*faultfs.Trace // nil where the fault struck nothing
+	faulty map[takeKey]*faulty
+}
+
+// faulty is what a scenario did when a fault struck.
+type faulty struct {
+	trace *faultfs.Trace // nil where it struck nothing
+	did   string         // the text of the trace, but for the errors that calls failed with by the fault
 }
 
 // takeKey is a fault, and the behaviour of the file system on which it strikes.
@@ -50,26 +56,28 @@ func (s *Scenario) prepare() (*recording, error) {
 		return nil, fmt.Errorf("scenario %s has no oracle", s.Name)
 	}
 	trace, err := Record(*s)
-	return &recording{trace, map[takeKey]*faultfs.Trace{}}, err
+	return &recording{trace, map[takeKey]*faulty{}}, err
 }
 
-// with returns what the scenario does with a fault, nil where the fault
-// strikes nothing.
-func (r *recording) with(s *Scenario, fault faultfs.Fault, how faultfs.SyncFailure) (*faultfs.Trace, error) {
+// with returns what the scenario does with a fault.
+func (r *recording) with(s *Scenario, fault faultfs.Fault, how faultfs.SyncFailure) (*faulty, error) {
 	if fault.Kind != faultfs.OpNone && !fault.Kind.Syncs() {
 		how = faultfs.SyncFailure{} // it makes no difference
 	}
 	key := takeKey{fault, how}
-	trace, known := r.faulty[key]
-	if known {
-		return trace, nil
+	if known := r.faulty[key]; known != nil {
+		return known, nil
 	}
 	trace, err := s.recordWith(how, fault)
 	if err != nil {
 		return nil, fmt.Errorf("with the fault %q: %w", fault, err)
 	}
-	r.faulty[key] = trace
-	return trace, nil
+	did := &faulty{trace: trace}
+	if trace != nil {
+		did.did = withoutErrors(trace)
+	}
+	r.faulty[key] = did
+	return did, nil
 }
 
 func (s *Scenario) record() (*faultfs.Trace, error) { return s.recordWith(faultfs.SyncFailure{}) }
