@@ -123,3 +123,28 @@ mark saved
 	// mark saved
 	// bad.txtar:2: rename /a: no such file or directory
 }
+
+// Calls fail as faults say. Here a file system that marks pages clean when it
+// could not write them says so once, and then no more.
+func ExampleFS_Inject() {
+	disk := faultfs.New()
+	fault, err := faultfs.ParseFault("fsync /log err=EIO")
+	must(err)
+	disk.Inject(faultfs.SyncFailure{Page: faultfs.PageClean, Report: faultfs.ReportNow}, fault)
+	file, err := disk.Create("/log")
+	must(err)
+	_, err = file.WriteString("first")
+	must(err)
+	fmt.Println(file.Sync())
+	fmt.Println(file.Sync())
+	for _, op := range disk.Trace().Ops {
+		if op.Kind == faultfs.OpFsync {
+			fmt.Println(op.Summary(), "failed to write:", op.Loses())
+		}
+	}
+	// Output:
+	// sync /log: input/output error
+	// <nil>
+	// fsync /log failed to write: true
+	// fsync /log failed to write: false
+}

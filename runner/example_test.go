@@ -70,3 +70,42 @@ func ExampleStates() {
 	// {"marks":[],"tree":{"/f":{"data":"aGk=","mode":"0644"}}}
 	// {"marks":[],"tree":{}}
 }
+
+// A program that tries a failed fsync again, and takes the second answer for
+// the truth: the page was marked clean, and nothing was written.
+func ExampleRun_fault() {
+	s := retrying()
+	fault, err := faultfs.ParseFault("fsync /f err=EIO")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s.Faults = []faultfs.Fault{fault}
+	results, err := runner.Run(context.Background(), s, runner.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, r := range results {
+		fmt.Println(r.Line())
+		fmt.Println(r.Failures[0].How)
+	}
+	// Output:
+	// retrying under posix: broken(stale); cuts 3, faults 1, cases judged 7, runs 5, exhaustive
+	// with the fault "fsync /f err=EIO"
+}
+
+// Mutate leaves out one sync of a program at a time: here the only one that it
+// has. That the oracle notices is what makes it a test.
+func ExampleMutate() {
+	mutants, err := runner.Mutate(context.Background(), inPlace(nil), runner.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range mutants {
+		fmt.Printf("without the %s: %s by %s under %s\n", m.Lacks, m.Fate, m.Kind, m.Model)
+	}
+	// Output:
+	// without the sync: killed by stale under strict
+}
