@@ -17,7 +17,9 @@ import (
 
 // A document is saved by an intent: what it is to hold is written to a file of
 // its own, durably, and that is a promise. Then the document is overwritten, a
-// page at a time, and the intent removed.
+// page at a time, and the intent removed. The removal takes no sync: to carry an
+// intent out twice does no harm, and the next one's name is synced before the
+// document is touched.
 const (
 	document = "/app/document"
 	intent   = "/app/intent"
@@ -34,7 +36,7 @@ func saveByIntent(fs *faultfs.FS, text string) error {
 	if err := carryOut(fs, []byte(text)); err != nil {
 		return err
 	}
-	return dropIntent(fs)
+	return removeIfThere(fs, intent)
 }
 
 func carryOut(disk afero.Fs, text []byte) error {
@@ -53,13 +55,6 @@ func carryOut(disk afero.Fs, text []byte) error {
 	return f.Sync()
 }
 
-func dropIntent(disk afero.Fs) error {
-	if err := removeIfThere(disk, intent); err != nil {
-		return err
-	}
-	return syncDir(disk, path.Dir(intent))
-}
-
 // readIntent returns what the document is to hold, nothing if there is no whole
 // intent: one that was cut short was promised to nobody.
 func readIntent(disk afero.Fs) (text []byte, whole bool, err error) {
@@ -74,7 +69,7 @@ func readIntent(disk afero.Fs) (text []byte, whole bool, err error) {
 	return text, true, errors.Join(syncFile(disk, intent), syncDir(disk, path.Dir(intent)))
 }
 
-// finishFirst carries an intent out, then drops it.
+// finishFirst carries an intent out, then removes it.
 func finishFirst(disk afero.Fs) error {
 	text, whole, err := readIntent(disk)
 	if err == nil && whole {
@@ -83,16 +78,16 @@ func finishFirst(disk afero.Fs) error {
 	if err != nil {
 		return err
 	}
-	return dropIntent(disk)
+	return removeIfThere(disk, intent)
 }
 
-// clearFirst drops an intent once it is in memory, then carries it out.
+// clearFirst removes an intent once it is in memory, then carries it out.
 func clearFirst(disk afero.Fs) error {
 	text, whole, err := readIntent(disk)
 	if err != nil {
 		return err
 	}
-	if err := dropIntent(disk); err != nil || !whole {
+	if err := removeIfThere(disk, intent); err != nil || !whole {
 		return err
 	}
 	return carryOut(disk, text)
