@@ -104,3 +104,29 @@ func TestAsDeclared(t *testing.T) {
 	kept := runner.Result{Outcome: declared, Declared: runner.Keeps(), AtLeast: true, AtMost: true}
 	require.False(t, kept.AsDeclared())
 }
+
+// TestAFaultThatStrikesNothingIsNoted: otherwise a slip in a path would read
+// like a program that is sound.
+func TestAFaultThatStrikesNothingIsNoted(t *testing.T) {
+	s := runner.Scenario{
+		Name:     "empty",
+		Workload: func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", nil, 0o644) },
+		Oracle:   oracle.Func(func(afero.Fs, oracle.Marks) []oracle.Violation { return nil }),
+		Faults:   []faultfs.Fault{{Kind: faultfs.OpMkdir, Errno: syscall.EIO}},
+	}
+	tests := []struct {
+		options runner.Options
+		want    []string
+	}{
+		{runner.Options{}, []string{`the fault "mkdir err=EIO" strikes nothing`}},
+		{runner.Options{Sweep: true}, []string{`the fault "mkdir err=EIO" strikes nothing`}},
+		{runner.Options{Faults: []faultfs.Fault{{Kind: faultfs.OpCreate, Errno: syscall.EIO}}}, nil},
+		{runner.Options{Faults: []faultfs.Fault{{Kind: faultfs.OpCreate, Path: "*", Errno: syscall.EIO}}},
+			[]string{`the fault "create * err=EIO" strikes nothing`}},
+	}
+	for _, test := range tests {
+		results, err := runner.Run(t.Context(), s, test.options)
+		require.NoError(t, err)
+		require.Equal(t, test.want, results[0].Notes)
+	}
+}
