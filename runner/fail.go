@@ -13,13 +13,18 @@ import (
 // sweep lets fail: a program that reads a file byte by byte has thousands.
 const sweepPerSite = 64
 
-// faults returns the faults to try on a workload, each alone; skipped is how
-// many ops a sweep left out.
-func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped int) {
-	faults = j.options.Faults
-	if faults == nil {
-		faults = j.Scenario.Faults
+// given are the faults that somebody asked for by name.
+func (j *judging) given() []faultfs.Fault {
+	if j.options.Faults != nil {
+		return j.options.Faults
 	}
+	return j.Scenario.Faults
+}
+
+// faults returns the faults to try on a workload, each alone, those that were given
+// first; skipped is how many ops a sweep left out.
+func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped int) {
+	faults = j.given()
 	if !j.options.Sweep {
 		return faults, 0
 	}
@@ -53,7 +58,7 @@ func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped 
 func (j *judging) fail(ctx context.Context, take *recording) {
 	faults, skipped := j.faults(take.trace)
 	judged := map[string]bool{}
-	for _, fault := range faults {
+	for i, fault := range faults {
 		if j.over(ctx) {
 			return
 		}
@@ -63,7 +68,10 @@ func (j *judging) fail(ctx context.Context, take *recording) {
 			j.note("%v", err)
 			continue
 		case run.trace == nil:
-			continue // it strikes nothing here
+			if i < len(j.given()) {
+				j.note("the fault \"%s\" strikes nothing", fault)
+			}
+			continue
 		}
 		if !judged[run.did] {
 			judged[run.did] = true

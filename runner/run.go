@@ -83,6 +83,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	r := Result{
 		Scenario: s.Name, Model: model, Plan: plan, Declared: s.declared(model),
 		AtLeast: o.Sweep || o.Faults != nil,
+		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.depth() == 0 && s.Recover != nil,
 		Coverage: Coverage{
 			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,
 		},

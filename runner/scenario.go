@@ -151,14 +151,16 @@ type Options struct {
 
 	// Depth is how often the power may fail again while the program recovers,
 	// and whether it is killed, recovers and works on before the power fails;
-	// zero means once, negative means neither.
+	// zero means once, negative means neither. Without either, a verdict that is
+	// declared Broken may be Kept.
 	Depth int
 
 	// Faults replace those of the scenario, where there are any. Sweep lets each
 	// op of the workload fail once in each way that fits it, alone; of the ops
 	// that one line makes, the first 64. Where there is damage at rest, it flips a
 	// bit of every byte, not of 16 bytes of each sector. Under either, a verdict that
-	// is declared Broken may have further kinds.
+	// is declared Broken may have further kinds; where faults of the scenario were
+	// replaced it may be Kept.
 	Faults []faultfs.Fault
 	Sweep  bool
 
@@ -188,6 +190,10 @@ type Result struct {
 	// AtLeast says that more was tried than the declared verdict speaks of: it
 	// may have further kinds.
 	AtLeast bool
+	// AtMost says that less was tried: recovery was not crashed, or the faults
+	// of the scenario were replaced. A verdict declared Broken may then lack
+	// kinds, or be Kept.
+	AtMost bool
 	// Failures hold the smallest example of each kind of violation, fewest
 	// losses first; Warnings the same for kinds that only warn.
 	Failures []*Failure
@@ -219,12 +225,15 @@ func (r *Result) AsDeclared() bool {
 	if r.Declared.Verdict == Unknown {
 		return r.Outcome.Verdict != Unknown
 	}
-	if r.AtLeast && r.Declared.Verdict == Broken {
-		return r.Outcome.Verdict == Broken && !slices.ContainsFunc(r.Declared.Kinds, func(k oracle.Kind) bool {
-			return !slices.Contains(r.Outcome.Kinds, k)
-		})
+	if r.Declared.Verdict != Broken || r.Outcome.Verdict == Unknown {
+		return r.Outcome.Equal(r.Declared)
 	}
-	return r.Outcome.Equal(r.Declared)
+	lacks := r.Outcome.Verdict == Kept || !containsAll(r.Outcome.Kinds, r.Declared.Kinds)
+	return (r.AtMost || !lacks) && (r.AtLeast || containsAll(r.Declared.Kinds, r.Outcome.Kinds))
+}
+
+func containsAll(kinds, some []oracle.Kind) bool {
+	return !slices.ContainsFunc(some, func(k oracle.Kind) bool { return !slices.Contains(kinds, k) })
 }
 
 // Coverage says how much was tried.

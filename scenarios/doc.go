@@ -18,11 +18,15 @@
 // operations in Go, flaws included; those that begin with "viper-" replay what
 // a library that many programs use asked of its file system.
 //
+// Some are sound until more goes wrong than a power cut: a call fails, by the
+// faults that stand in the scenario; recovery is itself crashed; or the program
+// is killed, recovers and works on, and only then the power is cut. Each of
+// those breaks by one of the three alone.
+//
 // # What it does not do
 //
 // The programs are small, so that every case can be judged. They have one
-// thread, meet no I/O errors and no full disks, and are crashed once: that a
-// recovery can itself be crashed is the runner's to try, not theirs to show.
+// thread, at most one of their calls fails, and none is killed after that.
 // A scenario is evidence about a protocol, not about the program from which it
 // is known. Nothing here is meant to be imported by a program that wants to
 // keep its files.

@@ -17,6 +17,9 @@ func All() []runner.Scenario {
 		renames(), overwrites(), twoFiles(),
 		appendLogs(), logRotation(), segments(),
 		metaPages(), walCheckpoint(),
+		retrySync(), renameAfterFailedSync(),
+		ignoreShortWrite(), logFullDisk(),
+		recoveryClearsFirst(), recoveryNotIdempotent(), killThenWorkOn(),
 		rottenLogs(), misplacedPages(),
 		viperConfig(),
 	)

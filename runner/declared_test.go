@@ -1,0 +1,132 @@
+package runner_test
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/spf13/afero"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// TestWhatIsDeclaredOfMoreThanIsTried: a verdict that is Broken by a fault of
+// the scenario, or by a crash in recovery, says nothing of a run without.
+func TestWhatIsDeclaredOfMoreThanIsTried(t *testing.T) {
+	unheeding := runner.Scenario{
+		Name: "unheeding",
+		Workload: func(fs *faultfs.FS) error {
+			f, err := fs.Create("/f")
+			if err != nil {
+				return err
+			}
+			_, _ = f.WriteString("x")
+			if err := f.Sync(); err != nil {
+				return err
+			}
+			fs.Mark("done")
+			return f.Close()
+		},
+		Oracle:   oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Absent, oracle.Data("x")}, Mark: "done"},
+		Faults:   []faultfs.Fault{{Kind: faultfs.OpWrite, Errno: syscall.EIO}},
+		Declared: map[string]runner.Outcome{"kill": runner.Breaks(oracle.Torn)},
+	}
+	// It is killed after it has created the file: empty, and that is no version.
+	unheeding.Oracle = oracle.When("done", unheeding.Oracle)
+	clearing := runner.Scenario{
+		Name:     "clearing",
+		Setup:    func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", []byte("x"), 0o644) },
+		Workload: func(fs *faultfs.FS) error { fs.Mark("done"); return nil },
+		Recover: func(disk afero.Fs) error {
+			if err := disk.Remove("/f"); err != nil {
+				return err
+			}
+			return afero.WriteFile(disk, "/f", []byte("x"), 0o644)
+		},
+		Oracle:   oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data("x")}},
+		Declared: map[string]runner.Outcome{"kill": runner.Breaks(oracle.Refused)},
+	}
+	other := []faultfs.Fault{{Kind: faultfs.OpFsync, Errno: syscall.EIO}}
+	tests := []struct {
+		what     string
+		scenario runner.Scenario
+		options  runner.Options
+		broken   bool
+	}{
+		{"its fault", unheeding, runner.Options{}, true},
+		{"another fault", unheeding, runner.Options{Faults: other}, false},
+		{"no crash in recovery where there is none", unheeding, runner.Options{Depth: -1}, true},
+		{"a crash in recovery", clearing, runner.Options{}, true},
+		{"no crash in recovery", clearing, runner.Options{Depth: -1}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.what, func(t *testing.T) {
+			results, err := runner.Run(t.Context(), test.scenario, test.options)
+			require.NoError(t, err)
+			r := results[0]
+			require.Equal(t, test.broken, r.Outcome.Verdict == runner.Broken, r.Report())
+			require.True(t, r.AsDeclared(), r.Report())
+			if r.AtMost = false; !test.broken {
+				require.False(t, r.AsDeclared(), r.Report())
+			}
+		})
+	}
+}
+
+// TestAsDeclared: more tried adds kinds, less tried takes some away, and
+// Unknown is never what was declared.
+func TestAsDeclared(t *testing.T) {
+	declared := runner.Breaks(oracle.Lost, oracle.Torn)
+	fewer, more, both := runner.Breaks(oracle.Lost), runner.Breaks(oracle.Lost, oracle.Torn, oracle.Alien), runner.Breaks(oracle.Lost, oracle.Alien)
+	tests := []struct {
+		outcome                             runner.Outcome
+		exactly, atLeast, atMost, atAnyRate bool
+	}{
+		{declared, true, true, true, true},
+		{fewer, false, false, true, true},
+		{more, false, true, false, true},
+		{both, false, false, false, true},
+		{runner.Keeps(), false, false, true, true},
+		{runner.Outcome{}, false, false, false, false},
+	}
+	for _, test := range tests {
+		r := runner.Result{Outcome: test.outcome, Declared: declared}
+		require.Equal(t, test.exactly, r.AsDeclared(), test.outcome)
+		r.AtLeast = true
+		require.Equal(t, test.atLeast, r.AsDeclared(), test.outcome)
+		r.AtMost = true
+		require.Equal(t, test.atAnyRate, r.AsDeclared(), test.outcome)
+		r.AtLeast = false
+		require.Equal(t, test.atMost, r.AsDeclared(), test.outcome)
+	}
+	kept := runner.Result{Outcome: declared, Declared: runner.Keeps(), AtLeast: true, AtMost: true}
+	require.False(t, kept.AsDeclared())
+}
+
+// TestAFaultThatStrikesNothingIsNoted: otherwise a slip in a path would read
+// like a program that is sound.
+func TestAFaultThatStrikesNothingIsNoted(t *testing.T) {
+	s := runner.Scenario{
+		Name:     "empty",
+		Workload: func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", nil, 0o644) },
+		Oracle:   oracle.Func(func(afero.Fs, oracle.Marks) []oracle.Violation { return nil }),
+		Faults:   []faultfs.Fault{{Kind: faultfs.OpMkdir, Errno: syscall.EIO}},
+	}
+	tests := []struct {
+		options runner.Options
+		want    []string
+	}{
+		{runner.Options{}, []string{`the fault "mkdir err=EIO" strikes nothing`}},
+		{runner.Options{Sweep: true}, []string{`the fault "mkdir err=EIO" strikes nothing`}},
+		{runner.Options{Faults: []faultfs.Fault{{Kind: faultfs.OpCreate, Errno: syscall.EIO}}}, nil},
+		{runner.Options{Faults: []faultfs.Fault{{Kind: faultfs.OpCreate, Path: "*", Errno: syscall.EIO}}},
+			[]string{`the fault "create * err=EIO" strikes nothing`}},
+	}
+	for _, test := range tests {
+		results, err := runner.Run(t.Context(), s, test.options)
+		require.NoError(t, err)
+		require.Equal(t, test.want, results[0].Notes)
+	}
+}
