@@ -120,4 +120,7 @@ func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faul
 	e := p.explore(ctx, from, nil, 0)
 	j.ended(e.stats, "with faults, ")
 	p.crashAgain(ctx)
+	if loses {
+		j.killAfterLoss(ctx, trace, &fault)
+	}
 }

@@ -12,7 +12,7 @@ import (
 // world something: it recovers on the page cache that it left, works on, and
 // only then loses power. So recovery acts on what no disk holds yet.
 func (j *judging) kill(ctx context.Context, trace *faultfs.Trace) {
-	if j.Recover == nil || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
+	if !j.kills() {
 		return
 	}
 	live := faultfs.Over(trace.Base())
@@ -26,14 +26,49 @@ func (j *judging) kill(ctx context.Context, trace *faultfs.Trace) {
 			return
 		}
 		if !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark) {
-			j.killAfter(ctx, trace, live, faultfs.OpNum(i))
+			j.killAfter(ctx, trace, live, faultfs.OpNum(i), nil)
+		}
+	}
+}
+
+// kills reports whether killing the program before the power cut can make a
+// difference.
+func (j *judging) kills() bool {
+	return j.Recover != nil && j.options.depth() > 0 && j.result.Model.Cache != persist.CacheKept
+}
+
+// killAfterLoss kills the program after a sync that lost data, and after each op
+// behind it: recovery reads in the page cache what the disk never got, and what
+// no sync will write any more.
+func (j *judging) killAfterLoss(ctx context.Context, trace *faultfs.Trace, fault *faultfs.Fault) {
+	if !j.kills() {
+		return
+	}
+	live := faultfs.Over(trace.Base())
+	live.Inject(j.result.Model.Failure, *fault)
+	lost := false
+	for i := range trace.Ops {
+		if j.over(ctx) {
+			return
+		}
+		op := trace.Ops[i]
+		if op.Loses() { // it does so again
+			lost = true
+			op.Errno, op.Lost, op.Evicted, op.Injected = 0, faultfs.Span{}, false, false
+		}
+		if done, _ := live.Do(op); done.Loses() != trace.Ops[i].Loses() {
+			j.note("the program cannot be killed with the fault %q: %s does something else", fault, opText(&op))
+			return
+		}
+		if lost && (trace.Ops[i].Loses() || !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)) {
+			j.killAfter(ctx, trace, live, faultfs.OpNum(i), fault)
 		}
 	}
 }
 
 // killAfter kills the program after an op; live is the file system as the
 // program left it.
-func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *faultfs.FS, after faultfs.OpNum) {
+func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *faultfs.FS, after faultfs.OpNum, fault *faultfs.Fault) {
 	next := live.Fork()
 	if err := j.recover(next); err != nil {
 		return // "kill -9 is enough" is what the power cut without losses says
@@ -52,7 +87,11 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 		return
 	}
 	plan := persist.Lower(trace.Then(after, more), j.result.Model)
-	p := j.phase(plan, fmt.Sprintf("killed after %s, recovered", opText(&trace.Ops[after])))
+	how := fmt.Sprintf("killed after %s, recovered", opText(&trace.Ops[after]))
+	if fault != nil {
+		how = fmt.Sprintf("with the fault \"%s\"; %s", fault, how)
+	}
+	p := j.phase(plan, how)
 	from := 0
 	for from < plan.Points() && plan.After(from) <= after {
 		from++

@@ -31,6 +31,7 @@ var troubles = map[string]trouble{
 	"recovery-clears-first":    recoveryCrashes,
 	"recovery-not-idempotent":  recoveryCrashes,
 	"kill-then-work-on":        worksOn,
+	"resync-after-restart":     worksOn,
 	"bit-rot-in-log":           dataRots,
 	"misdirected-page":         dataRots,
 }

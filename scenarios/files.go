@@ -42,6 +42,23 @@ func syncFile(disk afero.Fs, name string) error {
 // syncDir makes the names in a directory durable.
 func syncDir(disk afero.Fs, dir string) error { return syncFile(disk, dir) }
 
+// writeAgain makes what a recovery has read of a file durable before anything
+// depends on it: if only the process died, it may not be on the disk yet. A sync
+// alone would do, but for one that failed before: then the pages count as clean,
+// and only what is written anew is written at all. To write the same bytes in
+// the same place does no harm at any moment.
+func writeAgain(disk afero.Fs, name string, read []byte) error {
+	f, err := disk.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(read, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
 // temp is the name under which replaceFile writes what is to become a file.
 func temp(name string) string { return name + ".tmp" }
 

@@ -95,14 +95,14 @@ func cutTornTail(name string) func(disk afero.Fs) error {
 			return err
 		}
 		log, err := afero.ReadAll(f)
-		if _, end := parseFrames(log); err == nil && end < len(log) {
+		_, end := parseFrames(log)
+		if err == nil && end < len(log) {
 			err = f.Truncate(int64(end))
 		}
-		if err == nil {
-			// If only the process died, what was read may not be on the disk yet.
-			err = f.Sync()
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
 		}
-		return errors.Join(err, f.Close())
+		return writeAgain(disk, name, log[:end])
 	}
 }
 

@@ -65,8 +65,7 @@ func readIntent(disk afero.Fs) (text []byte, whole bool, err error) {
 	if text, whole = unseal(sealed); !whole {
 		return nil, false, nil
 	}
-	// If only the process died, the intent may not be on the disk yet.
-	return text, true, errors.Join(syncFile(disk, intent), syncDir(disk, path.Dir(intent)))
+	return text, true, errors.Join(writeAgain(disk, intent, sealed), syncDir(disk, path.Dir(intent)))
 }
 
 // finishFirst carries an intent out, then removes it.

@@ -71,14 +71,14 @@ func readCounted(disk afero.Fs) ([]string, error) {
 	return entries, errors.Join(err, log.Close(), head.Close())
 }
 
-// checkCounted returns the entries, and where they end.
-func checkCounted(log io.Reader, m meta) (entries []string, end int64, err error) {
+// checkCounted returns the entries, and their frames.
+func checkCounted(log io.Reader, m meta) (entries []string, frames []byte, err error) {
 	text, err := io.ReadAll(log)
-	entries, at := parseFrames(text)
-	if err == nil && int64(at) < m.root {
-		err = fmt.Errorf("the log is damaged at %d, and was whole up to %d", at, m.root)
+	entries, end := parseFrames(text)
+	if err == nil && int64(end) < m.root {
+		err = fmt.Errorf("the log is damaged at %d, and was whole up to %d", end, m.root)
 	}
-	return entries, int64(at), err
+	return entries, text[:end], err
 }
 
 // cutUncounted cuts a torn tail off, and counts an entry that the head does not
@@ -88,15 +88,15 @@ func cutUncounted(disk afero.Fs) error {
 	if err != nil {
 		return err
 	}
-	entries, end, err := checkCounted(log, m)
+	entries, frames, err := checkCounted(log, m)
 	if err == nil {
-		err = log.Truncate(end)
+		err = log.Truncate(int64(len(frames)))
 	}
 	if err == nil {
-		err = log.Sync()
+		err = writeAgain(disk, countedLog, frames)
 	}
 	if err == nil {
-		err = writeHead(head, meta{int64(len(entries)), end})
+		err = writeHead(head, meta{int64(len(entries)), int64(len(frames))})
 	}
 	return errors.Join(err, log.Close(), head.Close())
 }

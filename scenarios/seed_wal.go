@@ -102,9 +102,8 @@ func redoChecked(disk afero.Fs, dir string) error {
 	if !whole {
 		return nil
 	}
-	// If only the process died, the log may not be on the disk yet, and it
-	// must be before the data file is emptied.
-	if err := syncFile(disk, logFile); err != nil {
+	// It must be on the disk before the data file is emptied.
+	if err := writeAgain(disk, logFile, sealed); err != nil {
 		return err
 	}
 	if err := fsyncDir(disk, dir); err != nil {

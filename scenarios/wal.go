@@ -56,16 +56,15 @@ func checkpoint(disk afero.Fs, barrier func(afero.File) error) error {
 		return err
 	}
 	defer log.Close() // all that matters is synced by then
-	// If only the process died, the log may not be on the disk yet, and it
-	// must be before the data file is touched.
-	if err := log.Sync(); err != nil {
-		return err
-	}
 	text, err := afero.ReadAll(log)
 	if err != nil {
 		return err
 	}
-	entries, _ := parseFrames(text)
+	entries, end := parseFrames(text)
+	// What was read must be on the disk before the data file is touched.
+	if err := writeAgain(disk, ledgerLog, text[:end]); err != nil {
+		return err
+	}
 	data, err := disk.OpenFile(ledger, os.O_RDWR, 0)
 	if err != nil {
 		return err

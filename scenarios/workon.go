@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"path"
+	"syscall"
 
 	"github.com/spf13/afero"
 
@@ -51,8 +52,8 @@ func spoolDurably(disk afero.Fs, p parcel) error {
 }
 
 // sift is the recovery: it removes what is not whole, and calls keep with the
-// path of each message that is.
-func sift(disk afero.Fs, keep func(disk afero.Fs, name string) error) error {
+// path of each message that is, and what was read of it.
+func sift(disk afero.Fs, keep func(disk afero.Fs, name string, sealed []byte) error) error {
 	names, err := namesIn(disk, spool)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func sift(disk afero.Fs, keep func(disk afero.Fs, name string) error) error {
 			return err
 		}
 		if _, whole := unseal(sealed); whole {
-			err = keep(disk, name)
+			err = keep(disk, name, sealed)
 		} else {
 			err = disk.Remove(name)
 		}
@@ -92,15 +93,30 @@ func killThenWorkOn() []runner.Scenario {
 	broken.Name = "kill-then-work-on"
 	broken.Lesson = "what a program finds after it was killed need not be on the disk: to go by it is to promise what a power cut takes back"
 	broken.Recover = func(disk afero.Fs) error {
-		return sift(disk, func(afero.Fs, string) error { return nil })
+		return sift(disk, func(afero.Fs, string, []byte) error { return nil })
 	}
 	broken.Declared = verdicts{"kill": keeps, "strict ext4 xfs btrfs posix": breaks(lost)}.each()
 
 	fixed.Name = broken.Name + "-fixed"
-	fixed.Lesson = "recovery syncs what it finds and keeps, and its directory, before anything is made to depend on it"
+	fixed.Lesson = "recovery writes what it keeps once more, and syncs it and its directory, before anything is made to depend on it"
 	fixed.Recover = func(disk afero.Fs) error {
-		return errors.Join(sift(disk, syncFile), syncDir(disk, spool))
+		return errors.Join(sift(disk, writeAgain), syncDir(disk, spool))
 	}
 	fixed.Declared = keptEverywhere()
-	return []runner.Scenario{broken, fixed}
+
+	resync, rewrite := base, fixed
+	resync.Name = "resync-after-restart"
+	resync.Lesson = "after a failed fsync and a restart, the page cache shows what the disk refused and calls it clean: a new fsync writes nothing"
+	resync.Faults = []faultfs.Fault{{Kind: faultfs.OpFsync, Path: parcels[0].path(), Errno: syscall.EIO}}
+	resync.Recover = func(disk afero.Fs) error {
+		return errors.Join(
+			sift(disk, func(disk afero.Fs, name string, _ []byte) error { return syncFile(disk, name) }),
+			syncDir(disk, spool))
+	}
+	resync.Declared = verdicts{"kill strict btrfs": keeps, "ext4 xfs posix": breaks(lost)}.each()
+
+	rewrite.Name = resync.Name + "-fixed"
+	rewrite.Lesson = "what is written anew is dirty anew: recovery writes once more what it found before it syncs it"
+	rewrite.Faults = resync.Faults
+	return []runner.Scenario{broken, fixed, resync, rewrite}
 }

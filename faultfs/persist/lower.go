@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -22,8 +23,41 @@ func (d *Disk) Lower(trace *faultfs.Trace) *Plan {
 		trace: trace, model: below.model, base: d, below: below, first: Cell(len(below.cells)),
 		cells: slices.Clip(below.cells), marks: below.marks, labels: below.labels, byIndex: below.byIndex,
 	})
+	d.keepStarts(p)
 	p.base = nil // the disk moves on
 	return p
+}
+
+// keepStarts keeps what data units of a later life held at its beginning where
+// the program has read it, so that it is the same wherever the plan holds: to
+// write the same bytes once more is then seen to change nothing.
+func (d *Disk) keepStarts(p *Plan) {
+	for _, c := range p.cells[p.first:] {
+		if c.kind != dataCell || p.inode(c.ino).isNew() || !d.hasRead(p.below, c.ino, c.unit) {
+			continue
+		}
+		whole := make([]byte, p.model.Unit)
+		d.readAt(p.below, c.ino, whole, c.unit*p.model.Unit)
+		c.versions[0].flat = append([]byte{}, bytes.TrimRight(whole, "\x00")...)
+	}
+}
+
+// hasRead reports whether everything that a data unit depends on, as the life
+// of a plan left it, was read since Begin.
+func (d *Disk) hasRead(p *Plan, ino faultfs.Ino, unit int64) bool {
+	for ; p != nil; p = p.below {
+		n := p.inode(ino)
+		if n == nil {
+			continue
+		}
+		if id := n.units.get(unit); id != noCell && d.seen[id] != d.run {
+			return false
+		}
+		if n.isNew() {
+			break
+		}
+	}
+	return true
 }
 
 func lower(p *Plan) *Plan {

@@ -100,7 +100,7 @@ func (p *Plan) value(id Cell, v Version) Version {
 
 func (p *Plan) findValues(c *cell) []Version {
 	values := make([]Version, len(c.versions))
-	known := p.below == nil
+	known := p.below == nil || c.versions[0].flat != nil
 	if c.kind != dataCell {
 		first := make(map[int64]Version, len(c.versions))
 		for i := range c.versions {
