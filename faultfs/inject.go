@@ -239,7 +239,9 @@ func (c *call) loseData(ino Ino, fault *Fault, seen *int) syscall.Errno {
 			f.lose(ino, lost[ino], fault.Evict)
 		}
 	}
-	now := x.how.Report == ReportNow
+	// Of a page that stays dirty nothing else would be on record, and the sync
+	// would be taken for one that forced it.
+	now := x.how.Report == ReportNow || x.how.Page == PageDirty
 	for ino := range lost {
 		w := f.written(ino)
 		w.errors++

@@ -27,7 +27,8 @@ const (
 	PageDirty                      // still dirty: the next sync tries again
 )
 
-// Report says which sync returns the error of a page that was not written.
+// Report says which sync returns the error of a page that was not written. That
+// of one that stays dirty is always returned by the sync that failed.
 type Report uint8
 
 // Values of Report.

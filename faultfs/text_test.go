@@ -286,7 +286,7 @@ func FuzzParseTrace(f *testing.F) {
 		if len(text) > 1<<16 {
 			t.Skip("long")
 		}
-		trace, err := faultfs.ParseTrace("f", text, "expect")
+		trace, err := faultfs.ParseTrace("f", text, "faults", "expect")
 		if err != nil {
 			var at *faultfs.TextError
 			if !errors.As(err, &at) || at.File != "f" || at.Line < 1 || at.Line > strings.Count(string(text), "\n")+1 {

@@ -30,7 +30,7 @@ and the tree of files that is found after it, with data in base64.`,
 			if err != nil {
 				return err
 			}
-			states, err := runner.States(cmd.Context(), test.Trace, model)
+			states, err := runner.States(cmd.Context(), test.Record(model), model)
 			if err != nil {
 				return err
 			}

@@ -99,8 +99,8 @@
 //
 // S26. Renaming a name to another name of the same inode does nothing.
 //
-// S27. A sync or a mark has no effects: it makes no new content, it only rules
-// old content out.
+// S27. A mark, and a sync that lost no data, has no effects: it makes no new
+// content, it only rules old content out.
 //
 // S28. Fdatasync of a file forces its size and every data unit of it.
 //
@@ -235,6 +235,58 @@
 //
 // S76. A preset with overrides promises what the preset does, except for the
 // keys that are named.
+//
+// S77. A sync that returned an error forces nothing.
+//
+// S78. A sync that lost data and returned no error forces all but what it lost.
+//
+// S79. Under failed=clean and failed=reverted no later sync forces what a sync
+// lost, whatever it returns; under failed=dirty the next one does.
+//
+// S80. A write to a page on which a sync lost data makes the whole page dirty
+// again, and the next sync forces it.
+//
+// S81. What needs data that a sync lost does not wait for it: size and names can
+// persist although the data did not.
+//
+// S82. Under failed=reverted, and under failed=clean where the pages were evicted,
+// lost pages hold what the last sync wrote: from then on for the running program,
+// and in every later case.
+//
+// S83. Under failed=reverted the size falls back to the beginning of the lost
+// pages at the end of the file, and not below what it was at the last sync; lost
+// pages elsewhere were never written.
+//
+// S84. A sync loses only what is dirty and in its span: what an earlier sync
+// forced stays, and the rest waits for the next sync.
+//
+// S85. Under failed=clean and failed=dirty the running program goes on with what
+// it wrote, until the pages are evicted; under failed=reverted it reads at once
+// what the last sync wrote.
+//
+// S86. Under report=now the sync that lost data returns the error; under
+// report=next it returns none, and the next sync of the file returns it. The sync
+// after that returns none.
+//
+// S87. A sync that finds no dirty page to lose succeeds, though the disk be
+// broken: under failed=clean and failed=reverted so does the second sync, and only
+// under failed=dirty it fails again.
+//
+// S88. Once a journal could not be written, under journal=shutdown every op fails
+// with EIO, under journal=readonly all that changes or syncs fails with EROFS, and
+// under journal=open the next sync tries again.
+//
+// S89. A sync that loses data leaves the journal in order: the file system stays
+// writable, and later syncs force what they find dirty.
+//
+// S90. A sync that could not write the journal loses no data and forces none: what
+// was dirty stays so, and the program reads it.
+//
+// S91. A sync that was interrupted loses nothing: the next one forces all, under
+// every model.
+//
+// S92. An op that failed has no effects, unless it is a sync that lost data; what
+// a write accepted before it failed is a write of its own.
 //
 // # Limits
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -53,10 +54,19 @@ func atColumn(err error, column int) error {
 type vocabulary struct {
 	names  map[string]bool // parts of paths
 	labels map[string]bool
+	marks  map[string]int // by label: how many marks of the ops stand behind an op
+	faults bool
 }
 
 func vocabularyOf(t *faultfs.Trace) *vocabulary {
-	v := &vocabulary{names: map[string]bool{"": true}, labels: map[string]bool{}}
+	v := &vocabulary{names: map[string]bool{"": true}, labels: map[string]bool{}, marks: map[string]int{}}
+	if first := slices.IndexFunc(t.Ops, func(op faultfs.Op) bool { return op.Kind != faultfs.OpMark }); first >= 0 {
+		for i := range t.Ops[first:] {
+			if op := &t.Ops[first+i]; op.Kind == faultfs.OpMark {
+				v.marks[op.Label]++
+			}
+		}
+	}
 	for _, ops := range [][]faultfs.Op{t.Setup, t.Ops} {
 		for i := range ops {
 			if ops[i].Kind == faultfs.OpMark {
@@ -107,6 +117,9 @@ func (p *proofreader) Visit(node *ast.Node) {
 }
 
 func (p *proofreader) checkCall(call *ast.CallNode) error {
+	if name := callee(call); (name == "result" || name == "live") && !p.words.faults {
+		return fmt.Errorf("%s is about a program whose calls fail: there is no part %q", name, faultsPart)
+	}
 	if len(call.Arguments) != 1 {
 		return nil
 	}
@@ -119,7 +132,11 @@ func (p *proofreader) checkCall(call *ast.CallNode) error {
 		if !p.words.labels[arg.Value] {
 			return fmt.Errorf("no op makes the mark %.40q", arg.Value)
 		}
-	case "content", "exists", "size", "list", "mode", "link":
+	case "result":
+		if n := p.words.marks[arg.Value]; n != 1 {
+			return fmt.Errorf("want one mark %.40q behind an op, there are %d", arg.Value, n)
+		}
+	case "content", "exists", "size", "list", "mode", "link", "live":
 		return p.words.checkPath(arg.Value)
 	}
 	return nil
@@ -165,16 +182,23 @@ func checkComparison(n *ast.BinaryNode) error {
 func checkPair(call, value ast.Node) error {
 	name := callee(call)
 	switch name {
-	case "content", "mode", "link":
+	case "content", "mode", "link", "live", "result":
 	default:
 		return nil
 	}
 	switch v := value.(type) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return fmt.Errorf("%s is text or nil, never %s", name, value)
+	case *ast.NilNode:
+		if name == "result" {
+			return errors.New("result is text, never nil")
+		}
 	case *ast.StringNode:
 		if name == "mode" && !modeText.MatchString(v.Value) {
 			return fmt.Errorf("a mode is four octal digits, never %.40q", v.Value)
+		}
+		if name == "result" {
+			return checkErrno(v.Value)
 		}
 	}
 	return nil

@@ -4,8 +4,16 @@
 // # Vocabulary
 //
 // A litmus file is a txtar archive with a comment on top, a part "setup"
-// (optional, durable at its end), a part "ops" and a part "expect" (optional).
-// The first two are read by faultfs.ParseTrace. An expectation is a line
+// (optional, durable at its end), a part "ops", a part "faults" (optional) and a
+// part "expect" (optional). The first two are read by faultfs.ParseTrace.
+//
+// A fault is a line of the part "faults", as faultfs.ParseFault reads it: it
+// makes ops fail. Where there are faults, the ops are performed anew for each
+// model, one after the other and whatever they return, on a file system that
+// fails as the model says; an append still writes where it would have if
+// nothing had failed. A fault that strikes no op is an error.
+//
+// An expectation is a line
 //
 //	MODEL...: QUANTIFIER EXPRESSION
 //
@@ -24,10 +32,16 @@
 //	list(dir)       the names in a directory, sorted; empty if there is none
 //	marked(label)   whether a mark with that label was made before the crash
 //
+// In a file with faults, it also sees what the running program got:
+//
+//	result(label)   the errno of the op before that mark, as "EIO"; "" if it succeeded
+//	live(path)      the bytes of a regular file that the program has after its last
+//	                op, nil if there is none; whether it may still ask for them or not
+//
 // A path is looked up as it is written. Since a misspelt path or label would
 // make "never" hold of anything, a path with a name that no op speaks of is an
 // error, and so are a label that no op makes and a comparison that cannot come
-// out true, as of mode(path) with a number.
+// out true, as of mode(path) with a number or of result(label) with "EOI".
 //
 // An example is a case that shows what became of an expectation: the one that
 // breaks "always" or "never", or the one that proves "sometimes".

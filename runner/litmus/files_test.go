@@ -1,6 +1,7 @@
 package litmus
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
@@ -85,6 +86,9 @@ func TestSentencesAndFilesAgree(t *testing.T) {
 	if len(stated) == 0 {
 		t.Skipf("%s has no numbered sentences", statement)
 	}
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), fmt.Sprintf(" %d numbered sentences", len(stated)))
 	held := map[string]bool{}
 	for _, test := range parseFiles(t) {
 		found := sentence.FindStringSubmatchIndex(test.About)

@@ -37,12 +37,13 @@ func (r *Report) Held() bool {
 // Judge evaluates the expectations of a model on each of its cases. An
 // expression that cannot be evaluated is an error, a *faultfs.TextError.
 func (t *Test) Judge(ctx context.Context, model persist.Model) (*Report, error) {
-	states, err := runner.States(ctx, t.Trace, model)
+	program := t.run(model)
+	states, err := runner.States(ctx, program.trace, model)
 	if err != nil {
 		return nil, fmt.Errorf("%s under %s: %w", t.File, model, err)
 	}
 	r := &Report{Model: model, Cases: len(states)}
-	v := newView()
+	v := newView(program)
 	for _, e := range t.Expects {
 		if !e.Of(model) {
 			continue
@@ -87,11 +88,15 @@ type env struct {
 	Marked  func(label string) bool   `expr:"marked"`
 	Mode    func(path string) any     `expr:"mode"`
 	Link    func(path string) any     `expr:"link"`
+
+	Result func(label string) string `expr:"result"`
+	Live   func(path string) any     `expr:"live"`
 }
 
-func newView() *view {
+func newView(program *live) *view {
 	v := &view{}
-	v.env = env{v.content, v.exists, v.size, v.list, v.marked, v.mode, v.link}
+	result := func(label string) string { return program.results[label] }
+	v.env = env{v.content, v.exists, v.size, v.list, v.marked, v.mode, v.link, result, program.content}
 	return v
 }
 

@@ -149,6 +149,78 @@ func TestJudgeStopsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+const faulty = `-- setup --
+write /f 0 "old"
+-- ops --
+mark before
+write /f 0 "newer"
+mark written
+fsync /f
+mark synced
+mark again
+fsync /f
+mark twice
+mark twice
+-- faults --
+# why
+fsync /f err=EIO
+-- expect --
+`
+
+func TestEachModelIsJudgedByWhatItsProgramGot(t *testing.T) {
+	test, err := Parse("p.txtar", []byte(faulty+`
+*: always result("written") == "" && result("synced") == "EIO" && result("again") == "EIO"
+kill strict ext4 xfs posix: always live("/f") == "newer"
+btrfs: always live("/f") == "old"
+posix,report=next: always result("synced") == ""
+kill strict ext4,failed=dirty: never marked("twice") && content("/f") != "newer"
+ext4: sometimes marked("twice") && content("/f") != "newer"
+`))
+	require.NoError(t, err)
+	for _, m := range test.Models() {
+		report, err := test.Judge(t.Context(), m)
+		require.NoError(t, err)
+		for _, f := range report.Findings {
+			assert.True(t, f.Held, "line %d under %s", f.Line, m)
+		}
+	}
+	assert.NotContains(t, string(test.Trace.Text()), "lost=")
+	assert.Contains(t, string(test.Record(persist.Default()).Text()), "fsync /f ; err=EIO injected=yes lost=all")
+}
+
+func TestWithoutFaultsEachModelHasTheSameTrace(t *testing.T) {
+	test, err := Parse("p.txtar", []byte(program))
+	require.NoError(t, err)
+	assert.Same(t, test.Trace, test.Record(persist.Default()))
+}
+
+func TestBadFaultsNameFileAndLine(t *testing.T) {
+	for _, c := range []struct{ faults, expect, says string }{
+		{`fsync /f`, ``, `p.txtar:10: fault "fsync /f": err= missing`},
+		{`fsync /g err=EIO`, ``, `p.txtar:10: the fault makes no op fail, under any model`},
+		{`fsync err=EIO op=1`, ``, `p.txtar:10: the fault makes no op fail`},
+		{strings.Repeat("* err=EIO\n", 257), ``, `p.txtar:266: more than 256 faults`},
+		{`chmod err=EIO`, `*: always result("did") == ""`, `p.txtar:12: want one mark "did" behind an op, there are 0`},
+		{`chmod err=EIO`, `*: always result("done") == "EOI"`, `p.txtar:12: no call fails with "EOI"`},
+		{`chmod err=EIO`, `*: always result("done") == "errno5"`, `no call fails with "errno5"`},
+		{`chmod err=EIO`, `*: always result("done") != "EIO nth=2"`, `no call fails with`},
+		{`chmod err=EIO`, `*: always result("done") == nil`, `result is text, never nil`},
+		{`chmod err=EIO`, `*: always live("/g") == nil`, `p.txtar:12: path "/g": no op speaks of "g"`},
+		{``, `*: always live("/f") == nil`, `p.txtar:12: live is about a program whose calls fail: there is no part "faults"`},
+		{``, `*: always result("do" + "ne") == ""`, `result is about a program whose calls fail`},
+	} {
+		text := strings.Replace(program, "-- expect", "-- faults --\n"+c.faults+"\n-- expect", 1)
+		_, err := Parse("p.txtar", []byte(text+c.expect))
+		require.ErrorContains(t, err, c.says, c.faults+c.expect)
+		var at *faultfs.TextError
+		require.ErrorAs(t, err, &at)
+	}
+	_, err := Parse("p.txtar", []byte(faulty+`*: always result("before") == ""`))
+	require.ErrorContains(t, err, `want one mark "before" behind an op, there are 0`)
+	_, err = Parse("p.txtar", []byte(faulty+`*: always result("twice") == ""`))
+	require.ErrorContains(t, err, `want one mark "twice" behind an op, there are 2`)
+}
+
 // FuzzParse looks for files that make the parser panic, for errors without a
 // line, and for expectations that cannot be told as they were read.
 func FuzzParse(f *testing.F) {
@@ -156,6 +228,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(program + `* posix,unit=512: sometimes size("/f") == 3 || marked("done") # no comment`)
 	f.Add(program + "kill:never list(\"/\") == [\"\\x00\"]\n-- setup --\n")
 	f.Add("-- expect --\n-- ops --\n-- expect --\n")
+	f.Add(faulty + `*: always result("synced") == "EIO" && live("/f") == "newer"`)
 	f.Fuzz(func(t *testing.T, text string) {
 		test, err := Parse("f", []byte(text))
 		if err != nil {
@@ -165,7 +238,14 @@ func FuzzParse(f *testing.F) {
 			require.LessOrEqual(t, at.Line, 2+strings.Count(text, "\n"))
 			return
 		}
-		again := "-- ops --\n" + opsFor(test) + "-- expect --\n"
+		again := "-- ops --\n" + opsFor(test)
+		if test.faults != nil { // each must strike
+			again = string(test.Trace.Text()) + "-- faults --\n"
+			for _, f := range test.faults {
+				again += f.String() + "\n"
+			}
+		}
+		again += "-- expect --\n"
 		for _, e := range test.Expects {
 			again += fmt.Sprintf("%s: %s %s\n", modelNames(e), e.Quantifier, e.Expression)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -16,10 +17,12 @@ import (
 
 // Test is a litmus file.
 type Test struct {
-	File    string // its name
-	About   string // its comment
-	Trace   *faultfs.Trace
+	File    string         // its name
+	About   string         // its comment
+	Trace   *faultfs.Trace // without the faults; see Record
 	Expects []*Expect
+
+	faults []faultLine
 }
 
 // Expect is an expectation.
@@ -59,33 +62,56 @@ const expectPart = "expect"
 // Parse reads a litmus file, or a stored trace; file is its name, for errors,
 // which are *faultfs.TextError.
 func Parse(file string, text []byte) (*Test, error) {
-	trace, err := faultfs.ParseTrace(file, text, expectPart)
+	trace, err := faultfs.ParseTrace(file, text, expectPart, faultsPart)
 	if err != nil {
 		return nil, err
 	}
 	archive := txtar.Parse(text)
 	t := &Test{File: file, About: string(archive.Comment), Trace: trace}
-	words := vocabularyOf(trace)
-	line := 1 + bytes.Count(archive.Comment, []byte("\n"))
-	for _, part := range archive.Files {
-		if part.Name == expectPart {
-			if err := t.expect(string(part.Data), line, words); err != nil {
-				return nil, err
-			}
+	if part, heading := findPart(archive, faultsPart); part != "" {
+		if err := t.inject(part, heading); err != nil {
+			return nil, err
 		}
-		line += 1 + bytes.Count(part.Data, []byte("\n"))
 	}
-	return t, nil
+	if part, heading := findPart(archive, expectPart); part != "" {
+		words := vocabularyOf(trace)
+		words.faults = t.faults != nil
+		if err := t.expect(part, heading, words); err != nil {
+			return nil, err
+		}
+	}
+	return t, t.checkFaults()
 }
 
-// expect reads the part whose heading is the given line.
-func (t *Test) expect(part string, heading int, words *vocabulary) error {
-	for i, text := range strings.Split(strings.TrimSuffix(part, "\n"), "\n") {
-		text = strings.TrimSpace(text)
-		if text == "" || text[0] == '#' {
-			continue
+// findPart returns a part of an archive and the line of its heading, "" if
+// there is none.
+func findPart(archive *txtar.Archive, name string) (part string, heading int) {
+	heading = 1 + bytes.Count(archive.Comment, []byte("\n"))
+	for _, part := range archive.Files {
+		if part.Name == name {
+			return string(part.Data), heading
 		}
-		line := heading + 1 + i
+		heading += 1 + bytes.Count(part.Data, []byte("\n"))
+	}
+	return "", 0
+}
+
+// linesOf yields the lines of a part that say something, by their numbers.
+func linesOf(part string, heading int) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		line := heading
+		for text := range strings.SplitSeq(strings.TrimSuffix(part, "\n"), "\n") {
+			line++
+			if text = strings.TrimSpace(text); text != "" && text[0] != '#' && !yield(line, text) {
+				return
+			}
+		}
+	}
+}
+
+// expect reads the part "expect", whose heading is the given line.
+func (t *Test) expect(part string, heading int, words *vocabulary) error {
+	for line, text := range linesOf(part, heading) {
 		e, err := parseExpect(text, words)
 		if err == nil && len(t.Expects) == maxExpects {
 			err = fmt.Errorf("more than %d expectations", maxExpects)
