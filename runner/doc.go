@@ -31,7 +31,7 @@
 // disk is a life of its own, crashed at each of its ops, up to Options.Depth
 // crashes deep; lives that read the same share one decision tree. The program is
 // killed after each op, recovers on the page cache, works on (Scenario.WorkOn),
-// and only then loses power. A call fails by a fault, those of the scenario or
+// and only then loses power; so it is after a sync that lost data. A call fails by a fault, those of the scenario or
 // in a sweep each that fits, alone: an op that returned an error may have
 // happened or not, and what was acknowledged holds. Durable data rots
 // (Scenario.Media): a format that can tell must say so, and never give a wrong
@@ -57,8 +57,9 @@
 // itself ends the process, as Go has it. A checker that hangs goes on running
 // in the background.
 //
-// A run meets one fault or one damage, not several; the two are not combined,
-// and after damage recovery is not crashed again. Of the ops that one line of the
+// A run meets one fault or one damage, not several; the two are not combined.
+// After damage recovery is not crashed again, and after a fault the program is
+// killed only where a sync lost data. Of the ops that one line of the
 // program makes, a sweep lets the first 64 fail; of a sector, 16 bits are
 // flipped, one of every byte in a sweep, and 8 others take its place. Only data of
 // files rots, not names and sizes. The calls of recovery do not fail.

@@ -82,7 +82,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	cuts, exact := plan.Count()
 	r := Result{
 		Scenario: s.Name, Model: model, Plan: plan, Declared: s.declared(model),
-		AtLeast: o.Sweep || o.Faults != nil,
+		AtLeast: o.Sweep || o.Faults != nil || o.depth() > 1,
 		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.depth() == 0 && s.Recover != nil,
 		Coverage: Coverage{
 			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,

@@ -19,14 +19,14 @@
 // a library that many programs use asked of its file system.
 //
 // Some are sound until more goes wrong than a power cut: a call fails, by the
-// faults that stand in the scenario; recovery is itself crashed; or the program
-// is killed, recovers and works on, and only then the power is cut. Each of
-// those breaks by one of the three alone.
+// faults that stand in the scenario; recovery is itself crashed; the program is
+// killed, recovers and works on, and only then the power is cut; or durable
+// data rots. Each of those breaks by one of the four alone.
 //
 // # What it does not do
 //
 // The programs are small, so that every case can be judged. They have one
-// thread, at most one of their calls fails, and none is killed after that.
+// thread, and at most one of their calls fails.
 // A scenario is evidence about a protocol, not about the program from which it
 // is known. Nothing here is meant to be imported by a program that wants to
 // keep its files.
