@@ -41,14 +41,14 @@ func (f *FS) rememberOp(op *Op) {
 
 // pathOf returns a path that leads to ino now, "" if none is known.
 func (f *FS) pathOf(ino Ino) string {
+	if ino == Root {
+		return "/"
+	}
 	p, known := f.places[ino]
 	if !known {
 		return ""
 	}
 	if p.name != "" && f.vol.Entry(p.dir, p.name) == ino {
-		if p.dir == Root {
-			return "/" + p.name
-		}
 		if up := f.pathOf(p.dir); up != "" && len(up)+len(p.name) < maxPath {
 			return strings.TrimRight(up, "/") + "/" + p.name
 		}
