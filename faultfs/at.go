@@ -124,7 +124,8 @@ func (f *FS) LookAt(dir Ino, name string) (Ino, syscall.Errno) {
 	}
 	if p := f.places[ino]; p.dir != dir || p.name != name {
 		if path, errno := f.pathAt(dir, name); errno == 0 {
-			f.remember(ino, place{dir, name, path})
+			// The name may be looked at only to be removed.
+			f.remember(ino, place{dir: dir, name: name, path: path, other: f.standing(ino)})
 		}
 	}
 	return ino, 0
@@ -189,4 +190,51 @@ func systemErrno(errno syscall.Errno) syscall.Errno {
 		return syscall.EIO
 	}
 	return errno
+}
+
+// TargetAt returns where a symbolic link points. It is no op.
+func (f *FS) TargetAt(ino Ino) (string, syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.dead:
+		return "", syscall.EIO
+	case f.vol.Type(ino) != Symlink:
+		return "", syscall.EINVAL
+	}
+	return f.vol.Target(ino), 0
+}
+
+// DataAt narrows a range of a file to the pages in it that may hold anything
+// but zeros; to is not above from where none does. It is no op.
+func (f *FS) DataAt(ino Ino, off, end int64) (from, to int64, errno syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead {
+		return 0, 0, syscall.EIO
+	}
+	if off >= end {
+		return off, off, 0
+	}
+	from, to = end, off
+	for _, page := range f.vol.Data(ino, off) {
+		if page < end {
+			from, to = min(from, max(page, off)), max(to, min(page+pageSize, end))
+		}
+	}
+	return from, to, 0
+}
+
+// TouchAt sets the time of an inode to the present. It is no op.
+func (f *FS) TouchAt(ino Ino) syscall.Errno {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.dead:
+		return syscall.EIO
+	case f.vol.Type(ino) == NoType:
+		return syscall.ENOENT
+	}
+	f.tick(ino)
+	return 0
 }
