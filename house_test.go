@@ -24,6 +24,7 @@ const module = "github.com/crashsim/crashsim"
 var floors = map[string]int{
 	"faultfs":         0,
 	"faultfs/persist": 1,
+	"faultfs/mount":   1,
 	"oracle":          1,
 	"runner":          2,
 	"runner/litmus":   3,

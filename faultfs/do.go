@@ -131,6 +131,13 @@ func (c *call) doInode() syscall.Errno {
 		}
 		c.op.Ino = s.ino
 	}
+	return c.onInode(nil)
+}
+
+// onInode performs an op on the inode that it names by number; told is how
+// many errors of its syncs the handle was told of, nil without a handle.
+func (c *call) onInode(told *int) syscall.Errno {
+	vol := &c.f.vol
 	typ := vol.Type(c.op.Ino)
 	switch {
 	case typ == NoType:
@@ -146,7 +153,10 @@ func (c *call) doInode() syscall.Errno {
 	}
 	if c.f.inject != nil {
 		if c.op.Kind.Syncs() {
-			return c.sync(c.op.Ino, &c.f.written(c.op.Ino).standing)
+			if told == nil {
+				told = &c.f.written(c.op.Ino).standing
+			}
+			return c.sync(c.op.Ino, told)
 		}
 		if c.op.Kind != OpWrite {
 			if errno := c.strike(); errno != 0 {

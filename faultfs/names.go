@@ -119,6 +119,7 @@ func (c *call) remove(name string) syscall.Errno {
 			return errno
 		}
 		f.vol.setEntry(s.dir, s.name, 0)
+		f.vol.over(s.ino).links--
 		return 0
 	}
 	c.op.Kind = OpRmdir
@@ -248,8 +249,12 @@ func (c *call) rename(oldname, newname string) syscall.Errno {
 	}
 	f.vol.setEntry(to.dir, to.name, from.ino)
 	f.vol.setEntry(from.dir, from.name, 0)
-	if to.ino != 0 && moved == Directory {
+	switch {
+	case to.ino == 0:
+	case moved == Directory:
 		f.vol.over(to.ino).gone = true
+	default:
+		f.vol.over(to.ino).links--
 	}
 	return 0
 }
@@ -301,6 +306,7 @@ func (c *call) link(oldname, newname string) syscall.Errno {
 		return errno
 	}
 	f.vol.setEntry(to.dir, to.name, from.ino)
+	f.vol.over(from.ino).links++
 	return 0
 }
 

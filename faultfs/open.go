@@ -78,7 +78,7 @@ func (c *call) open(name string, flag int, mode uint32) (Ino, syscall.Errno) {
 	}
 	c.op.Ino = s.ino
 	if _, known := f.places[s.ino]; f.trace != nil && !known && !s.dots {
-		f.remember(s.ino, place{s.dir, s.name, c.op.Path})
+		f.remember(s.ino, place{dir: s.dir, name: s.name, path: c.op.Path})
 	}
 	truncates := flag&os.O_TRUNC != 0
 	writes := flag&(os.O_WRONLY|os.O_RDWR) != 0

@@ -12,6 +12,8 @@ type place struct {
 	dir  Ino
 	name string
 	path string
+
+	other *place // a further name of the inode, nil if none is known
 }
 
 // remember notes that p leads to ino. It serves traces only: an op through a
@@ -31,24 +33,48 @@ func (f *FS) remember(ino Ino, p place) {
 func (f *FS) rememberOp(op *Op) {
 	switch op.Kind {
 	case OpCreate, OpMkdir:
-		f.remember(op.Ino, place{op.Dir, op.Name, op.Path})
+		f.remember(op.Ino, place{dir: op.Dir, name: op.Name, path: op.Path})
 	case OpLink:
-		f.remember(op.Ino, place{op.Dir, op.Name, op.To})
+		f.remember(op.Ino, place{dir: op.Dir, name: op.Name, path: op.To, other: f.standing(op.Ino)})
 	case OpRename:
-		f.remember(op.Ino, place{op.ToDir, op.ToName, op.To})
+		f.remember(op.Ino, place{dir: op.ToDir, name: op.ToName, path: op.To, other: f.standing(op.Ino)})
 	}
 }
 
 // pathOf returns a path that leads to ino now, "" if none is known.
 func (f *FS) pathOf(ino Ino) string {
+	if ino == Root {
+		return "/"
+	}
 	p, known := f.places[ino]
 	if !known {
 		return ""
 	}
-	if p.name != "" && f.vol.Entry(p.dir, p.name) == ino {
-		if p.dir == Root {
-			return "/" + p.name
+	if path := f.pathBy(ino, p); path != "" || p.other == nil {
+		return path
+	}
+	return f.pathBy(ino, *p.other)
+}
+
+// standing returns a place that leads to ino now, nil if none is known.
+func (f *FS) standing(ino Ino) *place {
+	p, known := f.places[ino]
+	if known && f.pathBy(ino, p) == "" {
+		if p.other == nil || f.pathBy(ino, *p.other) == "" {
+			return nil
 		}
+		p = *p.other
+	}
+	if !known {
+		return nil
+	}
+	p.other = nil
+	return &p
+}
+
+// pathBy returns the path of a place if it leads to ino now, "" if it does not.
+func (f *FS) pathBy(ino Ino, p place) string {
+	if p.name != "" && f.vol.Entry(p.dir, p.name) == ino {
 		if up := f.pathOf(p.dir); up != "" && len(up)+len(p.name) < maxPath {
 			return strings.TrimRight(up, "/") + "/" + p.name
 		}

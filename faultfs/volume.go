@@ -38,6 +38,7 @@ type inode struct {
 	pages  map[int64]*[pageSize]byte
 	names  map[string]Ino // zero: removed
 	target string
+	links  int // names of a file given and taken, over those of the base
 }
 
 const noLimit = math.MaxInt64
@@ -115,6 +116,28 @@ func (v *volume) mtime(ino Ino) int64 {
 		v, _ = v.base.(*volume)
 	}
 	return 0
+}
+
+// Links returns how many names lead to a file or a symbolic link, and one for
+// a directory that was not removed. Of a base that does not count, each file
+// is taken to have one name.
+func (v *volume) Links(ino Ino) int {
+	n := v.inodes[ino]
+	switch {
+	case n == nil:
+	case n.gone:
+		return 0
+	case n.fresh():
+		return 1 + n.links
+	}
+	links := 1
+	if base, ok := v.base.(*volume); ok {
+		links = base.Links(ino)
+	}
+	if n != nil {
+		links += n.links
+	}
+	return links
 }
 
 // isGone reports whether ino is a directory that was removed.

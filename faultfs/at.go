@@ -1,0 +1,240 @@
+package faultfs
+
+import (
+	"os"
+	"strings"
+	"syscall"
+)
+
+// The methods of this file are the file system as a kernel sees it: inodes go
+// by number, and names by the directory that they stand in, as in openat(2).
+// Package mount serves them. Their errors are plain errno, EIO after a crash.
+
+// DoAt performs and records an op that is given by numbers: Dir and Name for
+// the kinds that make or remove a name, ToDir and ToName for what a rename
+// makes, Ino for all others and for the file of a link. It finds the paths. A
+// write at a negative offset appends; a create fails where the name exists, and
+// a read only makes the op: ReadAt reads. No op has a site.
+//
+// told is where a handle keeps how many errors of syncs it was told of, nil
+// without a handle: below zero while it is being opened.
+//
+// DoAt returns the op as it was recorded, and for a write how many bytes were
+// accepted, which a fault can make fewer than there were, with an error and
+// without.
+func (f *FS) DoAt(op Op, told *int) (done Op, accepted int, errno syscall.Errno) {
+	c := call{f: f, op: op}
+	if f.trace != nil {
+		c.op.Begin = Edge(f.edge.Add(1))
+	}
+	f.mu.Lock()
+	errno = c.at(told)
+	if errno == 0 {
+		c.stamp()
+		if told != nil && *told < 0 {
+			*told = f.opened(c.op.Ino)
+		}
+		if f.trace == nil {
+			f.rememberOp(&c.op) // as leave does for a trace
+		}
+	}
+	c.leave(errno)
+	accepted = len(c.op.Data)
+	if errno != 0 {
+		accepted = int(c.accepted)
+	}
+	return c.op, accepted, systemErrno(errno)
+}
+
+// at does what DoAt asks.
+func (c *call) at(told *int) (errno syscall.Errno) {
+	f := c.f
+	if f.dead {
+		return deadErrno
+	}
+	switch c.op.Kind {
+	case OpMark, OpSync:
+		return c.do()
+	case OpLink:
+		if c.op.Path = f.pathOf(c.op.Ino); c.op.Path == "" {
+			return syscall.ENOENT
+		}
+		c.op.To, errno = f.pathAt(c.op.Dir, c.op.Name)
+	case OpRename:
+		if c.op.Path, errno = f.pathAt(c.op.Dir, c.op.Name); errno == 0 {
+			c.op.To, errno = f.pathAt(c.op.ToDir, c.op.ToName)
+		}
+	case OpCreate, OpMkdir, OpSymlink, OpUnlink, OpRmdir:
+		c.op.Path, errno = f.pathAt(c.op.Dir, c.op.Name)
+	default:
+		c.op.Path = f.pathOf(c.op.Ino)
+		if c.op.Kind == OpWrite && c.op.Off < 0 {
+			c.op.Off = f.vol.Size(c.op.Ino)
+		}
+		return c.onInode(told)
+	}
+	if errno != 0 {
+		return errno
+	}
+	return c.do()
+}
+
+// stamp advances the times of what an op that succeeded has changed, those of
+// directories too: programs look there for new names.
+func (c *call) stamp() {
+	switch c.op.Kind {
+	case OpWrite, OpTruncate:
+		c.f.tick(c.op.Ino)
+	case OpRename:
+		c.f.tick(c.op.Dir)
+		c.f.tick(c.op.ToDir)
+	case OpCreate, OpMkdir, OpSymlink, OpLink, OpUnlink, OpRmdir:
+		c.f.tick(c.op.Dir)
+	}
+}
+
+// pathAt returns the path of a name in a directory.
+func (f *FS) pathAt(dir Ino, name string) (string, syscall.Errno) {
+	up := f.pathOf(dir)
+	switch {
+	case up == "" && (f.vol.Type(dir) != Directory || f.vol.isGone(dir)):
+		return "", syscall.ENOENT
+	case up == "" || len(up)+1+len(name) > maxPath:
+		return "", syscall.ENAMETOOLONG
+	}
+	return strings.TrimSuffix(up, "/") + "/" + name, 0
+}
+
+// LookAt returns the inode that a name in a directory leads to. It is no op,
+// but the name is the one by which later ops on the inode are told.
+func (f *FS) LookAt(dir Ino, name string) (Ino, syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.dead:
+		return 0, syscall.EIO
+	case f.vol.Type(dir) != Directory:
+		return 0, syscall.ENOTDIR
+	case len(name) > maxName:
+		return 0, syscall.ENAMETOOLONG
+	}
+	ino := f.vol.Entry(dir, name)
+	if ino == 0 {
+		return 0, syscall.ENOENT
+	}
+	if p := f.places[ino]; p.dir != dir || p.name != name {
+		if path, errno := f.pathAt(dir, name); errno == 0 {
+			// The name may be looked at only to be removed.
+			f.remember(ino, place{dir: dir, name: name, path: path, other: f.standing(ino)})
+		}
+	}
+	return ino, 0
+}
+
+// StatAt describes an inode, and says how many names it has: see the limits of
+// this package, a directory and a file of a base that does not count have one.
+// It is no op.
+func (f *FS) StatAt(ino Ino) (os.FileInfo, int, syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.dead:
+		return nil, 0, syscall.EIO
+	case f.vol.Type(ino) == NoType:
+		return nil, 0, syscall.ENOENT
+	}
+	return f.info(ino, ""), f.vol.Links(ino), 0
+}
+
+// ReadAt reads a file at an offset, and records that. It returns fewer bytes
+// than p can hold only at the end of the file.
+func (f *FS) ReadAt(ino Ino, p []byte, off int64) (int, syscall.Errno) {
+	c := call{f: f, op: Op{Kind: OpRead, Ino: ino, Off: off, Size: int64(len(p))}}
+	if f.trace != nil {
+		c.op.Begin = Edge(f.edge.Add(1))
+	}
+	f.mu.Lock()
+	n, errno := 0, c.at(nil)
+	if errno == 0 {
+		if size := f.vol.Size(ino); off >= 0 && off < size {
+			n = int(min(int64(len(p)), size-off))
+			f.vol.ReadAt(ino, p[:n], off)
+		}
+	}
+	c.leave(errno)
+	return n, systemErrno(errno)
+}
+
+// ListAt calls each for every name in a directory, in order, and records that
+// the directory was listed. The file system cannot be used inside each.
+func (f *FS) ListAt(dir Ino, each func(name string, ino Ino, typ Type)) syscall.Errno {
+	c := call{f: f, op: Op{Kind: OpReaddir, Ino: dir}}
+	if f.trace != nil {
+		c.op.Begin = Edge(f.edge.Add(1))
+	}
+	f.mu.Lock()
+	errno := c.at(nil)
+	if errno == 0 {
+		for _, name := range f.vol.Names(dir) {
+			ino := f.vol.Entry(dir, name)
+			each(name, ino, f.vol.Type(ino))
+		}
+	}
+	c.leave(errno)
+	return systemErrno(errno)
+}
+
+// systemErrno is what a system call returns for an error of a call.
+func systemErrno(errno syscall.Errno) syscall.Errno {
+	if errno == deadErrno {
+		return syscall.EIO
+	}
+	return errno
+}
+
+// TargetAt returns where a symbolic link points. It is no op.
+func (f *FS) TargetAt(ino Ino) (string, syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.dead:
+		return "", syscall.EIO
+	case f.vol.Type(ino) != Symlink:
+		return "", syscall.EINVAL
+	}
+	return f.vol.Target(ino), 0
+}
+
+// DataAt narrows a range of a file to the pages in it that may hold anything
+// but zeros; to is not above from where none does. It is no op.
+func (f *FS) DataAt(ino Ino, off, end int64) (from, to int64, errno syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead {
+		return 0, 0, syscall.EIO
+	}
+	if off >= end {
+		return off, off, 0
+	}
+	from, to = end, off
+	for _, page := range f.vol.Data(ino, off) {
+		if page < end {
+			from, to = min(from, max(page, off)), max(to, min(page+pageSize, end))
+		}
+	}
+	return from, to, 0
+}
+
+// TouchAt sets the time of an inode to the present. It is no op.
+func (f *FS) TouchAt(ino Ino) syscall.Errno {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.dead:
+		return syscall.EIO
+	case f.vol.Type(ino) == NoType:
+		return syscall.ENOENT
+	}
+	f.tick(ino)
+	return 0
+}

@@ -1,0 +1,150 @@
+package mount
+
+import (
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"github.com/crashsim/crashsim/faultfs"
+)
+
+// self owns all files that were not given to somebody else.
+var self = fuse.Owner{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())}
+
+// permissions are the mode bits as in chmod(2).
+func permissions(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	if mode&fs.ModeSetuid != 0 {
+		bits |= unix.S_ISUID
+	}
+	if mode&fs.ModeSetgid != 0 {
+		bits |= unix.S_ISGID
+	}
+	if mode&fs.ModeSticky != 0 {
+		bits |= unix.S_ISVTX
+	}
+	return bits
+}
+
+func typeBits(mode fs.FileMode) uint32 {
+	switch mode.Type() {
+	case fs.ModeDir:
+		return unix.S_IFDIR
+	case fs.ModeSymlink:
+		return unix.S_IFLNK
+	}
+	return unix.S_IFREG
+}
+
+// GetAttr is stat(2).
+func (d *disk) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	if m := d.markNode(in.NodeId); m != nil {
+		out.Attr = m.attributes()
+		return fuse.OK
+	}
+	return d.attributes(node(in.NodeId), &out.Attr)
+}
+
+// SetAttr is chmod(2), truncate(2), chown(2) and utimensat(2).
+func (d *disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	if m := d.markNode(in.NodeId); m != nil {
+		out.Attr = m.attributes()
+		return fuse.OK
+	}
+	ino := node(in.NodeId)
+	if mode, ok := in.GetMode(); ok {
+		if _, status := d.do(faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: mode}); status != fuse.OK {
+			return status
+		}
+	}
+	if size, ok := in.GetSize(); ok {
+		if _, status := d.do(faultfs.Op{Kind: faultfs.OpTruncate, Ino: ino, Size: int64(size)}); status != fuse.OK {
+			return status
+		}
+	}
+	if status := d.show(ino, in); status != fuse.OK {
+		return status
+	}
+	return d.attributes(ino, &out.Attr)
+}
+
+// show keeps what no op says: owner and times.
+func (d *disk) show(ino faultfs.Ino, in *fuse.SetAttrIn) fuse.Status {
+	uid, hasUID := in.GetUID()
+	gid, hasGID := in.GetGID()
+	atime, hasAtime := in.GetATime()
+	mtime, hasMtime := in.GetMTime()
+	if !hasUID && !hasGID && !hasAtime && !hasMtime {
+		return fuse.OK
+	}
+	if in.Valid&fuse.FATTR_MTIME_NOW != 0 {
+		if errno := d.fs.TouchAt(ino); errno != 0 {
+			return fuse.Status(errno)
+		}
+	}
+	info, _, errno := d.fs.StatAt(ino)
+	if errno != 0 {
+		return fuse.Status(errno)
+	}
+	now := info.ModTime()
+	if in.Valid&fuse.FATTR_ATIME_NOW != 0 {
+		atime = now
+	}
+	if in.Valid&fuse.FATTR_MTIME_NOW != 0 {
+		mtime = now
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.shown[ino]
+	if !s.owned {
+		s.uid, s.gid = self.Uid, self.Gid
+	}
+	if hasUID {
+		s.owned, s.uid = true, uid
+	}
+	if hasGID {
+		s.owned, s.gid = true, gid
+	}
+	if !s.timed || !s.since.Equal(now) {
+		s.timed, s.since, s.atime, s.mtime = true, now, now, now
+	}
+	s.atime, s.mtime = choose(hasAtime, atime, s.atime), choose(hasMtime, mtime, s.mtime)
+	d.shown[ino] = s
+	return fuse.OK
+}
+
+func choose(set bool, t, otherwise time.Time) time.Time {
+	if set {
+		return t
+	}
+	return otherwise
+}
+
+// Access is access(2). There is one user, who may do everything but run what
+// is not made to be run.
+func (d *disk) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
+	if d.markNode(in.NodeId) != nil {
+		return fuse.OK
+	}
+	var attr fuse.Attr
+	if status := d.attributes(node(in.NodeId), &attr); status != fuse.OK {
+		return status
+	}
+	if in.Mask&fuse.X_OK != 0 && attr.Mode&unix.S_IFMT == unix.S_IFREG && attr.Mode&0o111 == 0 {
+		return fuse.EACCES
+	}
+	return fuse.OK
+}
+
+// StatFs is statfs(2): a large disk of which nothing is used.
+func (d *disk) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	const block, blocks, files = 4096, 1 << 28, 1 << 30
+	*out = fuse.StatfsOut{
+		Bsize: block, Frsize: block, Blocks: blocks, Bfree: blocks, Bavail: blocks,
+		Files: files, Ffree: files, NameLen: 255,
+	}
+	return fuse.OK
+}

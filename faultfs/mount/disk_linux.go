@@ -1,0 +1,148 @@
+package mount
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/crashsim/crashsim/faultfs"
+)
+
+// disk answers the requests of the kernel. The kernel's node numbers are the
+// inode numbers of the file system; those of mark files lie above them all.
+type disk struct {
+	fuse.RawFileSystem // what is not answered here is not implemented
+
+	fs    *faultfs.FS
+	marks []*markFile
+
+	mu      sync.Mutex
+	handles map[uint64]*handle
+	last    uint64                // number of a handle
+	shown   map[faultfs.Ino]shown // what chown and utimes have set
+	panics  error                 // the first one, a bug
+}
+
+func newDisk(fs *faultfs.FS, o Options) *disk {
+	return &disk{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		fs:            fs, marks: markFiles(fs, o),
+		handles: map[uint64]*handle{}, shown: map[faultfs.Ino]shown{},
+	}
+}
+
+// String names the file system for the protocol's own messages.
+func (d *disk) String() string { return fsName }
+
+// panicked keeps a bug for Close to report; the program gets EIO.
+func (d *disk) panicked(what any) fuse.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.panics == nil {
+		d.panics = fmt.Errorf("crashsim: bug: %v\n%s", what, debug.Stack())
+	}
+	return fuse.EIO
+}
+
+func (d *disk) bug() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.panics
+}
+
+// node returns the inode that a node number stands for. Numbers come from
+// answers of this package, so that they fit.
+func node(id uint64) faultfs.Ino { return faultfs.Ino(id) }
+
+// handle is an open file or directory.
+type handle struct {
+	ino   faultfs.Ino
+	flags int
+	mark  *markFile // set for a mark file
+
+	mu   sync.Mutex
+	told int // errors of the file's syncs that this handle was told of
+
+	// owed is the error of a write that a fault cut short at an offset. The
+	// program sees a short write first, and this one when it writes on there.
+	owed    syscall.Errno
+	owedOff int64
+
+	entries []fuse.DirEntry // of a directory, as its listing began
+}
+
+func (d *disk) add(h *handle) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.last++
+	d.handles[d.last] = h
+	return d.last
+}
+
+// handle returns the handle of that number, nil if there is none.
+func (d *disk) handle(fh uint64) *handle {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.handles[fh]
+}
+
+func (d *disk) drop(fh uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.handles, fh)
+}
+
+// shown is what stat shows of an inode besides what the file system knows.
+type shown struct {
+	owned    bool
+	uid, gid uint32
+
+	timed        bool
+	atime, mtime time.Time
+	since        time.Time // the logical time at which they were set: a change ends them
+}
+
+// attributes fills in what the kernel is told of an inode.
+func (d *disk) attributes(ino faultfs.Ino, out *fuse.Attr) fuse.Status {
+	info, links, errno := d.fs.StatAt(ino)
+	if errno != 0 {
+		return fuse.Status(errno)
+	}
+	mode := info.Mode()
+	size := uint64(info.Size())
+	*out = fuse.Attr{
+		Ino: uint64(ino), Mode: typeBits(mode) | permissions(mode), Nlink: uint32(links),
+		Size: size, Blocks: (size + 511) / 512, Blksize: 4096, Owner: self,
+	}
+	changed := info.ModTime()
+	out.SetTimes(&changed, &changed, &changed)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, ok := d.shown[ino]
+	if !ok {
+		return fuse.OK
+	}
+	if s.owned {
+		out.Owner = fuse.Owner{Uid: s.uid, Gid: s.gid}
+	}
+	if s.timed && s.since.Equal(changed) {
+		out.SetTimes(&s.atime, &s.mtime, nil)
+	}
+	return fuse.OK
+}
+
+// entry fills in what the kernel is told of a name.
+func (d *disk) entry(ino faultfs.Ino, out *fuse.EntryOut) fuse.Status {
+	out.NodeId, out.Generation = uint64(ino), 1
+	return d.attributes(ino, &out.Attr)
+}
+
+// do performs an op without a handle.
+func (d *disk) do(op faultfs.Op) (faultfs.Op, fuse.Status) {
+	done, _, errno := d.fs.DoAt(op, nil)
+	return done, fuse.Status(errno)
+}

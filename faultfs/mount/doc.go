@@ -1,0 +1,84 @@
+// Package mount serves a faultfs file system to the kernel through FUSE, so
+// that what any program does to files below a directory is recorded as ops.
+// It works on Linux; elsewhere Serve returns ErrUnavailable.
+//
+// The words of this package:
+//
+//   - A mount ([Mount]) is a file system that stands at a directory, from
+//     [Serve] to [Mount.Close]. Only the user who made it can use it.
+//   - A request is what the kernel asks for on behalf of a program. An op
+//     begins when its request arrives, and has ended before it is answered; so
+//     calls of concurrent processes overlap in the trace as they did.
+//   - A mark file is a file of the mount whose lines become marks, in order with
+//     the ops. See [Options].
+//
+// How calls become ops:
+//
+//   - Files are read and written directly, with no page cache between, so that
+//     a write is one op with the program's own bounds. What is longer than
+//     1 MiB less a page, which is what a request holds, becomes several.
+//   - Stores through a shared map become writes of whole pages, cut at the end
+//     of the file, when the kernel writes them back: at msync, munmap, close, or
+//     whenever it likes.
+//   - A write with O_APPEND goes to the end of the file. A write with O_SYNC or
+//     O_DSYNC is followed by an fsync or fdatasync. An open with O_TRUNC is a
+//     truncate, as in package faultfs. Each close of a descriptor is a close.
+//   - An fallocate that extends a file is a truncate to the new size; one that
+//     punches a hole or zeroes a range is a write of zeros over what is not a
+//     hole yet, up to 64 MiB, and then a truncate where it extends the file; one
+//     that only reserves space is no op.
+//   - copy_file_range is a read and a write of up to 1 MiB; the caller asks again
+//     for what is left.
+//   - Looking at names and attributes, following symbolic links, chown and
+//     utimes are not recorded. What chown and utimes set is shown until the
+//     mount ends. Locks are the kernel's own.
+//
+// What the package does not do:
+//
+//   - It refuses what no op says: rename with RENAME_EXCHANGE or RENAME_WHITEOUT
+//     (EINVAL), O_TMPFILE and extended attributes (EOPNOTSUPP), mknod of anything
+//     but a regular file (EPERM), collapsing and inserting ranges (EOPNOTSUPP).
+//   - sync(2) and syncfs(2) do not reach a FUSE file system: they are not in the
+//     trace. Nor is what the kernel answers by itself, such as a create of a name
+//     that exists.
+//   - Modes are kept and not checked, except that a file without any x bit cannot
+//     be run. Times are logical, and the time of the last change of attributes is
+//     that of contents.
+//   - pwritev2 with RWF_SYNC, RWF_DSYNC or RWF_APPEND is an ordinary write.
+//   - A call that was interrupted by a signal is finished.
+//   - The process that serves must neither map a file of its own mount, nor start
+//     a program in it or from it (exec.Cmd.Dir and exec.Cmd.Path): the kernel
+//     would ask it something while the Go runtime stands still, and it would
+//     hang. A program that is to run in the mount is started by another one, such
+//     as a shell that changes its directory.
+//   - A fault that evicts or reverts pages does not reach pages that a program
+//     has mapped.
+package mount
+
+import (
+	"errors"
+	"io"
+)
+
+// ErrUnavailable is the error of Serve, wrapped with what to do about it, where
+// this system or this user cannot mount a FUSE file system.
+var ErrUnavailable = errors.New("no FUSE file system can be mounted")
+
+// Options say what a mount holds besides its file system. The zero value is
+// nothing.
+//
+// A mark file stands in the root of the mount, is not listed there and is no
+// part of the file system. Each line written to it that is complete and not
+// empty becomes a mark; its end, and a carriage return before that, are left
+// out. Lines longer than 64 KiB are cut. Processes that write to one file
+// share the line that is not complete yet.
+type Options struct {
+	// Marks is the name of a mark file, "" for none.
+	Marks string
+	// Stdout is the name of a second mark file, meant to be the standard output
+	// of a program: what is written to it goes to Output too.
+	Stdout string
+	// Output gets what is written to Stdout, one call at a time, before the
+	// marks are made. Its errors are those of the write. May be nil.
+	Output io.Writer
+}

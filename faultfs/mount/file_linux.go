@@ -1,0 +1,230 @@
+package mount
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"github.com/crashsim/crashsim/faultfs"
+)
+
+// opening is what handle.told holds while a file is being opened.
+const opening = -1
+
+// Open is open(2) of a file that exists; with O_TRUNC it is a truncate.
+func (d *disk) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	out.OpenFlags = fuse.FOPEN_DIRECT_IO
+	h := &handle{ino: node(in.NodeId), flags: int(in.Flags), told: opening}
+	if h.mark = d.markNode(in.NodeId); h.mark == nil {
+		op := faultfs.Op{Kind: faultfs.OpOpen, Ino: h.ino}
+		if in.Flags&unix.O_TRUNC != 0 {
+			op.Kind = faultfs.OpTruncate
+		}
+		if _, _, errno := d.fs.DoAt(op, &h.told); errno != 0 {
+			return fuse.Status(errno)
+		}
+	}
+	out.Fh = d.add(h)
+	return fuse.OK
+}
+
+// Create is open(2) with O_CREAT of a name that was not there when the kernel
+// looked.
+func (d *disk) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
+	h := &handle{flags: int(in.Flags), told: opening}
+	op := faultfs.Op{Kind: faultfs.OpCreate, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}
+	done, _, errno := d.fs.DoAt(op, &h.told)
+	if errno == unix.EEXIST && in.Flags&unix.O_EXCL == 0 {
+		if status := d.Lookup(cancel, &in.InHeader, name, &out.EntryOut); status != fuse.OK {
+			return status
+		}
+		return d.Open(cancel, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: out.NodeId}, Flags: in.Flags}, &out.OpenOut)
+	}
+	if errno != 0 {
+		return fuse.Status(errno)
+	}
+	h.ino = done.Ino
+	out.Fh, out.OpenFlags = d.add(h), fuse.FOPEN_DIRECT_IO
+	return d.entry(done.Ino, &out.EntryOut)
+}
+
+// Tmpfile is open(2) with O_TMPFILE: no op makes a file without a name.
+func (d *disk) Tmpfile(<-chan struct{}, *fuse.CreateIn, *fuse.CreateOut) fuse.Status {
+	return fuse.Status(unix.EOPNOTSUPP)
+}
+
+// Read is read(2) and pread(2).
+func (d *disk) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	if d.markNode(in.NodeId) != nil {
+		return fuse.ReadResultData(nil), fuse.OK
+	}
+	n, errno := d.fs.ReadAt(node(in.NodeId), buf, int64(in.Offset))
+	return fuse.ReadResultData(buf[:n]), fuse.Status(errno)
+}
+
+// Writev is write(2) and pwrite(2), and what the kernel writes back of maps.
+func (d *disk) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
+	h := d.handle(in.Fh)
+	if h == nil {
+		return 0, fuse.EBADF
+	}
+	// The buffers are used again when this returns; the trace keeps the bytes.
+	bytes := slices.Concat(data...)
+	if h.mark != nil {
+		return h.mark.write(bytes)
+	}
+	op := faultfs.Op{Kind: faultfs.OpWrite, Ino: node(in.NodeId), Off: int64(in.Offset), Data: bytes}
+	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
+		// Of a map; the handle is any that the kernel found.
+		_, n, errno := d.fs.DoAt(op, nil)
+		return uint32(n), fuse.Status(errno)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.owed != 0 {
+		errno, off := h.owed, h.owedOff
+		h.owed = 0
+		if in.Flags&unix.O_APPEND != 0 || off == op.Off {
+			return 0, fuse.Status(errno)
+		}
+	}
+	if in.Flags&unix.O_APPEND != 0 {
+		op.Off = -1
+	}
+	return h.write(d.fs, op)
+}
+
+// write performs a write of a program. The caller holds the handle's lock.
+func (h *handle) write(fs *faultfs.FS, op faultfs.Op) (uint32, fuse.Status) {
+	done, n, errno := fs.DoAt(op, nil)
+	if errno != 0 && n == 0 {
+		return 0, fuse.Status(errno)
+	}
+	if errno != 0 {
+		h.owed, h.owedOff = errno, done.Off
+	}
+	if kind := syncOf(h.flags); kind != faultfs.OpNone && n > 0 {
+		if _, _, errno := fs.DoAt(faultfs.Op{Kind: kind, Ino: op.Ino}, &h.told); errno != 0 {
+			return 0, fuse.Status(errno)
+		}
+	}
+	return uint32(n), fuse.OK
+}
+
+// syncOf returns the sync that follows each write, OpNone if there is none.
+func syncOf(flags int) faultfs.OpKind {
+	switch {
+	case flags&unix.O_SYNC == unix.O_SYNC:
+		return faultfs.OpFsync
+	case flags&unix.O_DSYNC != 0:
+		return faultfs.OpFdatasync
+	}
+	return faultfs.OpNone
+}
+
+// fsyncData is the bit of a request that tells fdatasync from fsync.
+const fsyncData = 1
+
+// Fsync is fsync(2) and fdatasync(2) of a file.
+func (d *disk) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	h := d.handle(in.Fh)
+	switch {
+	case h == nil:
+		return fuse.EBADF
+	case h.mark != nil:
+		return fuse.OK
+	}
+	op := faultfs.Op{Kind: faultfs.OpFsync, Ino: h.ino}
+	if in.FsyncFlags&fsyncData != 0 {
+		op.Kind = faultfs.OpFdatasync
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, _, errno := d.fs.DoAt(op, &h.told)
+	return fuse.Status(errno)
+}
+
+// FsyncDir is fsync(2) and fdatasync(2) of a directory.
+func (d *disk) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	return d.Fsync(cancel, in)
+}
+
+// Flush is close(2), of each descriptor of a file.
+func (d *disk) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
+	if d.markNode(in.NodeId) != nil {
+		return fuse.OK
+	}
+	_, status := d.do(faultfs.Op{Kind: faultfs.OpClose, Ino: node(in.NodeId)})
+	return status
+}
+
+// Release ends a handle. The kernel does not wait for it, so it is no op.
+func (d *disk) Release(_ <-chan struct{}, in *fuse.ReleaseIn) { d.drop(in.Fh) }
+
+// mostZeros is how many zeros may be written for one punched hole.
+const mostZeros = 64 << 20
+
+// Fallocate is fallocate(2). The kernel holds the inode meanwhile.
+func (d *disk) Fallocate(_ <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
+	const keep, punch, zero = unix.FALLOC_FL_KEEP_SIZE, unix.FALLOC_FL_PUNCH_HOLE, unix.FALLOC_FL_ZERO_RANGE
+	h := d.handle(in.Fh)
+	if h == nil {
+		return fuse.EBADF
+	}
+	if in.Mode&^uint32(keep|punch|zero) != 0 || h.mark != nil {
+		return fuse.Status(unix.EOPNOTSUPP)
+	}
+	info, _, errno := d.fs.StatAt(h.ino)
+	if errno != 0 {
+		return fuse.Status(errno)
+	}
+	size, off, end := info.Size(), int64(in.Offset), int64(in.Offset+in.Length)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if in.Mode&(punch|zero) != 0 {
+		if status := d.zero(h, off, min(end, size)); status != fuse.OK {
+			return status
+		}
+	}
+	if in.Mode&keep == 0 && end > size {
+		_, status := d.do(faultfs.Op{Kind: faultfs.OpTruncate, Ino: h.ino, Size: end})
+		return status
+	}
+	return fuse.OK
+}
+
+// zero writes zeros over the part of a range that is no hole yet.
+func (d *disk) zero(h *handle, off, end int64) fuse.Status {
+	from, to, errno := d.fs.DataAt(h.ino, off, end)
+	switch {
+	case errno != 0:
+		return fuse.Status(errno)
+	case from >= to:
+		return fuse.OK
+	case to-from > mostZeros:
+		return fuse.Status(unix.EOPNOTSUPP)
+	}
+	_, status := d.do(faultfs.Op{Kind: faultfs.OpWrite, Ino: h.ino, Off: from, Data: make([]byte, to-from)})
+	return status
+}
+
+// CopyFileRange is copy_file_range(2), up to the bytes of a request.
+func (d *disk) CopyFileRange(_ <-chan struct{}, in *fuse.CopyFileRangeIn) (uint32, fuse.Status) {
+	from, to := d.handle(in.FhIn), d.handle(in.FhOut)
+	switch {
+	case from == nil || to == nil:
+		return 0, fuse.EBADF
+	case from.mark != nil || to.mark != nil:
+		return 0, fuse.Status(syscall.EXDEV)
+	}
+	data := make([]byte, min(in.Len, maxRequest))
+	n, errno := d.fs.ReadAt(from.ino, data, int64(in.OffIn))
+	if errno != 0 || n == 0 {
+		return 0, fuse.Status(errno)
+	}
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	return to.write(d.fs, faultfs.Op{Kind: faultfs.OpWrite, Ino: to.ino, Off: int64(in.OffOut), Data: data[:n:n]})
+}

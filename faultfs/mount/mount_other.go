@@ -1,0 +1,21 @@
+//go:build !linux
+
+package mount
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/crashsim/crashsim/faultfs"
+)
+
+// Mount is a file system that is mounted; there is none on this system.
+type Mount struct{}
+
+// Serve mounts a file system: on this system it returns ErrUnavailable.
+func Serve(*faultfs.FS, string, Options) (*Mount, error) {
+	return nil, fmt.Errorf("%w on %s: run this on Linux", ErrUnavailable, runtime.GOOS)
+}
+
+// Close ends a mount.
+func (*Mount) Close() error { return nil }
