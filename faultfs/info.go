@@ -41,7 +41,7 @@ type fileInfo struct {
 func (i *fileInfo) Name() string       { return i.name }
 func (i *fileInfo) ModTime() time.Time { return i.time }
 func (i *fileInfo) IsDir() bool        { return i.typ == Directory }
-func (i *fileInfo) Sys() any           { return nil }
+func (i *fileInfo) Sys() any           { return i.ino }
 
 func (i *fileInfo) Size() int64 {
 	i.fs.mu.Lock()

@@ -25,6 +25,9 @@ type Scenario struct {
 	// Workload is the program. It marks what it tells the world. It must do
 	// the same each time it is called.
 	Workload func(fs *faultfs.FS) error
+	// Trace, if set, is what the program did, recorded before: Setup and Workload
+	// are not called, and calls cannot be made to fail.
+	Trace *faultfs.Trace
 	// Recover is what the program does when it starts again after a crash. An
 	// error is a refusal to start. It may be nil, and it may be called from
 	// several goroutines at once, each with a disk of its own.

@@ -271,7 +271,7 @@ func storeFailures(dir string, r *Result) error {
 			s.again = append(s.again, again)
 		}
 		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
-		if err := writeFile(f.File, s.Text()); err != nil {
+		if err := WriteFile(f.File, s.Text()); err != nil {
 			return err
 		}
 	}
@@ -290,9 +290,9 @@ func failureName(scenario string, model persist.Model, kind string) string {
 	return safe + "--" + kind + ".txt"
 }
 
-// writeFile replaces a file so that after a crash it is there whole, old or
+// WriteFile replaces a file so that after a crash it is there whole, old or
 // new, and after the return it is the new one.
-func writeFile(name string, data []byte) (err error) {
+func WriteFile(name string, data []byte) (err error) {
 	dir := filepath.Dir(name)
 	tmp, err := os.CreateTemp(dir, ".crashsim-*")
 	if err != nil {

@@ -72,7 +72,7 @@ func newApp(scenarios []runner.Scenario, stdout, stderr io.Writer) *app {
 }
 
 func (a *app) run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	root := a.command()
@@ -147,7 +147,8 @@ bad files, 3 if a verdict is unknown.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.listCommand(), a.runCommand(), a.statesCommand(), a.litmusCommand(),
-		a.modelsCommand(), a.replayCommand(), a.traceCommand(), a.mutateCommand())
+		a.modelsCommand(), a.replayCommand(), a.traceCommand(), a.mutateCommand(),
+		a.recordCommand(), a.execCommand(), a.checkCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

@@ -74,7 +74,7 @@ func (a *app) details(rep *report) string {
 	if len(rep.results) > 0 {
 		line("%s", coverage(rep.results))
 	}
-	if again := againFlags(rep.results); again != "" {
+	if again := againFlags(rep.results); again != "" && rep.scenario.Trace == nil {
 		line("again: crashsim run %s%s --failures DIR", rep.scenario.Name, again)
 	}
 	return b.String()

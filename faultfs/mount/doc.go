@@ -81,4 +81,8 @@ type Options struct {
 	// Output gets what is written to Stdout, one call at a time, before the
 	// marks are made. Its errors are those of the write. May be nil.
 	Output io.Writer
+	// Text is the name of a file that is only read, in the root like the mark
+	// files; it holds what Says returns when it is looked at. "": there is none.
+	Text string
+	Says func() []byte
 }

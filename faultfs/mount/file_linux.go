@@ -57,8 +57,8 @@ func (d *disk) Tmpfile(<-chan struct{}, *fuse.CreateIn, *fuse.CreateOut) fuse.St
 
 // Read is read(2) and pread(2).
 func (d *disk) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
-	if d.markNode(in.NodeId) != nil {
-		return fuse.ReadResultData(nil), fuse.OK
+	if m := d.markNode(in.NodeId); m != nil {
+		return fuse.ReadResultData(m.read(buf, in.Offset)), fuse.OK
 	}
 	n, errno := d.fs.ReadAt(node(in.NodeId), buf, int64(in.Offset))
 	return fuse.ReadResultData(buf[:n]), fuse.Status(errno)

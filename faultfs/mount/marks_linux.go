@@ -21,7 +21,8 @@ type markFile struct {
 	fs     *faultfs.FS
 	name   string
 	node   uint64
-	output io.Writer // may be nil
+	output io.Writer     // may be nil
+	says   func() []byte // of a file that is only read, and makes no marks
 
 	mu   sync.Mutex
 	line []byte // not complete yet
@@ -34,6 +35,9 @@ func markFiles(fs *faultfs.FS, o Options) []*markFile {
 	}
 	if o.Stdout != "" {
 		files = append(files, &markFile{fs: fs, name: o.Stdout, node: firstMarkNode + 1, output: o.Output})
+	}
+	if o.Text != "" {
+		files = append(files, &markFile{name: o.Text, node: firstMarkNode + 2, says: o.Says})
 	}
 	return files
 }
@@ -65,11 +69,18 @@ func (d *disk) markName(dir uint64, name string) *markFile {
 }
 
 func (m *markFile) attributes() fuse.Attr {
-	return fuse.Attr{Ino: m.node, Mode: unix.S_IFREG | 0o600, Nlink: 1, Blksize: 4096, Owner: self}
+	a := fuse.Attr{Ino: m.node, Mode: unix.S_IFREG | 0o600, Nlink: 1, Blksize: 4096, Owner: self}
+	if m.says != nil {
+		a.Mode, a.Size = unix.S_IFREG|0o400, uint64(len(m.says()))
+	}
+	return a
 }
 
 // write passes data on and makes a mark of each line that it completes.
 func (m *markFile) write(data []byte) (uint32, fuse.Status) {
+	if m.says != nil {
+		return 0, fuse.EPERM
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.output != nil {
@@ -94,4 +105,13 @@ func (m *markFile) write(data []byte) (uint32, fuse.Status) {
 		}
 		m.line = m.line[next:]
 	}
+}
+
+// read fills buf with what the file says at an offset.
+func (m *markFile) read(buf []byte, off uint64) []byte {
+	if m.says == nil {
+		return nil
+	}
+	text := m.says()
+	return buf[:copy(buf, text[min(off, uint64(len(text))):])]
 }

@@ -74,13 +74,15 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 }
 
 func (o *Options) check() error {
-	for _, name := range []string{o.Marks, o.Stdout} {
+	for _, name := range []string{o.Marks, o.Stdout, o.Text} {
 		if strings.ContainsAny(name, "/\x00") || name == "." || name == ".." || len(name) > 255 {
 			return fmt.Errorf("mark file %q: want a name in the root of the mount", name)
 		}
 	}
-	if o.Marks != "" && o.Marks == o.Stdout {
-		return fmt.Errorf("mark file %q: both files have that name", o.Marks)
+	for _, twice := range [][2]string{{o.Marks, o.Stdout}, {o.Marks, o.Text}, {o.Stdout, o.Text}} {
+		if twice[0] != "" && twice[0] == twice[1] {
+			return fmt.Errorf("mark file %q: two files have that name", twice[0])
+		}
 	}
 	return nil
 }

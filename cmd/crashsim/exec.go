@@ -1,0 +1,213 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/process"
+)
+
+const checkHelp = `The check runs on what each crash can leave, in the directory $CRASHSIM_DIR, with
+the marks made before the crash in the file $CRASHSIM_MARKS. Exit status zero says
+that the promise was kept; anything else, a signal or a timeout says that it was
+broken, and what the check printed is the reason. Or it is one of
+  old-or-new:FILE  the file is as a whole what it was at the start, at a mark or at
+                   the end, and not older than the last mark
+  log:FILE         the lines of the file are the first of those of the run, and
+                   none is missing that was there at the last mark
+  sqlite:FILE      the sqlite3 command finds the database whole, and in it what was
+                   in it at the start, at a mark or at the end`
+
+// programFlags are the flags of commands that record a program.
+type programFlags struct {
+	setup   string
+	timeout time.Duration
+}
+
+func (f *programFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.setup, "setup", "", "let the shell run this `command` before, on the same directory; what it does is durable")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "end the program after this `time`")
+}
+
+// record records the program. What it prints goes to standard error.
+func (f *programFlags) record(cmd *cobra.Command, a *app, args []string) (*faultfs.Trace, error) {
+	if len(args) == 0 {
+		return nil, usagef("want a program behind \"--\"")
+	}
+	p := process.Program{Args: args, Output: a.stderr, Timeout: f.timeout}
+	if f.setup != "" {
+		p.Setup = process.Shell(f.setup)
+	}
+	return process.Record(cmd.Context(), p)
+}
+
+func (a *app) recordCommand() *cobra.Command {
+	var f programFlags
+	var out string
+	cmd := &cobra.Command{
+		Use:   "record -o TRACE -- PROGRAM [ARG...]",
+		Short: "Record what a program does to its files",
+		Long: `Record runs a program on a file system of its own, which is mounted at the
+program's working directory and named by $CRASHSIM_DIR, and writes down what it
+does to it. Each line that it prints on standard output is a mark, in order with
+its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
+		Example: `  crashsim record -o t.txt -- sh -c 'echo new >f.tmp && sync f.tmp && mv f.tmp f && echo saved'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return usagef("want -o TRACE")
+			}
+			trace, err := f.record(cmd, a, args)
+			if err != nil {
+				return err
+			}
+			return runner.WriteFile(out, trace.Text())
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write the trace to this `file`")
+	return cmd
+}
+
+// checkFlags are the flags of commands that judge a trace.
+type checkFlags struct {
+	check, recover string
+	unit           int64
+	materialise    bool
+	slow           time.Duration
+	run            runFlags
+}
+
+func (f *checkFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.check, "check", "", "let the shell run this `command` on each disk, or one of old-or-new:FILE, log:FILE, sqlite:FILE")
+	flags.StringVar(&f.recover, "recover", "", "let the shell run this `command` on each disk before the check; it is crashed, too")
+	flags.Int64Var(&f.unit, "unit", 0, "so many `bytes` persist as a whole (default those of the model)")
+	flags.BoolVar(&f.materialise, "materialise", false, "copy each disk into a directory for the check, rather than mount it")
+	flags.DurationVar(&f.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
+	f.run.add(cmd)
+	for _, name := range []string{"faults", "workers"} {
+		_ = flags.MarkHidden(name)
+	}
+}
+
+// judge judges a trace and prints the report.
+func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *faultfs.Trace) (err error) {
+	if f.check == "" {
+		return usagef("want --check COMMAND")
+	}
+	if f.run.models == nil {
+		f.run.models = []string{persist.Default().String()}
+	}
+	if f.unit != 0 {
+		for i := range f.run.models {
+			f.run.models[i] += fmt.Sprintf(",unit=%d", f.unit)
+		}
+	}
+	if err := f.run.finish(); err != nil {
+		return err
+	}
+	checker, err := process.NewChecker(process.Options{Timeout: f.slow, Materialise: f.materialise})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, checker.Close()) }()
+	s, err := f.scenario(checker, name, trace)
+	if err != nil {
+		return err
+	}
+	f.run.options.Timeout = 2*f.slow + 10*time.Second // the check's own timeout comes first
+	reports, err := a.runAll(cmd.Context(), []runner.Scenario{s}, f.run.options)
+	if err != nil {
+		return err
+	}
+	a.status = statusOf(reports)
+	if f.run.json {
+		return a.printJSON(runOf(reports, f.run.options.Seed))
+	}
+	a.printReports(reports, f.run.options)
+	return nil
+}
+
+// scenario is a recorded program with its check. It promises to be kept.
+func (f *checkFlags) scenario(checker *process.Checker, name string, trace *faultfs.Trace) (runner.Scenario, error) {
+	s := runner.Scenario{Name: name, Trace: trace, Declared: map[string]runner.Outcome{}}
+	for _, m := range f.run.options.Models {
+		s.Declared[m.String()] = runner.Keeps()
+	}
+	var err error
+	if process.IsBuiltin(f.check) {
+		s.Oracle, err = checker.Builtin(f.check, trace)
+	} else {
+		s.Oracle, err = checker.Oracle(process.Shell(f.check))
+	}
+	if err == nil && f.recover != "" {
+		s.Recover, err = checker.Recover(process.Shell(f.recover))
+	}
+	return s, err
+}
+
+func (a *app) execCommand() *cobra.Command {
+	var program programFlags
+	var check checkFlags
+	cmd := &cobra.Command{
+		Use:   "exec --check COMMAND -- PROGRAM [ARG...]",
+		Short: "Record a program, crash it everywhere, and let a command judge what is left",
+		Long: `Exec runs an unmodified program on a file system of its own, as "crashsim record"
+does, works out every state that a power cut can leave, and runs a check on them.
+
+` + checkHelp + `
+
+By default a check sees a mounted disk on which nothing is decided until it is
+read, so that one run stands for many states. Exit status: 0 if every model's
+verdict is kept, 1 if one is broken, 3 if one is unknown.`,
+		Example: `  crashsim exec --check old-or-new:f --setup 'echo old >f' -- sh -c 'echo new >f; echo saved'
+  crashsim exec --check sqlite:db -- sqlite3 db 'create table t(x); insert into t values(1); select "done"'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if check.check == "" {
+				return usagef("want --check COMMAND")
+			}
+			trace, err := program.record(cmd, a, args)
+			if err != nil {
+				return err
+			}
+			return check.judge(cmd, a, filepath.Base(args[0]), trace)
+		},
+	}
+	program.add(cmd)
+	check.add(cmd)
+	return cmd
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var check checkFlags
+	cmd := &cobra.Command{
+		Use:   "check TRACE --check COMMAND",
+		Short: "Judge a recorded trace",
+		Long: `Check judges a trace that "crashsim record" has written, without the program.
+
+` + checkHelp,
+		Example: `  crashsim check t.txt --check old-or-new:f --model ext4`,
+		Args:    wants("trace"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			trace, err := faultfs.ParseTrace(args[0], text)
+			if err != nil {
+				return err
+			}
+			return check.judge(cmd, a, filepath.Base(args[0]), trace)
+		},
+	}
+	check.add(cmd)
+	return cmd
+}

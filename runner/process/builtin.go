@@ -1,0 +1,239 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// Builtin returns the check of a name and a file, as in "log:app.log". They
+// know from the trace what the file held when each mark was made:
+//
+//	old-or-new:FILE  the file is as a whole what it held at the start, at a mark
+//	                 or at the end, and not older than the last mark
+//	log:FILE         the complete lines of the file are the first of those of the
+//	                 run, and none is missing that was there at the last mark
+//	sqlite:FILE      the sqlite3 command finds the database whole, and its contents
+//	                 to be those at the start, at a mark or at the end, and not
+//	                 older than the last mark
+//
+// The file is a path below the directory of the program.
+func (c *Checker) Builtin(text string, trace *faultfs.Trace) (oracle.Oracle, error) {
+	kind, file, found := strings.Cut(text, ":")
+	if !found || file == "" {
+		return nil, fmt.Errorf("check %q: want NAME:FILE", text)
+	}
+	file = path.Join("/", file)
+	switch kind {
+	case "old-or-new":
+		return oldOrNew(trace, file)
+	case "log":
+		return lineLog(trace, file)
+	case "sqlite":
+		return c.sqlite(trace, file)
+	}
+	return nil, fmt.Errorf("check %q: want one of old-or-new, log, sqlite", kind)
+}
+
+// IsBuiltin reports whether a text names a check of Builtin rather than a
+// command.
+func IsBuiltin(text string) bool {
+	kind, _, found := strings.Cut(text, ":")
+	return found && slices.Contains([]string{"old-or-new", "log", "sqlite"}, kind)
+}
+
+// milestones calls f with the file system as the program saw it at the start,
+// at each mark, and at the end. Where between says so, it is also called, with
+// mark unset, after other ops; it gets the op and the one behind it.
+func milestones(trace *faultfs.Trace, between func(op, next *faultfs.Op) bool, f func(fs *faultfs.FS, mark bool) error) error {
+	live := faultfs.Over(trace.Base())
+	if err := f(live.Fork(), true); err != nil {
+		return err
+	}
+	for i := range trace.Ops {
+		op := &trace.Ops[i]
+		if _, err := live.Do(*op); err != nil {
+			return fmt.Errorf("op %d of the trace: %w", i, err)
+		}
+		mark := op.Kind == faultfs.OpMark && !op.Failed()
+		if !mark && (between == nil || i == len(trace.Ops)-1 || !between(op, &trace.Ops[i+1])) {
+			continue
+		}
+		if err := f(live.Fork(), mark); err != nil {
+			return err
+		}
+	}
+	return f(live.Fork(), false)
+}
+
+// counted are marks of which all count, whatever their labels are, as what was
+// acknowledged when so many were made.
+type counted struct {
+	oracle.Marks
+	acknowledged []int
+}
+
+// Count returns what the marks acknowledge together.
+func (c counted) Count(string) int { return c.acknowledged[len(c.All())] }
+
+// Has reports whether they acknowledge anything.
+func (c counted) Has(label string) bool { return c.Count(label) > 0 }
+
+const anyMark = "any mark"
+
+// oldOrNew is the check of a file that is replaced as a whole.
+func oldOrNew(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
+	promise := oracle.OldOrNew{Path: file, Mark: anyMark}
+	var acknowledged []int
+	err := milestones(trace, nil, func(live *faultfs.FS, mark bool) error {
+		if mark {
+			acknowledged = append(acknowledged, len(promise.Versions))
+		}
+		data, err := afero.ReadFile(live, file)
+		if errors.Is(err, fs.ErrNotExist) {
+			promise.Versions = append(promise.Versions, oracle.Absent)
+			return nil
+		}
+		promise.Versions = append(promise.Versions, oracle.Data(data))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		return promise.Judge(disk, counted{marks, acknowledged})
+	}), nil
+}
+
+// lines returns the complete lines of a file, none if it does not exist.
+func lines(disk afero.Fs, file string) ([]string, error) {
+	data, err := afero.ReadFile(disk, file)
+	if err != nil || !bytes.Contains(data, []byte("\n")) {
+		return nil, err
+	}
+	return strings.Split(string(data[:bytes.LastIndexByte(data, '\n')]), "\n"), nil
+}
+
+// lineLog is the check of a file to which lines are appended.
+func lineLog(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
+	promise := oracle.Log{Path: file, Mark: anyMark, Read: func(disk afero.Fs) ([]string, error) { return lines(disk, file) }}
+	var acknowledged []int
+	err := milestones(trace, nil, func(live *faultfs.FS, mark bool) error {
+		now, err := lines(live, file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if len(now) < len(promise.Appended) || !slices.Equal(now[:len(promise.Appended)], promise.Appended) {
+			return fmt.Errorf("%s is no log: its lines change", file)
+		}
+		if acknowledged == nil {
+			promise.Before = len(now)
+		}
+		promise.Appended = now
+		if mark {
+			acknowledged = append(acknowledged, len(now)-promise.Before)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		return promise.Judge(disk, counted{marks, acknowledged})
+	}), nil
+}
+
+// sqlite is the check of a database. What it may hold is what sqlite3 makes of it
+// where the program is killed after any op, at least as new as at the last mark:
+// the power cut must not leave anything else.
+func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
+	program, err := exec.LookPath("sqlite3")
+	if err != nil {
+		return nil, err
+	}
+	args := []string{program, "-batch", "-bail", "." + file, "PRAGMA integrity_check", ".dump"}
+	place, err := os.MkdirTemp(c.place, "sqlite-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(place)
+	var held dumps
+	count := 0
+	// A burst of calls of one kind leaves nothing in between that another moment
+	// does not leave as well.
+	burst := func(op, next *faultfs.Op) bool {
+		return op.Kind.Changes() && !op.Failed() && (next.Kind != op.Kind || next.Path != op.Path)
+	}
+	err = milestones(trace, burst, func(live *faultfs.FS, mark bool) error {
+		count++
+		dir := filepath.Join(place, strconv.Itoa(count))
+		if err := copyOut(live, dir); err != nil {
+			return err
+		}
+		out := &output{}
+		command := command{args: args, dir: dir, output: out, timeout: c.options.Timeout}
+		if err := command.run(context.Background()); err != nil {
+			if !mark {
+				return nil // killed there, it would not do either
+			}
+			return fmt.Errorf("sqlite3 at a mark: %s", out.said(err))
+		}
+		held.add(out.raw(), mark)
+		return os.RemoveAll(dir)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		out := &output{}
+		if err := c.on(disk.(*faultfs.FS), func() []string { return nil }, args, out); err != nil {
+			return []oracle.Violation{violation(out, err)}
+		}
+		return held.judge(out.raw(), marks, file)
+	}), nil
+}
+
+// dumps are what a database held, one after the other.
+type dumps struct {
+	texts        []string
+	acknowledged []int // by marks made: the text that the last of them stands for
+}
+
+func (d *dumps) add(text string, mark bool) {
+	if n := len(d.texts); n == 0 || d.texts[n-1] != text {
+		d.texts = append(d.texts, text)
+	}
+	if mark {
+		d.acknowledged = append(d.acknowledged, len(d.texts)-1)
+	}
+}
+
+// judge judges what sqlite3 said of a database.
+func (d *dumps) judge(text string, marks oracle.Marks, file string) []oracle.Violation {
+	newest := len(d.texts) - 1
+	for newest >= 0 && d.texts[newest] != text {
+		newest--
+	}
+	if newest < 0 {
+		check, _, _ := strings.Cut(text, "\n")
+		return []oracle.Violation{{Kind: oracle.Torn, Path: file, Detail: "holds what it held at no moment; the integrity check says " + check}}
+	}
+	if made := len(marks.All()); newest < d.acknowledged[made] {
+		return []oracle.Violation{{Kind: oracle.Stale, Path: file, Detail: fmt.Sprintf("holds an older state than at the last of %d marks", made)}}
+	}
+	return nil
+}

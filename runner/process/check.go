@@ -1,0 +1,280 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/mount"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// Checker runs commands on disks that a crash left. It has a place for the
+// disks, which Close removes. Its methods may be called from several goroutines
+// at once, each with a disk of its own.
+type Checker struct {
+	options Options
+	place   string
+
+	mu     sync.Mutex
+	mounts map[*faultfs.FS]*mounted
+	count  int
+	err    error // the first thing that kept a command from running
+}
+
+// Options say how a Checker runs its commands.
+type Options struct {
+	// Timeout is how long a command may take; zero means ten seconds. One that
+	// takes longer is Hung.
+	Timeout time.Duration
+	// Materialise copies each disk into a directory and runs commands there,
+	// rather than on a mount.
+	Materialise bool
+}
+
+const defaultTimeout = 10 * time.Second
+
+// mounted is a disk at a directory.
+type mounted struct {
+	dir   string
+	mount *mount.Mount
+
+	mu    sync.Mutex
+	marks func() []string // of the run at hand
+}
+
+// NewChecker makes a checker, and sees that it can work: the error is
+// mount.ErrUnavailable, wrapped, where nothing can be mounted.
+func NewChecker(o Options) (*Checker, error) {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	place, err := newPlace()
+	if err != nil {
+		return nil, err
+	}
+	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}}
+	if o.Materialise {
+		return c, nil
+	}
+	probe := faultfs.New()
+	if _, err := c.at(probe); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, c.leave(probe)
+}
+
+// Close unmounts and removes everything. It returns what kept a command from
+// running, if anything did: then no verdict is worth anything.
+func (c *Checker) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.err
+	for fs, m := range c.mounts {
+		err = errors.Join(err, m.mount.Close())
+		delete(c.mounts, fs)
+	}
+	return errors.Join(err, os.RemoveAll(c.place))
+}
+
+// at returns the mount of a disk, and makes it if need be.
+func (c *Checker) at(fs *faultfs.FS) (*mounted, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.mounts[fs]; m != nil {
+		return m, nil
+	}
+	dir, err := c.directory()
+	if err != nil {
+		return nil, err
+	}
+	m := &mounted{dir: dir}
+	m.mount, err = mount.Serve(fs, dir, mount.Options{Marks: markFile, Text: marksFile, Says: m.says})
+	if err != nil {
+		return nil, err
+	}
+	c.mounts[fs] = m
+	return m, nil
+}
+
+// says are the marks as a file holds them.
+func (m *mounted) says() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return marksText(m.marks())
+}
+
+func (m *mounted) of(marks func() []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.marks = marks
+}
+
+func marksText(marks []string) []byte {
+	if len(marks) == 0 {
+		return nil
+	}
+	return []byte(strings.Join(marks, "\n") + "\n")
+}
+
+// directory makes a directory for one disk. The checker is locked.
+func (c *Checker) directory() (string, error) {
+	c.count++
+	dir := filepath.Join(c.place, strconv.Itoa(c.count))
+	return dir, os.Mkdir(dir, 0o700)
+}
+
+// leave ends the mount of a disk.
+func (c *Checker) leave(fs *faultfs.FS) error {
+	c.mu.Lock()
+	m := c.mounts[fs]
+	delete(c.mounts, fs)
+	c.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	return errors.Join(m.mount.Close(), os.Remove(m.dir))
+}
+
+// Oracle returns the oracle that asks a command.
+func (c *Checker) Oracle(args []string) (oracle.Oracle, error) {
+	args, err := absolute(args)
+	if err != nil {
+		return nil, err
+	}
+	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		out := &output{}
+		err := c.on(disk.(*faultfs.FS), marks.All, args, out)
+		if err == nil {
+			return nil
+		}
+		return []oracle.Violation{violation(out, err)}
+	}), nil
+}
+
+// Recover returns the recovery that a command does. It is crashed itself.
+func (c *Checker) Recover(args []string) (func(disk afero.Fs) error, error) {
+	args, err := absolute(args)
+	if err != nil {
+		return nil, err
+	}
+	if c.options.Materialise {
+		return nil, errors.New("a recovery that is to be crashed cannot be materialised: let the check do it")
+	}
+	return func(disk afero.Fs) error {
+		fs := disk.(*faultfs.FS)
+		out := &output{}
+		err := c.on(fs, func() []string { return nil }, args, out)
+		if fs.Trace() != nil { // it is recorded once, and comes no more
+			err = errors.Join(err, c.leave(fs))
+		}
+		if err != nil {
+			return errors.New(out.said(err))
+		}
+		return nil
+	}, nil
+}
+
+// on runs a command on a disk.
+func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out *output) error {
+	dir, marksAt, done, err := c.present(disk, marks)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.err == nil {
+			c.err = err
+		}
+		return err
+	}
+	defer done()
+	command := command{
+		args: args, dir: dir, output: out, timeout: c.options.Timeout,
+		env: []string{"CRASHSIM_MARKS=" + marksAt, "CRASHSIM_MARK=" + filepath.Join(dir, markFile)},
+	}
+	return command.run(context.Background())
+}
+
+// present lets a disk stand at a directory, with the marks in a file.
+func (c *Checker) present(disk *faultfs.FS, marks func() []string) (dir, marksAt string, done func(), err error) {
+	if !c.options.Materialise {
+		m, err := c.at(disk)
+		if err != nil {
+			return "", "", nil, err
+		}
+		m.of(marks)
+		return m.dir, filepath.Join(m.dir, marksFile), func() {}, nil
+	}
+	c.mu.Lock()
+	place, err := c.directory()
+	c.mu.Unlock()
+	if err != nil {
+		return "", "", nil, err
+	}
+	dir, marksAt = filepath.Join(place, "disk"), filepath.Join(place, "marks")
+	err = errors.Join(copyOut(disk, dir), os.WriteFile(marksAt, marksText(marks()), 0o600))
+	done = func() { _ = os.RemoveAll(place) }
+	if err != nil {
+		done()
+	}
+	return dir, marksAt, done, err
+}
+
+// violation is what a check says that did not exit with status zero.
+func violation(out *output, err error) oracle.Violation {
+	if errors.Is(err, errTimeout) {
+		return oracle.Violation{Kind: oracle.Hung, Detail: "the check did not end: " + out.said(err)}
+	}
+	text := out.text()
+	if name, rest, found := strings.Cut(text, ": "); found {
+		if kind, err := oracle.ParseKind(name); err == nil && kind != oracle.NoKind && rest != "" {
+			return oracle.Violation{Kind: kind, Detail: rest}
+		}
+	}
+	return oracle.Violation{Kind: oracle.Refused, Detail: "the check failed: " + out.said(err)}
+}
+
+// copyOut writes a disk into a directory that it makes. Names of one inode stay
+// names of one.
+func copyOut(disk *faultfs.FS, dir string) error {
+	seen := map[any]string{}
+	return afero.Walk(disk, "/", func(path string, info fs.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, path)
+		switch {
+		case info.IsDir():
+			if err := os.Mkdir(to, 0o700); err != nil {
+				return err
+			}
+			return os.Chmod(to, info.Mode().Perm()|0o700)
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := disk.ReadlinkIfPossible(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(target, to)
+		}
+		if first, again := seen[info.Sys()]; again && info.Sys() != nil {
+			return os.Link(first, to)
+		}
+		seen[info.Sys()] = to
+		data, err := afero.ReadFile(disk, path)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, data, 0o600); err != nil {
+			return err
+		}
+		return os.Chmod(to, info.Mode().Perm())
+	})
+}

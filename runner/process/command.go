@@ -1,0 +1,144 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Names of the files that a mount has besides those of its programs.
+const (
+	markFile   = ".crashsim-mark"
+	stdoutFile = ".crashsim-stdout"
+	marksFile  = ".crashsim-marks"
+)
+
+// enter changes the directory: the process that serves a mount must not start a
+// program in it. A shell does, with what it is to do behind it.
+const enter = "cd -- \"$CRASHSIM_DIR\" || exit 125\n"
+
+// command is a process to be run on a directory.
+type command struct {
+	args    []string
+	stdout  string // the standard output as a file in dir, "" for output
+	dir     string
+	env     []string
+	output  io.Writer // standard error too
+	timeout time.Duration
+}
+
+// errTimeout says that a process took too long.
+var errTimeout = errors.New("timeout")
+
+// run runs the process and ends whatever it leaves running. The error is
+// errTimeout, wrapped, an *exec.ExitError, or that it could not be started.
+func (c *command) run(ctx context.Context) error {
+	if c.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	cmd := exec.CommandContext(ctx, shell, c.shellArgs()...)
+	cmd.Env = append(append(os.Environ(), "CRASHSIM_DIR="+c.dir, "PWD="+c.dir), c.env...)
+	cmd.Stdout, cmd.Stderr = c.output, c.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	end := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = end
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err := cmd.Wait()
+	_ = end() // what is left of its group, as a rule nothing
+	if ctx.Err() == context.DeadlineExceeded {
+		return fmt.Errorf("%w after %s", errTimeout, c.timeout)
+	}
+	return err
+}
+
+// shellArgs are the arguments of the shell that runs the command. What a shell
+// is to run anyway it runs itself: to start a program takes most of the time of
+// a small check.
+func (c *command) shellArgs() []string {
+	script := enter
+	if c.stdout != "" {
+		script += "exec >" + c.stdout + "\n"
+	}
+	if len(c.args) == 3 && c.args[0] == shell && c.args[1] == "-c" {
+		return []string{"-c", script + c.args[2]}
+	}
+	return append([]string{"-c", script + `exec "$@"`, "sh"}, c.args...)
+}
+
+// absolute finds the program of a command before the directory changes.
+func absolute(args []string) ([]string, error) {
+	if len(args) == 0 {
+		return nil, errors.New("no command")
+	}
+	path, err := exec.LookPath(args[0])
+	if err != nil && !errors.Is(err, exec.ErrDot) {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	return append([]string{path}, args[1:]...), nil
+}
+
+// Shell returns the arguments of a command that the shell is to run.
+func Shell(text string) []string { return []string{shell, "-c", text} }
+
+const shell = "/bin/sh"
+
+// output keeps the beginning of what a process prints, and passes all of it on.
+type output struct {
+	mu   sync.Mutex
+	kept bytes.Buffer
+	next io.Writer // may be nil
+}
+
+const longestOutput = 1 << 20
+
+// Write keeps what there is room for.
+func (t *output) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if room := longestOutput - t.kept.Len(); room > 0 {
+		t.kept.Write(p[:min(room, len(p))])
+	}
+	if t.next != nil {
+		return t.next.Write(p)
+	}
+	return len(p), nil
+}
+
+// text is what the process printed, in one line.
+func (t *output) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Join(strings.Fields(t.kept.String()), " ")
+}
+
+// said is what the process printed, and how it ended.
+func (t *output) said(err error) string {
+	if text := t.text(); text != "" {
+		return fmt.Sprintf("%s (%v)", text, err)
+	}
+	return err.Error()
+}
+
+// raw is what the process printed.
+func (t *output) raw() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.kept.String()
+}

@@ -1,0 +1,33 @@
+// Package process crashes programs that know nothing of this project: they run
+// as processes on a mounted file system (package mount), and so does the check
+// that judges what a crash has left.
+//
+// # Words
+//
+// A program is recorded once: what it does to the files below the directory of
+// the mount becomes a trace. What it prints on its standard output becomes
+// marks, a line each, in order with its ops: that is the moment at which the
+// world was told. It may also write lines to the file that $CRASHSIM_MARK names.
+//
+// A check is a command that looks at a disk and exits with status zero if the
+// promise of the program was kept. It is the program's own recovery, and then
+// some test of it. It runs on the undetermined disk, so that what it reads
+// decides what was lost, and one process stands for all cuts that would have
+// shown it the same; or, materialised, on a copy of each case in a directory.
+// Both give the same verdicts.
+//
+// # Environment
+//
+// Programs and checks run in the directory that $CRASHSIM_DIR names. A check
+// finds the marks made before the crash in the file that $CRASHSIM_MARKS names, a
+// line each. If what it prints begins with the name of a kind of violation and a
+// colon, as "lost: no balance", the failure is of that kind; otherwise it is
+// refused.
+//
+// # Limits
+//
+// It works where package mount does. A program must come to an end, or be ended
+// by its timeout; what it leaves running is killed. A check must depend on
+// nothing but its disk and the marks. Programs are not run again, so that their
+// calls cannot be made to fail.
+package process

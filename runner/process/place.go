@@ -1,0 +1,50 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// placePrefix begins the names of the directories in which mounts stand; the
+// number of the process that made it follows, so that what a killed process left
+// can be told and removed.
+const placePrefix = "crashsim-"
+
+// newPlace makes a directory for mounts, and removes those that processes left
+// which are no more.
+func newPlace() (string, error) {
+	old, err := filepath.Glob(filepath.Join(os.TempDir(), placePrefix+"*"))
+	if err != nil {
+		return "", err
+	}
+	for _, place := range old {
+		var pid int
+		if _, err := fmt.Sscanf(filepath.Base(place), placePrefix+"%d-", &pid); err != nil || pid <= 0 {
+			continue
+		}
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			removePlace(place) // what cannot be removed is left to the next run
+		}
+	}
+	return os.MkdirTemp("", fmt.Sprintf("%s%d-", placePrefix, os.Getpid()))
+}
+
+// removePlace removes a directory that a process which is no more has left,
+// and what is still mounted in it.
+func removePlace(place string) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return // no Linux, no mounts
+	}
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
+		if len(fields) > 4 && strings.HasPrefix(fields[4], place+"/") {
+			detach(fields[4])
+		}
+	}
+	_ = os.RemoveAll(place)
+}

@@ -1,0 +1,79 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/mount"
+)
+
+// Program is what is to be recorded.
+type Program struct {
+	// Setup, if it is not empty, is a command that makes what stands on the
+	// disk, durably, before the program runs.
+	Setup []string
+	// Args are the program and its arguments.
+	Args []string
+	// Output gets what both print; nil: nobody does.
+	Output io.Writer
+	// Timeout is how long each may take; zero: as long as it likes.
+	Timeout time.Duration
+}
+
+// Record runs a program on a mounted file system of its own, and returns what
+// it did to it. A program that fails is an error, with what it printed. The
+// error is mount.ErrUnavailable, wrapped, where nothing can be mounted.
+func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
+	args, err := absolute(p.Args)
+	if err != nil {
+		return nil, err
+	}
+	place, err := newPlace()
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(place)
+	fs := faultfs.New()
+	if len(p.Setup) > 0 {
+		setup, err := absolute(p.Setup)
+		if err == nil {
+			err = p.runOn(ctx, fs, filepath.Join(place, "setup"), setup)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("setup: %w", err)
+		}
+	}
+	fs = fs.Checkpoint()
+	if err := p.runOn(ctx, fs, filepath.Join(place, "files"), args); err != nil {
+		return nil, err
+	}
+	fs.Crash()
+	return fs.Trace(), nil
+}
+
+// runOn runs a command on a file system.
+func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []string) (err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	out := &output{next: p.Output}
+	m, err := mount.Serve(fs, dir, mount.Options{Marks: markFile, Stdout: stdoutFile, Output: out})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	c := command{
+		args: args, stdout: stdoutFile, dir: dir, output: out, timeout: p.Timeout,
+		env: []string{"CRASHSIM_MARK=" + filepath.Join(dir, markFile)},
+	}
+	if err := c.run(ctx); err != nil {
+		return fmt.Errorf("%s: %s", args[0], out.said(err))
+	}
+	return nil
+}
