@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"oracle":          1,
 	"runner":          2,
 	"runner/litmus":   3,
+	"runner/process":  3,
 	"scenarios":       3,
 	"cmd/crashsim":    4,
 }

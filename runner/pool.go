@@ -157,7 +157,7 @@ func (w *worker) serve(b *batch) {
 // the worker was abandoned.
 func (w *worker) try(a *attempt[*judgement]) bool {
 	w.fs.Reset()
-	w.rot.damage = w.pool.damage
+	w.rot.damage.Store(w.pool.damage)
 	if !w.disk.Begin(a.point, a.part) {
 		a.empty = true
 		return true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -41,13 +42,13 @@ type sector struct {
 // rotten is a disk with a damaged sector. The disk itself stays as it is.
 type rotten struct {
 	*persist.Disk
-	damage *damage // nil: none
+	damage atomic.Pointer[damage] // nil: none; a check may read from a goroutine that nothing orders
 }
 
 // ReadAt reads from the disk, and from the sector what became of it.
 func (r *rotten) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
 	r.Disk.ReadAt(ino, buf, off)
-	d := r.damage
+	d := r.damage.Load()
 	if d == nil || ino != d.ino || off >= d.off+int64(len(d.was)) || off+int64(len(buf)) <= d.off {
 		return
 	}
