@@ -67,12 +67,20 @@ func (d *Disk) Begin(point int, part Part) bool {
 
 // Steps returns what was read since Begin, in order. It is valid until the
 // next Begin.
-func (d *Disk) Steps() []Step { return d.steps }
+func (d *Disk) Steps() []Step {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.steps
+}
 
 // Taken returns the choices that were made since Begin, in order: for each
 // read that could have seen something else, the versions that it settled on.
 // It is valid until the next Begin.
-func (d *Disk) Taken() []Bound { return d.taken }
+func (d *Disk) Taken() []Bound {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.taken
+}
 
 // Halt ends what the disk notes and decides: a program that goes on reading,
 // after nobody waits for it any more, changes nothing.
