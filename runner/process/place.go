@@ -26,11 +26,24 @@ func newPlace() (string, error) {
 		if _, err := fmt.Sscanf(filepath.Base(place), placePrefix+"%d-", &pid); err != nil || pid <= 0 {
 			continue
 		}
-		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		if !alive(pid) {
 			removePlace(place) // what cannot be removed is left to the next run
 		}
 	}
 	return os.MkdirTemp("", fmt.Sprintf("%s%d-", placePrefix, os.Getpid()))
+}
+
+// alive reports whether there is a process of that number that still runs.
+func alive(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true // nothing is known
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
 // removePlace removes a directory that a process which is no more has left,
