@@ -3,12 +3,16 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/crashsim/crashsim/faultfs/mount"
+	"github.com/crashsim/crashsim/runner/process"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
@@ -28,8 +32,24 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition:           condition,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
+}
+
+// condition knows "fuse": whether a FUSE file system can be mounted.
+func condition(name string) (bool, error) {
+	if name != "fuse" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	c, err := process.NewChecker(process.Options{})
+	if errors.Is(err, mount.ErrUnavailable) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, c.Close()
 }
 
 // exits is the script command "exits N PROGRAM ARG...": it runs the program,
