@@ -1,0 +1,156 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/crashsim/crashsim/faultfs/mount"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// Dir is a program for package os: Go code that works on the files below a
+// directory. Each function runs in a process of its own, a child of the test
+// binary, so that it may map files, lock them, end the process or leave anything
+// behind.
+type Dir struct {
+	Name string
+	// Setup makes what stands in the directory, durably, before the program
+	// runs. It may be nil.
+	Setup func(dir string) error
+	// Workload is the program. It marks what it tells the world.
+	Workload func(dir string, mark func(label string)) error
+	// Recover is what the program does when it starts again after a crash. It is
+	// crashed itself. It may be nil.
+	Recover func(dir string) error
+	// Check judges what recovery left. Marks are those made before the crash. An
+	// error says that the promise was broken; one that begins with a kind of
+	// violation and a colon, as "lost: ...", is of that kind.
+	Check func(dir string, marks []string) error
+
+	// Declared is as in runner.Scenario.
+	Declared map[string]runner.Outcome
+}
+
+// The variables that tell a child what it is.
+const (
+	childTest = "CRASHSIM_CHILD_TEST"
+	childRole = "CRASHSIM_CHILD_ROLE"
+)
+
+// CheckDir does for code that uses package os what runner.Check does for code
+// that uses an afero.Fs. It skips the test where nothing can be mounted, with
+// the reason.
+//
+// The test is run again in each child, up to the call of CheckDir, which ends
+// the process: what comes before it must be quick, and must not depend on the
+// working directory, which is the mounted one. There must be only one call in a
+// test.
+func CheckDir(t *testing.T, d Dir, o runner.Options) {
+	t.Helper()
+	if os.Getenv(childTest) == t.Name() {
+		d.child(os.Getenv(childRole))
+	}
+	trace, err := Record(t.Context(), d.program(t))
+	if errors.Is(err, mount.ErrUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker, err := NewChecker(Options{Timeout: o.Timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := checker.Close(); err != nil {
+			t.Errorf("no verdict is worth anything: %v", err)
+		}
+	})
+	s := runner.Scenario{Name: d.Name, Trace: trace, Declared: d.Declared}
+	var checkErr, recoverErr error
+	s.Oracle, checkErr = checker.Oracle(childArgs(t, "check"))
+	if d.Recover != nil {
+		s.Recover, recoverErr = checker.Recover(childArgs(t, "recover"))
+	}
+	if err := errors.Join(checkErr, recoverErr); err != nil {
+		t.Fatal(err)
+	}
+	o.Timeout = 2 * checker.options.Timeout // of a run, of which the processes are a part
+	runner.Check(t, s, o)
+}
+
+func (d *Dir) program(t *testing.T) Program {
+	p := Program{Args: childArgs(t, "workload")}
+	if d.Setup != nil {
+		p.Setup = childArgs(t, "setup")
+	}
+	return p
+}
+
+// childArgs is the command that runs this test in a child. The shell that
+// changes the directory runs it.
+func childArgs(t *testing.T, role string) []string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each element of the name selects one level of tests.
+	var levels []string
+	for level := range strings.SplitSeq(t.Name(), "/") {
+		levels = append(levels, "^"+regexp.QuoteMeta(level)+"$")
+	}
+	return Shell(fmt.Sprintf("%s=%s %s=%s exec %s -test.run=%s -test.count=1",
+		childTest, quoted(t.Name()), childRole, role, quoted(self), quoted(strings.Join(levels, "/"))))
+}
+
+// quoted is a text as a word of the shell.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// child does one part of the program, and ends the process.
+func (d *Dir) child(role string) {
+	os.Stdout = os.Stderr // what tests print is no mark
+	dir := os.Getenv("CRASHSIM_DIR")
+	var err error
+	switch role {
+	case "setup":
+		err = d.Setup(dir)
+	case "workload":
+		err = d.Workload(dir, func(label string) {
+			if err := appendLine(os.Getenv("CRASHSIM_MARK"), label); err != nil {
+				panic(err)
+			}
+		})
+	case "recover":
+		err = d.Recover(dir)
+	case "check":
+		var text []byte
+		if text, err = os.ReadFile(os.Getenv("CRASHSIM_MARKS")); err == nil {
+			var marks []string
+			for line := range strings.Lines(string(text)) {
+				marks = append(marks, strings.TrimSuffix(line, "\n"))
+			}
+			err = d.Check(dir, marks)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// appendLine appends a line to a file.
+func appendLine(name, line string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
+}
+

@@ -1,0 +1,95 @@
+package process_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/process"
+)
+
+// replace replaces a file the way it should be done, but for the syncs that are
+// left out.
+func replace(dir, text string, syncFile, syncDir bool) error {
+	tmp := filepath.Join(dir, "f.tmp")
+	f, err := os.Create(tmp)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err == nil && syncFile {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, filepath.Join(dir, "f")); err != nil || !syncDir {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func replacing(syncFile, syncDir bool) process.Dir {
+	return process.Dir{
+		Name:  "replacing",
+		Setup: func(dir string) error { return os.WriteFile(filepath.Join(dir, "f"), []byte("old"), 0o600) },
+		Workload: func(dir string, mark func(string)) error {
+			err := replace(dir, "new", syncFile, syncDir)
+			mark("saved")
+			return err
+		},
+		Check: func(dir string, marks []string) error {
+			text, err := os.ReadFile(filepath.Join(dir, "f"))
+			switch {
+			case err != nil:
+				return err
+			case string(text) == "new", string(text) == "old" && len(marks) == 0:
+				return nil
+			case string(text) == "old":
+				return fmt.Errorf("stale: old after %q", marks)
+			}
+			return fmt.Errorf("torn: %q", text)
+		},
+	}
+}
+
+func TestDirThatIsReplacedSoundly(t *testing.T) {
+	process.CheckDir(t, replacing(true, true), runner.Options{})
+}
+
+func TestDirInSubtests(t *testing.T) {
+	for name, c := range map[string]struct {
+		syncFile, syncDir bool
+		breaks            []oracle.Kind
+	}{
+		"without a sync of the file":      {false, true, []oracle.Kind{oracle.Torn}},
+		"without a sync of its directory": {true, false, []oracle.Kind{oracle.Stale}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := replacing(c.syncFile, c.syncDir)
+			d.Declared = map[string]runner.Outcome{"posix": runner.Breaks(c.breaks...), "kill": runner.Keeps()}
+			process.CheckDir(t, d, runner.Options{})
+		})
+	}
+}
+
+// A recovery that crashes the process is a refusal, and the test goes on.
+func TestDirWhoseRecoveryEndsTheProcess(t *testing.T) {
+	d := replacing(false, true)
+	d.Recover = func(dir string) error {
+		if text, err := os.ReadFile(filepath.Join(dir, "f")); err == nil && len(text) > 0 && text[0] == 0 {
+			os.Exit(7)
+		}
+		return nil
+	}
+	d.Declared = map[string]runner.Outcome{"posix": runner.Breaks(oracle.Refused, oracle.Torn)}
+	process.CheckDir(t, d, runner.Options{})
+}
