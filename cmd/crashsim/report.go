@@ -53,8 +53,10 @@ func (a *app) details(rep *report) string {
 	for _, s := range stories(rep.results, unknownIn) {
 		line("[%s] %s: %s", s.models, a.style.bad("unknown"), inLines(s.text))
 	}
-	for _, s := range stories(rep.results, undeclaredIn) {
-		line("[%s] %s: %s", s.models, a.style.bad("not as declared"), s.text)
+	if rep.scenario.Trace == nil { // of any other program a promise was declared by asking
+		for _, s := range stories(rep.results, undeclaredIn) {
+			line("[%s] %s: %s", s.models, a.style.bad("not as declared"), s.text)
+		}
 	}
 	for _, s := range stories(rep.results, failuresIn) {
 		line("[%s] %s", s.models, onTwoLines(s.text))

@@ -153,4 +153,3 @@ func appendLine(name, line string) error {
 	_, err = f.WriteString(line + "\n")
 	return errors.Join(err, f.Close())
 }
-
