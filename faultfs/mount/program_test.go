@@ -76,6 +76,27 @@ func TestStoresThroughMapsBecomeWrites(t *testing.T) {
 	requireReadsBack(t, fs)
 }
 
+// storeThroughAppended is a program: it maps a file that it opened to append.
+func storeThroughAppended(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR|os.O_APPEND|os.O_SYNC, 0)
+	if err != nil {
+		return err
+	}
+	pages, err := unix.Mmap(int(f.Fd()), 0, 10, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	copy(pages[2:], "xy")
+	return errors.Join(unix.Msync(pages, unix.MS_SYNC), unix.Munmap(pages), f.Close())
+}
+
+func TestStoresThroughMapsAreNotAppended(t *testing.T) {
+	fs := fixture(t)
+	dir := serve(t, fs, mount.Options{})
+	require.NoError(t, child(t, "appended", dir).Run())
+	require.Equal(t, []string{`write /f 0 "01xy456789"`, "fdatasync /f"}, changes(fs))
+}
+
 // readThroughMap is a program: it reads a file by a map of it.
 func readThroughMap(dir string) error {
 	f, err := os.Open(filepath.Join(dir, "f"))
