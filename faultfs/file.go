@@ -179,7 +179,8 @@ func (h *file) write(what string, p []byte, off int64) (int, error) {
 		}
 	}
 	if h.fs.trace != nil {
-		c.op.Off, c.op.Data = at, append([]byte(nil), p...)
+		p = append([]byte(nil), p...)
+		c.op.Off, c.op.Data = at, p
 	}
 	n := 0
 	switch {

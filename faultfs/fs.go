@@ -69,7 +69,9 @@ func New() *FS { return Over(empty{}) }
 // Over returns a file system that starts as base holds it and records what
 // changes from there on in a trace of its own. The base must not change.
 func Over(base Base) *FS {
-	return &FS{vol: newVolume(base), trace: &Trace{base: base}}
+	f := &FS{vol: newVolume(base), trace: &Trace{base: base}}
+	f.vol.keeps = true // the trace holds the data of its ops, and never changes it
+	return f
 }
 
 // Unrecorded returns a file system over base that records nothing, for runs
@@ -206,7 +208,7 @@ func (c *call) leave(errno syscall.Errno) {
 			c.f.rememberOp(&c.op)
 		}
 		c.op.End = Edge(c.f.edge.Add(1))
-		c.f.trace.Ops = append(c.f.trace.Ops, c.op)
+		c.f.trace.add(&c.op)
 	}
 	c.f.mu.Unlock()
 }
