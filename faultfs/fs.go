@@ -174,6 +174,7 @@ type call struct {
 	op Op
 
 	accepted int64 // bytes of a write, before it failed
+	left     bool  // the lock was given back
 }
 
 // enter begins a call: it takes the lock and, where the file system records,
@@ -210,6 +211,7 @@ func (c *call) leave(errno syscall.Errno) {
 		c.op.End = Edge(c.f.edge.Add(1))
 		c.f.trace.add(&c.op)
 	}
+	c.left = true
 	c.f.mu.Unlock()
 }
 

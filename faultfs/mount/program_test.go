@@ -256,3 +256,15 @@ func TestBadMarkFilesAreRefused(t *testing.T) {
 		require.ErrorContains(t, err, "mark file")
 	}
 }
+
+func TestAShellIsRecorded(t *testing.T) {
+	fs := faultfs.New()
+	dir := serve(t, fs, mount.Options{})
+	out := shell(t, dir, `mkdir d && echo a > d/x && echo b >> d/x && mv d/x d/y && cp d/y z && sync d/y && sync -d z && sync d && rm -r d && pwd`)
+	require.Equal(t, dir+"\n", out)
+	require.Equal(t, []string{
+		"mkdir /d 0755", "create /d/x 0644", `write /d/x 0 "a\n"`, `write /d/x 2 "b\n"`, "rename /d/x /d/y",
+		"create /z 0644", `write /z 0 "a\nb\n"`, "fsync /d/y", "fdatasync /z", "fsync /d", "unlink /d/y", "rmdir /d",
+	}, changes(fs))
+	requireReadsBack(t, fs)
+}
