@@ -52,7 +52,7 @@ func (h *file) begin(kind OpKind) (call, syscall.Errno) {
 // caller holds the lock.
 func (h *file) state() syscall.Errno {
 	switch {
-	case h.fs.dead || h.life != h.fs.life:
+	case h.fs.dead || h.life != h.fs.life.Load():
 		return deadErrno
 	case h.closed:
 		return closedErrno

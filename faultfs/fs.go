@@ -48,7 +48,7 @@ type FS struct {
 	vol   volume
 	trace *Trace // nil: nothing is recorded
 	edge  atomic.Int64
-	life  uint64 // handles of an earlier life are dead
+	life  atomic.Uint64 // handles of an earlier life are dead
 	dead  bool
 	clock int64
 
@@ -124,7 +124,7 @@ func (f *FS) Crash() {
 func (f *FS) Reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.life++
+	f.life.Add(1)
 	f.dead = false
 	f.clock = 0
 	f.inject = nil

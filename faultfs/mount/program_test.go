@@ -166,7 +166,7 @@ func TestConcurrentProcessesOverlap(t *testing.T) {
 			for _, stdin := range start {
 				_, _ = io.WriteString(stdin, "\n")
 			}
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(time.Second)
 		})
 	})
 	for _, p := range programs {
