@@ -24,10 +24,8 @@ import (
 // without.
 func (f *FS) DoAt(op Op, told *int) (done Op, accepted int, errno syscall.Errno) {
 	c := call{f: f, op: op}
-	if f.trace != nil {
-		c.op.Begin = Edge(f.edge.Add(1))
-	}
-	f.mu.Lock()
+	c.begin()
+	defer c.end()
 	errno = c.at(told)
 	if errno == 0 {
 		c.stamp()
@@ -45,6 +43,24 @@ func (f *FS) DoAt(op Op, told *int) (done Op, accepted int, errno syscall.Errno)
 	}
 	return c.op, accepted, systemErrno(errno)
 }
+
+// begin notes the moment and takes the lock.
+func (c *call) begin() {
+	c.op.Begin = Edge(c.f.edge.Add(1))
+	c.f.mu.Lock()
+}
+
+// end gives the lock back if leave did not: where a base panics, who serves
+// the file system goes on.
+func (c *call) end() {
+	if !c.left {
+		c.f.mu.Unlock()
+	}
+}
+
+// Life counts how often the file system was reset. Numbers of inodes mean
+// something else after that. It waits for no call.
+func (f *FS) Life() uint64 { return f.life.Load() }
 
 // at does what DoAt asks.
 func (c *call) at(told *int) (errno syscall.Errno) {
@@ -150,10 +166,8 @@ func (f *FS) StatAt(ino Ino) (os.FileInfo, int, syscall.Errno) {
 // than p can hold only at the end of the file.
 func (f *FS) ReadAt(ino Ino, p []byte, off int64) (int, syscall.Errno) {
 	c := call{f: f, op: Op{Kind: OpRead, Ino: ino, Off: off, Size: int64(len(p))}}
-	if f.trace != nil {
-		c.op.Begin = Edge(f.edge.Add(1))
-	}
-	f.mu.Lock()
+	c.begin()
+	defer c.end()
 	n, errno := 0, c.at(nil)
 	if errno == 0 {
 		if size := f.vol.Size(ino); off >= 0 && off < size {
@@ -169,10 +183,8 @@ func (f *FS) ReadAt(ino Ino, p []byte, off int64) (int, syscall.Errno) {
 // the directory was listed. The file system cannot be used inside each.
 func (f *FS) ListAt(dir Ino, each func(name string, ino Ino, typ Type)) syscall.Errno {
 	c := call{f: f, op: Op{Kind: OpReaddir, Ino: dir}}
-	if f.trace != nil {
-		c.op.Begin = Edge(f.edge.Add(1))
-	}
-	f.mu.Lock()
+	c.begin()
+	defer c.end()
 	errno := c.at(nil)
 	if errno == 0 {
 		for _, name := range f.vol.Names(dir) {

@@ -52,7 +52,7 @@ func (h *file) begin(kind OpKind) (call, syscall.Errno) {
 // caller holds the lock.
 func (h *file) state() syscall.Errno {
 	switch {
-	case h.fs.dead || h.life != h.fs.life:
+	case h.fs.dead || h.life != h.fs.life.Load():
 		return deadErrno
 	case h.closed:
 		return closedErrno
@@ -179,7 +179,8 @@ func (h *file) write(what string, p []byte, off int64) (int, error) {
 		}
 	}
 	if h.fs.trace != nil {
-		c.op.Off, c.op.Data = at, append([]byte(nil), p...)
+		p = append([]byte(nil), p...)
+		c.op.Off, c.op.Data = at, p
 	}
 	n := 0
 	switch {

@@ -48,7 +48,7 @@ type FS struct {
 	vol   volume
 	trace *Trace // nil: nothing is recorded
 	edge  atomic.Int64
-	life  uint64 // handles of an earlier life are dead
+	life  atomic.Uint64 // handles of an earlier life are dead
 	dead  bool
 	clock int64
 
@@ -69,7 +69,9 @@ func New() *FS { return Over(empty{}) }
 // Over returns a file system that starts as base holds it and records what
 // changes from there on in a trace of its own. The base must not change.
 func Over(base Base) *FS {
-	return &FS{vol: newVolume(base), trace: &Trace{base: base}}
+	f := &FS{vol: newVolume(base), trace: &Trace{base: base}}
+	f.vol.keeps = true // the trace holds the data of its ops, and never changes it
+	return f
 }
 
 // Unrecorded returns a file system over base that records nothing, for runs
@@ -122,7 +124,7 @@ func (f *FS) Crash() {
 func (f *FS) Reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.life++
+	f.life.Add(1)
 	f.dead = false
 	f.clock = 0
 	f.inject = nil
@@ -172,6 +174,7 @@ type call struct {
 	op Op
 
 	accepted int64 // bytes of a write, before it failed
+	left     bool  // the lock was given back
 }
 
 // enter begins a call: it takes the lock and, where the file system records,
@@ -206,8 +209,9 @@ func (c *call) leave(errno syscall.Errno) {
 			c.f.rememberOp(&c.op)
 		}
 		c.op.End = Edge(c.f.edge.Add(1))
-		c.f.trace.Ops = append(c.f.trace.Ops, c.op)
+		c.f.trace.add(&c.op)
 	}
+	c.left = true
 	c.f.mu.Unlock()
 }
 

@@ -17,6 +17,16 @@ type Trace struct {
 	base Base
 }
 
+// add appends an op. A long trace grows by doubling: it is copied less often
+// than append would.
+func (t *Trace) add(op *Op) {
+	const long = 1 << 12
+	if n := len(t.Ops); n == cap(t.Ops) && n >= long {
+		t.Ops = slices.Grow(t.Ops, n)
+	}
+	t.Ops = append(t.Ops, *op)
+}
+
 // Base returns the disk as it durably was before the first op.
 func (t *Trace) Base() Base {
 	if t.base == nil {

@@ -20,6 +20,7 @@ type volume struct {
 	inodes map[Ino]*inode // what differs from the base
 	last   Ino            // the highest inode number in use
 	pages  int            // pages held over the base
+	keeps  bool           // what is written never changes: pages are kept, not copied
 	stack  []Ino          // room for walk, which would allocate it each time
 }
 
@@ -35,10 +36,17 @@ type inode struct {
 	// limit is the offset below which the base's bytes show through where no
 	// page lies over them.
 	limit  int64
-	pages  map[int64]*[pageSize]byte
+	pages  map[int64]page
 	names  map[string]Ino // zero: removed
 	target string
 	links  int // names of a file given and taken, over those of the base
+}
+
+// page is a page of a file. One that is lent belongs to what was written, and
+// must not be changed.
+type page struct {
+	array *[pageSize]byte
+	lent  bool
 }
 
 const noLimit = math.MaxInt64
@@ -242,8 +250,8 @@ func (v *volume) ReadAt(ino Ino, p []byte, off int64) {
 	for len(p) > 0 {
 		index, from := off/pageSize, off%pageSize
 		k := min(int64(len(p)), pageSize-from)
-		if page := n.pages[index]; page != nil {
-			copy(p[:k], page[from:])
+		if page, ok := n.pages[index]; ok {
+			copy(p[:k], page.array[from:])
 		} else {
 			v.readBase(n, ino, p[:k], off)
 		}
@@ -265,7 +273,7 @@ func (v *volume) Data(ino Ino, from int64) []int64 {
 	}
 	if !n.fresh() {
 		for _, off := range v.base.Data(ino, from) {
-			if off < n.limit && n.pages[off/pageSize] == nil {
+			if _, over := n.pages[off/pageSize]; off < n.limit && !over {
 				pages = append(pages, off)
 			}
 		}
@@ -301,7 +309,7 @@ func (v *volume) write(ino Ino, data []byte, off int64) {
 	}
 	n := v.over(ino)
 	if n.pages == nil {
-		n.pages = map[int64]*[pageSize]byte{}
+		n.pages = map[int64]page{}
 	}
 	size := v.Size(ino)
 	n.limit = min(n.limit, size) // what a crash left beyond the end is never seen
@@ -310,25 +318,38 @@ func (v *volume) write(ino Ino, data []byte, off int64) {
 	}
 	for len(data) > 0 {
 		index, from := off/pageSize, off%pageSize
-		page := n.pages[index]
-		k := copy(v.pageFor(n, ino, index, page, from, len(data))[from:], data)
+		k := int(min(int64(len(data)), pageSize-from))
+		if v.keeps && k == pageSize {
+			if _, held := n.pages[index]; !held {
+				v.pages++
+			}
+			n.pages[index] = page{(*[pageSize]byte)(data), true}
+		} else {
+			copy(v.pageFor(n, ino, index, k)[from:], data)
+		}
 		data, off = data[k:], off+int64(k)
 	}
 }
 
-// pageFor returns the page to write to, with the base's bytes copied up unless
-// the write covers it whole.
-func (v *volume) pageFor(n *inode, ino Ino, index int64, page *[pageSize]byte, from int64, length int) *[pageSize]byte {
-	if page != nil {
-		return page
+// pageFor returns the page to write so many bytes to, with what it held before
+// unless they cover it whole.
+func (v *volume) pageFor(n *inode, ino Ino, index int64, length int) *[pageSize]byte {
+	old, held := n.pages[index]
+	if held && !old.lent {
+		return old.array
 	}
-	page = new([pageSize]byte)
-	v.pages++
-	n.pages[index] = page
-	if from > 0 || length < pageSize {
-		v.readBase(n, ino, page[:], index*pageSize)
+	fresh := new([pageSize]byte)
+	n.pages[index] = page{fresh, false}
+	switch {
+	case held:
+		*fresh = *old.array
+	case length < pageSize:
+		v.readBase(n, ino, fresh[:], index*pageSize)
 	}
-	return page
+	if !held {
+		v.pages++
+	}
+	return fresh
 }
 
 // truncate sets the size. Bytes beyond a smaller size are zeros if the file
@@ -341,13 +362,13 @@ func (v *volume) truncate(ino Ino, size int64) {
 	if size >= old {
 		return
 	}
-	for index, page := range n.pages {
+	for index := range n.pages {
 		start := index * pageSize
 		if start >= size {
 			delete(n.pages, index)
 			v.pages--
 		} else if start+pageSize > size {
-			clear(page[size-start:])
+			clear(v.pageFor(n, ino, index, 0)[size-start:])
 		}
 	}
 }

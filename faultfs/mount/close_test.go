@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -148,4 +149,75 @@ func TestACrashEndsTheFileSystemForPrograms(t *testing.T) {
 		require.ErrorIs(t, err, unix.EIO, what)
 	}
 	require.Len(t, fs.Trace().Ops, before)
+}
+
+func TestAResetBeginsAnew(t *testing.T) {
+	fs := fixture(t)
+	dir := serve(t, fs, mount.Options{})
+	name := filepath.Join(dir, "f")
+	f := opened(t, name, os.O_RDWR)
+	d := opened(t, dir, os.O_RDONLY)
+	_, err := f.WriteString("changed, and longer than before")
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "x"), 0o700))
+	fs.Reset()
+	require.Equal(t, "0123456789", readAll(t, name))
+	// The number of the directory is that of a file now.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x"), []byte("file"), 0o600))
+	require.Equal(t, "file", readAll(t, filepath.Join(dir, "x")))
+	require.Equal(t, []string{"create /x 0600", `write /x 0 "file"`}, changes(fs))
+	for what, err := range map[string]error{
+		"write": second(f.WriteString("x")), "read": second(f.Read(make([]byte, 1))), "sync": f.Sync(),
+		"list": second(d.ReadDir(-1)), "close": f.Close(),
+	} {
+		require.ErrorIs(t, err, unix.EIO, what)
+	}
+}
+
+// broken is a disk with bugs.
+type broken struct{ faultfs.Base }
+
+func (broken) Mode(faultfs.Ino) uint32    { panic("a bug of the disk") }
+func (broken) Names(faultfs.Ino) []string { panic("another bug") }
+
+func TestCloseReportsBugsAndUnmounts(t *testing.T) {
+	fs := faultfs.Over(broken{fixture(t).Trace().Base()})
+	dir := t.TempDir()
+	m, err := mount.Serve(fs, dir, mount.Options{})
+	if errors.Is(err, mount.ErrUnavailable) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { m.Close() })
+	require.ErrorIs(t, second(os.Stat(filepath.Join(dir, "f"))), unix.EIO)
+	require.ErrorIs(t, second(os.ReadDir(dir)), unix.EIO)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "new"), nil, 0o600), "what has no bug goes on")
+	require.ErrorContains(t, m.Close(), "crashsim: bug: a bug of the disk")
+	require.Empty(t, mounts(t, dir))
+}
+
+// serveUnprivileged is a program: it finds out that nobody may mount.
+func serveUnprivileged(dir string) error {
+	if err := errors.Join(syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
+		return err
+	}
+	m, err := mount.Serve(faultfs.New(), dir, mount.Options{})
+	if err == nil {
+		return errors.Join(errors.New("mounted"), m.Close())
+	}
+	if !errors.Is(err, mount.ErrUnavailable) {
+		return err
+	}
+	fmt.Println(err)
+	return nil
+}
+
+func TestNoPermissionIsExplained(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become nobody")
+	}
+	cmd := child(t, "unprivileged", "/")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "run as root")
 }

@@ -19,9 +19,9 @@ func (d *disk) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 
 // ReadDir lists a directory as it was when the listing began, a page at a time.
 func (d *disk) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	h := d.handle(in.Fh)
-	if h == nil {
-		return fuse.EBADF
+	h, status := d.handle(in.Fh)
+	if status != fuse.OK {
+		return status
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

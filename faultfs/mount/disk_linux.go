@@ -61,6 +61,7 @@ func node(id uint64) faultfs.Ino { return faultfs.Ino(id) }
 // handle is an open file or directory.
 type handle struct {
 	ino   faultfs.Ino
+	life  uint64 // of the file system when it was opened
 	flags int
 	mark  *markFile // set for a mark file
 
@@ -76,6 +77,7 @@ type handle struct {
 }
 
 func (d *disk) add(h *handle) uint64 {
+	h.life = d.fs.Life()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last++
@@ -83,11 +85,19 @@ func (d *disk) add(h *handle) uint64 {
 	return d.last
 }
 
-// handle returns the handle of that number, nil if there is none.
-func (d *disk) handle(fh uint64) *handle {
+// handle returns the handle of that number. One that was opened before the
+// file system was reset is as dead as after a crash.
+func (d *disk) handle(fh uint64) (*handle, fuse.Status) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.handles[fh]
+	h := d.handles[fh]
+	d.mu.Unlock()
+	switch {
+	case h == nil:
+		return nil, fuse.EBADF
+	case h.life != d.fs.Life():
+		return nil, fuse.EIO
+	}
+	return h, fuse.OK
 }
 
 func (d *disk) drop(fh uint64) {
@@ -137,7 +147,8 @@ func (d *disk) attributes(ino faultfs.Ino, out *fuse.Attr) fuse.Status {
 
 // entry fills in what the kernel is told of a name.
 func (d *disk) entry(ino faultfs.Ino, out *fuse.EntryOut) fuse.Status {
-	out.NodeId, out.Generation = uint64(ino), 1
+	// Of another life, the kernel takes it for another inode.
+	out.NodeId, out.Generation = uint64(ino), 1+d.fs.Life()
 	return d.attributes(ino, &out.Attr)
 }
 

@@ -46,6 +46,9 @@
 //     that of contents.
 //   - pwritev2 with RWF_SYNC, RWF_DSYNC or RWF_APPEND is an ordinary write.
 //   - A call that was interrupted by a signal is finished.
+//   - Faults strike what is recorded: none strikes stat, lstat, readlink, chown or
+//     chtimes. A write that a fault cuts short returns what was accepted, and its
+//     error when the program writes on from there.
 //   - The process that serves must neither map a file of its own mount, nor start
 //     a program in it or from it (exec.Cmd.Dir and exec.Cmd.Path): the kernel
 //     would ask it something while the Go runtime stands still, and it would

@@ -123,6 +123,15 @@ func TestFailedSyncsAreToldToEachHandleOnce(t *testing.T) {
 	requireReadsBack(t, fs)
 }
 
+func TestANewFileHasNoErrorsToTell(t *testing.T) {
+	fs := fixture(t)
+	dir := serve(t, fs, mount.Options{})
+	inject(t, fs, now)
+	f := opened(t, filepath.Join(dir, "new"), os.O_WRONLY|os.O_CREATE)
+	require.NoError(t, f.Sync())
+	require.Equal(t, []string{"create /new 0644", "fsync /new"}, changes(fs))
+}
+
 func TestSyncedWritesFailWithTheirSync(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})

@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"slices"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -57,21 +56,29 @@ func (d *disk) Tmpfile(<-chan struct{}, *fuse.CreateIn, *fuse.CreateOut) fuse.St
 
 // Read is read(2) and pread(2).
 func (d *disk) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
-	if m := d.markNode(in.NodeId); m != nil {
-		return fuse.ReadResultData(m.read(buf, in.Offset)), fuse.OK
+	h, status := d.handle(in.Fh)
+	if status != fuse.OK {
+		return nil, status
 	}
-	n, errno := d.fs.ReadAt(node(in.NodeId), buf, int64(in.Offset))
+	if h.mark != nil {
+		return fuse.ReadResultData(h.mark.read(buf, in.Offset)), fuse.OK
+	}
+	n, errno := d.fs.ReadAt(h.ino, buf, int64(in.Offset))
 	return fuse.ReadResultData(buf[:n]), fuse.Status(errno)
 }
 
 // Writev is write(2) and pwrite(2), and what the kernel writes back of maps.
 func (d *disk) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
-	h := d.handle(in.Fh)
-	if h == nil {
-		return 0, fuse.EBADF
+	h, status := d.handle(in.Fh)
+	if status != fuse.OK {
+		return 0, status
 	}
 	// The buffers are used again when this returns; the trace keeps the bytes.
-	bytes := slices.Concat(data...)
+	// There is one, but for long writes. Concat would clear the room first.
+	bytes := append([]byte(nil), data[0]...)
+	for _, more := range data[1:] {
+		bytes = append(bytes, more...)
+	}
 	if h.mark != nil {
 		return h.mark.write(bytes)
 	}
@@ -129,10 +136,10 @@ const fsyncData = 1
 
 // Fsync is fsync(2) and fdatasync(2) of a file.
 func (d *disk) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	h := d.handle(in.Fh)
+	h, status := d.handle(in.Fh)
 	switch {
-	case h == nil:
-		return fuse.EBADF
+	case status != fuse.OK:
+		return status
 	case h.mark != nil:
 		return fuse.OK
 	}
@@ -153,10 +160,11 @@ func (d *disk) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 
 // Flush is close(2), of each descriptor of a file.
 func (d *disk) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
-	if d.markNode(in.NodeId) != nil {
-		return fuse.OK
+	h, status := d.handle(in.Fh)
+	if status != fuse.OK || h.mark != nil {
+		return status
 	}
-	_, status := d.do(faultfs.Op{Kind: faultfs.OpClose, Ino: node(in.NodeId)})
+	_, status = d.do(faultfs.Op{Kind: faultfs.OpClose, Ino: h.ino})
 	return status
 }
 
@@ -169,9 +177,9 @@ const mostZeros = 64 << 20
 // Fallocate is fallocate(2). The kernel holds the inode meanwhile.
 func (d *disk) Fallocate(_ <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
 	const keep, punch, zero = unix.FALLOC_FL_KEEP_SIZE, unix.FALLOC_FL_PUNCH_HOLE, unix.FALLOC_FL_ZERO_RANGE
-	h := d.handle(in.Fh)
-	if h == nil {
-		return fuse.EBADF
+	h, status := d.handle(in.Fh)
+	if status != fuse.OK {
+		return status
 	}
 	if in.Mode&^uint32(keep|punch|zero) != 0 || h.mark != nil {
 		return fuse.Status(unix.EOPNOTSUPP)
@@ -212,10 +220,14 @@ func (d *disk) zero(h *handle, off, end int64) fuse.Status {
 
 // CopyFileRange is copy_file_range(2), up to the bytes of a request.
 func (d *disk) CopyFileRange(_ <-chan struct{}, in *fuse.CopyFileRangeIn) (uint32, fuse.Status) {
-	from, to := d.handle(in.FhIn), d.handle(in.FhOut)
+	from, status := d.handle(in.FhIn)
+	if status != fuse.OK {
+		return 0, status
+	}
+	to, status := d.handle(in.FhOut)
 	switch {
-	case from == nil || to == nil:
-		return 0, fuse.EBADF
+	case status != fuse.OK:
+		return 0, status
 	case from.mark != nil || to.mark != nil:
 		return 0, fuse.Status(syscall.EXDEV)
 	}

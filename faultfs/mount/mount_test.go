@@ -24,11 +24,13 @@ const childVariable = "CRASHSIM_MOUNT_TEST_CHILD"
 
 // children are the programs; each gets the directory of the mount.
 var children = map[string]func(dir string) error{
-	"map":    storeThroughMap,
-	"reader": readThroughMap,
-	"append": appendMany,
-	"server": serveUntilKilled,
-	"holder": holdOpen,
+	"map":          storeThroughMap,
+	"reader":       readThroughMap,
+	"appended":     storeThroughAppended,
+	"append":       appendMany,
+	"server":       serveUntilKilled,
+	"unprivileged": serveUnprivileged,
+	"holder":       holdOpen,
 }
 
 func TestMain(m *testing.M) {

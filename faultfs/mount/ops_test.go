@@ -370,6 +370,16 @@ func TestLongWritesBecomeSeveral(t *testing.T) {
 	require.LessOrEqual(t, len(changes(fs)), 8)
 }
 
+func TestAppendsFindTheEndThatTheKernelDoesNotKnow(t *testing.T) {
+	fs := fixture(t)
+	dir := serve(t, fs, mount.Options{})
+	f := opened(t, filepath.Join(dir, "f"), os.O_WRONLY|os.O_APPEND)
+	fill(t, fs, "/f", "shorter")
+	_, err := f.WriteString("!")
+	require.NoError(t, err)
+	require.Contains(t, changes(fs), `write /f 7 "!"`)
+}
+
 func TestReadsBecomeOps(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
@@ -381,5 +391,6 @@ func TestReadsBecomeOps(t *testing.T) {
 	require.NoError(t, f.Close())
 	_, err = os.ReadDir(filepath.Join(dir, "d"))
 	require.NoError(t, err)
-	require.Equal(t, []string{"open /f", "read /f 5 4", "close /f", "open /d", "readdir /d"}, calls(fs))
+	opened(t, filepath.Join(dir, "f"), os.O_WRONLY|os.O_TRUNC)
+	require.Equal(t, []string{"open /f", "read /f 5 4", "close /f", "open /d", "readdir /d", "truncate /f 0"}, calls(fs))
 }

@@ -76,6 +76,27 @@ func TestStoresThroughMapsBecomeWrites(t *testing.T) {
 	requireReadsBack(t, fs)
 }
 
+// storeThroughAppended is a program: it maps a file that it opened to append.
+func storeThroughAppended(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR|os.O_APPEND|os.O_SYNC, 0)
+	if err != nil {
+		return err
+	}
+	pages, err := unix.Mmap(int(f.Fd()), 0, 10, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	copy(pages[2:], "xy")
+	return errors.Join(unix.Msync(pages, unix.MS_SYNC), unix.Munmap(pages), f.Close())
+}
+
+func TestStoresThroughMapsAreNotAppended(t *testing.T) {
+	fs := fixture(t)
+	dir := serve(t, fs, mount.Options{})
+	require.NoError(t, child(t, "appended", dir).Run())
+	require.Equal(t, []string{`write /f 0 "01xy456789"`, "fdatasync /f"}, changes(fs))
+}
+
 // readThroughMap is a program: it reads a file by a map of it.
 func readThroughMap(dir string) error {
 	f, err := os.Open(filepath.Join(dir, "f"))
@@ -145,7 +166,7 @@ func TestConcurrentProcessesOverlap(t *testing.T) {
 			for _, stdin := range start {
 				_, _ = io.WriteString(stdin, "\n")
 			}
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(time.Second)
 		})
 	})
 	for _, p := range programs {
@@ -234,4 +255,16 @@ func TestBadMarkFilesAreRefused(t *testing.T) {
 		_, err := mount.Serve(faultfs.New(), t.TempDir(), o)
 		require.ErrorContains(t, err, "mark file")
 	}
+}
+
+func TestAShellIsRecorded(t *testing.T) {
+	fs := faultfs.New()
+	dir := serve(t, fs, mount.Options{})
+	out := shell(t, dir, `mkdir d && echo a > d/x && echo b >> d/x && mv d/x d/y && cp d/y z && sync d/y && sync -d z && sync d && rm -r d && pwd`)
+	require.Equal(t, dir+"\n", out)
+	require.Equal(t, []string{
+		"mkdir /d 0755", "create /d/x 0644", `write /d/x 0 "a\n"`, `write /d/x 2 "b\n"`, "rename /d/x /d/y",
+		"create /z 0644", `write /z 0 "a\nb\n"`, "fsync /d/y", "fdatasync /z", "fsync /d", "unlink /d/y", "rmdir /d",
+	}, changes(fs))
+	requireReadsBack(t, fs)
 }

@@ -1,0 +1,68 @@
+package process_test
+
+import (
+	"context"
+	"math/big"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/process"
+)
+
+// benchmarkChecks records a program once and judges it, and reports how many
+// checks run in a second, and for how many cuts one of them stands.
+func benchmarkChecks(b *testing.B, program, check string, o runner.Options) {
+	skipWithoutFUSE(b)
+	trace := record(b, "", program)
+	m, err := persist.ParseModel("posix")
+	require.NoError(b, err)
+	o.Models, o.All = []persist.Model{m}, true
+	var runs, cuts float64
+	var spent time.Duration
+	for b.Loop() {
+		c, err := process.NewChecker(process.Options{Timeout: time.Minute})
+		require.NoError(b, err)
+		s := runner.Scenario{Name: "program", Trace: trace}
+		if process.IsBuiltin(check) {
+			s.Oracle, err = c.Builtin(check, trace)
+		} else {
+			s.Oracle, err = c.Oracle(process.Shell(check))
+		}
+		require.NoError(b, err)
+		start := time.Now()
+		results, err := runner.Run(context.Background(), s, o)
+		require.NoError(b, err)
+		spent += time.Since(start)
+		require.Empty(b, results[0].Why)
+		runs += float64(results[0].Coverage.Runs)
+		n, _ := new(big.Float).SetString(results[0].Coverage.Cuts)
+		f, _ := n.Float64()
+		cuts += f
+		require.NoError(b, c.Close())
+	}
+	b.ReportMetric(runs/spent.Seconds(), "checks/s")
+	b.ReportMetric(cuts/runs, "cuts/check")
+}
+
+// BenchmarkCheckOfASmallFile is of a check that reads one small file and exits.
+func BenchmarkCheckOfASmallFile(b *testing.B) {
+	benchmarkChecks(b,
+		`i=0; while [ $i -lt 300 ]; do echo $i >small; echo $i; i=$((i+1)); done`,
+		`read n <small && exit 0; [ ! -s "$CRASHSIM_MARKS" ]`, runner.Options{MaxRuns: 1000})
+}
+
+// BenchmarkSQLite is of 50 transactions of the sqlite3 shell, judged up to two
+// losses.
+func BenchmarkSQLite(b *testing.B) {
+	if _, err := exec.LookPath("sqlite3"); err != nil {
+		b.Skip(err)
+	}
+	benchmarkChecks(b, `sqlite3 db 'create table t(x)'; echo created
+i=0; while [ $i -lt 50 ]; do echo "insert into t values($i); select 'row $i';"; i=$((i+1)); done | sqlite3 db`,
+		"sqlite:db", runner.Options{MaxLosses: 2})
+}
