@@ -129,8 +129,9 @@ func (f *FS) Reset() {
 	f.clock = 0
 	f.inject = nil
 	if f.trace != nil {
-		f.trace, f.places = &Trace{Setup: f.trace.Setup, base: f.vol.base}, nil
+		f.trace = &Trace{Setup: f.trace.Setup, base: f.vol.base}
 	}
+	clear(f.places) // what is known of them was read before
 	f.vol.reset()
 }
 

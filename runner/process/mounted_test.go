@@ -1,0 +1,112 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/mount"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// seenIn is all that can be read below a directory of the system.
+func seenIn(dir string) (string, error) {
+	seen := ""
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := os.Lstat(path)
+		if err != nil || path == dir {
+			return err
+		}
+		data := ""
+		switch {
+		case info.Mode().IsRegular():
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			data = fmt.Sprintf("%q %d", text, info.Size())
+		case info.Mode()&os.ModeSymlink != 0:
+			if data, err = os.Readlink(path); err != nil {
+				return err
+			}
+		}
+		seen += fmt.Sprintln(path[len(dir):], info.Mode()|0o700, data)
+		return nil
+	})
+	return seen, err
+}
+
+// Whatever a mount has shown before: it shows the disk at hand. The oracle reads
+// each disk through the mount that stood for all the disks before it, and a copy
+// of it in an ordinary directory.
+func TestMountShowsTheDiskAtHand(t *testing.T) {
+	p := Program{Setup: Shell(`mkdir d e; echo 1 >d/a; echo 2 >b; ln b c`), Timeout: time.Minute, Args: Shell(`
+rm b; mkdir b; echo 3 >b/x; mv d/a e/a; echo 4 >>c; ln -s e s; rmdir d; echo 5 >d; chmod 600 d
+mv e/a c; echo 6 >e/a; rm d; mkdir d; mv b d/b; echo done`)}
+	trace, err := Record(context.Background(), p)
+	if errors.Is(err, mount.ErrUnavailable) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	c, err := NewChecker(Options{})
+	require.NoError(t, err)
+	var mu sync.Mutex
+	disks := map[string]bool{}
+	compare := oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		wrong := func(err error) []oracle.Violation {
+			return []oracle.Violation{{Kind: oracle.Torn, Detail: err.Error()}}
+		}
+		fs := disk.(*faultfs.FS)
+		m, err := c.at(fs)
+		if err != nil {
+			return wrong(err)
+		}
+		got, err := seenIn(m.dir)
+		copied := filepath.Join(t.TempDir(), "copy")
+		if err := errors.Join(err, copyOut(fs, copied)); err != nil {
+			return wrong(err)
+		}
+		want, err := seenIn(copied)
+		if err != nil || got != want {
+			return wrong(fmt.Errorf("%w\n%s\n%s", err, want, got))
+		}
+		// The program of the next disk finds its own inodes where this one made some.
+		name := filepath.Join(m.dir, "made")
+		if len(got)%2 == 0 {
+			err = os.Mkdir(name, 0o700)
+		} else {
+			err = os.WriteFile(name, []byte("made"), 0o600)
+		}
+		if err != nil {
+			return wrong(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		disks[got] = true
+		return nil
+	})
+	model, err := persist.ParseModel("ext4,names=directory")
+	require.NoError(t, err)
+	s := runner.Scenario{Name: "names", Trace: trace}
+	s.Oracle = oracle.All(compare, oracle.When("done", oracle.Exists("/e")))
+	results, err := runner.Run(context.Background(), s, runner.Options{Models: []persist.Model{model}, MaxRuns: 1500, All: true})
+	require.NoError(t, err)
+	require.Empty(t, results[0].Notes)
+	require.Empty(t, results[0].Failures, results[0].Report())
+	require.Greater(t, len(disks), 100, results[0].Line())
+	require.NoError(t, c.Close())
+}
