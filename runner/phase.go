@@ -102,6 +102,10 @@ func (c *cube[T]) whole() persist.Part {
 }
 
 func (p *phase) goesOn() bool {
+	if p.options.first && p.first >= 0 {
+		p.settled = true
+		return false
+	}
 	if p.options.All || p.first < 0 || p.total.Runs+p.runs() < settleRuns+settleFactor*p.first {
 		return true
 	}

@@ -174,6 +174,8 @@ type Options struct {
 	Failures string
 	// Progress, if set, is called now and then from one goroutine.
 	Progress func(Progress)
+
+	first bool // the first failure says it all
 }
 
 // Progress is how far a run has come.

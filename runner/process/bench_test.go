@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/big"
 	"os/exec"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,7 +48,29 @@ func benchmarkChecks(b *testing.B, program, check string, o runner.Options) {
 		require.NoError(b, c.Close())
 	}
 	b.ReportMetric(runs/spent.Seconds(), "checks/s")
+	if !process.IsBuiltin(check) {
+		b.ReportMetric(runs/spent.Seconds()/bareShells(b), "of-bare-shells")
+	}
 	b.ReportMetric(cuts/runs, "cuts/check")
+}
+
+// bareShells returns how many shells a second do nothing here, as many at once as
+// there are workers: no check can be faster.
+func bareShells(b *testing.B) float64 {
+	const each = 200
+	var done sync.WaitGroup
+	start := time.Now()
+	for range runtime.GOMAXPROCS(0) {
+		done.Go(func() {
+			for range each {
+				if err := exec.Command("/bin/sh", "-c", "exit 0").Run(); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	done.Wait()
+	return float64(each*runtime.GOMAXPROCS(0)) / time.Since(start).Seconds()
 }
 
 // BenchmarkCheckOfASmallFile is of a check that reads one small file and exits.

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+)
+
+func (a *app) fixCommand() *cobra.Command {
+	var models []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "fix NAME...",
+		Short: "Find the syncs that a program lacks, and prove that they are enough",
+		Long: `Fix finds, for each scenario and model, a smallest set of syncs with which the
+program keeps its promise in every case: which file or directory, and after which
+call. It is verified by crashing the program with them everywhere. Where no set of
+syncs is enough, that is proved with every sync added that could be.
+
+Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
+		Example: `  crashsim fix rename-without-fsync
+  crashsim fix 'seed-*' --model posix --model ext4`,
+		ValidArgsFunction: a.completeScenarios(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("want the name of a scenario")
+			}
+			chosen, err := a.choose(args)
+			if err != nil {
+				return err
+			}
+			parsed, err := parseModels(models)
+			if err != nil {
+				return err
+			}
+			if parsed == nil {
+				parsed = []persist.Model{persist.Default()}
+			}
+			out := fixJSON{Schema: fixSchema, Repairs: []repairJSON{}}
+			for _, s := range chosen {
+				for _, m := range parsed {
+					repair, err := runner.Fix(cmd.Context(), s, m, runner.Options{})
+					if cmd.Context().Err() != nil {
+						return err
+					}
+					out.Repairs = append(out.Repairs, repairOf(s.Name, m, repair, err))
+				}
+			}
+			a.status = out.status()
+			if asJSON {
+				return a.printJSON(out)
+			}
+			a.printRepairs(out)
+			return nil
+		},
+	}
+	modelFlag(cmd, &models, "repair under this `model`; may be repeated (default posix)")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+const fixSchema = "crashsim/fix/1"
+
+type fixJSON struct {
+	Schema  string       `json:"schema"`
+	Repairs []repairJSON `json:"repairs"`
+}
+
+type repairJSON struct {
+	Scenario string          `json:"scenario"`
+	Model    string          `json:"model"`
+	Syncs    []addedSyncJSON `json:"syncs"`
+	Beyond   []string        `json:"beyond"` // kinds of violations that no sync repairs
+	Tried    int             `json:"tried"`  // programs that were judged
+	Error    string          `json:"error,omitempty"`
+}
+
+type addedSyncJSON struct {
+	Op        int    `json:"op"`
+	Call      string `json:"call"`
+	Path      string `json:"path"`
+	Directory bool   `json:"directory"`
+}
+
+func repairOf(scenario string, m persist.Model, r runner.Repair, err error) repairJSON {
+	j := repairJSON{Scenario: scenario, Model: m.String(), Syncs: []addedSyncJSON{}, Beyond: []string{}, Tried: r.Tried}
+	if err != nil {
+		j.Error = err.Error()
+	}
+	for _, s := range r.Syncs {
+		j.Syncs = append(j.Syncs, addedSyncJSON{int(s.After), s.Call, s.Path, s.Dir})
+	}
+	for _, k := range r.Beyond {
+		j.Beyond = append(j.Beyond, k.String())
+	}
+	return j
+}
+
+func (out *fixJSON) status() int {
+	status := exitOK
+	for _, r := range out.Repairs {
+		switch {
+		case len(r.Syncs) > 0 || len(r.Beyond) > 0:
+			return exitWrong
+		case r.Error != "":
+			status = exitUnknown
+		}
+	}
+	return status
+}
+
+func (a *app) printRepairs(out fixJSON) {
+	for _, r := range out.Repairs {
+		fmt.Fprintf(&a.out, "%s under %s: ", a.style.head(r.Scenario), r.Model)
+		switch {
+		case r.Error != "":
+			fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("not judged"), r.Error)
+		case len(r.Beyond) > 0:
+			fmt.Fprintf(&a.out, "%s: with every sync added that could be, it is still %s\n",
+				a.style.bad("no sync repairs it"), strings.Join(r.Beyond, " and "))
+		case len(r.Syncs) == 0:
+			fmt.Fprintf(&a.out, "%s\n", a.style.good("nothing is to be repaired"))
+		default:
+			fmt.Fprintf(&a.out, "%s, and then every case is right (%s)\n",
+				a.style.odd("add "+plural(len(r.Syncs), "sync")), plural(r.Tried, "program")+" judged")
+		}
+		for _, s := range r.Syncs {
+			what := s.Path
+			if s.Directory {
+				what = "the directory " + what
+			}
+			fmt.Fprintf(&a.out, "    sync %s after %s\n", what, s.Call)
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// Repair is what a program lacks: a smallest set of syncs of files and
+// directories with which every case is right, under one model.
+type Repair struct {
+	// Syncs are to be added, in the order of the trace; none where nothing is
+	// broken.
+	Syncs []AddedSync
+	// Beyond are the kinds of violations that are left with every sync added
+	// that could be: no set of syncs repairs the program, and something else
+	// about it must change. None: the Syncs repair it.
+	Beyond []oracle.Kind
+	// Tried is how many programs were judged to find out.
+	Tried int
+}
+
+// AddedSync is a sync that a program lacks.
+type AddedSync struct {
+	After faultfs.OpNum // the op behind which it belongs
+	Call  string        // that op, with its call site
+	Path  string        // what is to be synced
+	Dir   bool          // it is a directory
+}
+
+// String says, say, "sync /f.tmp after write /f.tmp [0,9) (save.go:41)".
+func (a AddedSync) String() string {
+	what := "sync "
+	if a.Dir {
+		what = "sync the directory "
+	}
+	return what + a.Path + " after " + a.Call
+}
+
+// Fix finds a smallest set of syncs that, added to the workload, make a
+// scenario keep its promise under a model; it is verified by judging every case
+// again. The search is exact: of each set that does not do, it finds a largest
+// one around it that does not either, and a repair has something that this one
+// lacks. It takes for granted that a sync more takes cases away and adds none,
+// which is so in every model. Faults and damage are no part of it, the crash in
+// recovery is.
+func Fix(ctx context.Context, s Scenario, model persist.Model, o Options) (Repair, error) {
+	take, err := s.prepare()
+	if err != nil {
+		return Repair{}, err
+	}
+	s.Faults, s.Media, s.Declared = nil, nil, nil
+	o.Models, o.Faults, o.Sweep, o.Failures, o.first = nil, nil, false, "", true
+	f := fixer{ctx: ctx, scenario: &s, model: model, options: &o, trace: take.trace, known: map[string][]oracle.Kind{}}
+	if doubt := s.doubt(take.trace, model, &o); doubt != "" {
+		return Repair{}, fmt.Errorf("scenario %s under %s: %s", s.Name, model, doubt)
+	}
+	f.findSites()
+	syncs, beyond, err := f.search()
+	r := Repair{Beyond: beyond, Tried: len(f.known)}
+	for _, i := range syncs {
+		r.Syncs = append(r.Syncs, f.sites[i])
+	}
+	return r, err
+}
+
+// fixer is a search for a repair. A set of syncs is their numbers, rising.
+type fixer struct {
+	ctx      context.Context
+	scenario *Scenario
+	model    persist.Model
+	options  *Options
+	trace    *faultfs.Trace
+	sites    []AddedSync
+	known    map[string][]oracle.Kind // by set: what is broken with it
+}
+
+// findSites finds every sync that the program could make and does not: of a
+// file behind a call that changes it, and of a directory behind one that changes
+// its names.
+func (f *fixer) findSites() {
+	ops := f.trace.Ops
+	for i := range ops {
+		op := &ops[i]
+		if op.Failed() || op.Idle() {
+			continue
+		}
+		site := AddedSync{After: faultfs.OpNum(i), Call: opText(op)}
+		add := func(what string, dir bool) {
+			site.Path, site.Dir = what, dir
+			if what != "" && !slices.Contains(f.sites, site) && !f.syncsNext(i, what) {
+				f.sites = append(f.sites, site)
+			}
+		}
+		switch op.Kind {
+		case faultfs.OpWrite, faultfs.OpTruncate, faultfs.OpChmod:
+			add(op.Path, false)
+		case faultfs.OpCreate, faultfs.OpMkdir, faultfs.OpSymlink, faultfs.OpUnlink, faultfs.OpRmdir:
+			add(parent(op.Path), true)
+		case faultfs.OpLink:
+			add(parent(op.To), true)
+		case faultfs.OpRename:
+			add(parent(op.To), true)
+			add(parent(op.Path), true)
+		}
+	}
+}
+
+func parent(name string) string {
+	if name == "" {
+		return ""
+	}
+	return path.Dir(path.Clean(name))
+}
+
+// syncsNext reports whether the op behind an op is a sync of a path already.
+func (f *fixer) syncsNext(i int, what string) bool {
+	if i+1 >= len(f.trace.Ops) {
+		return false
+	}
+	next := &f.trace.Ops[i+1]
+	return next.Kind == faultfs.OpFsync && path.Clean(next.Path) == what
+}
+
+// with performs the program with the syncs of a set.
+func (f *fixer) with(set []int) (*faultfs.Trace, error) {
+	fs := faultfs.Over(f.trace.Base())
+	for i, op := range f.trace.Ops {
+		if _, err := fs.Do(op); err != nil {
+			return nil, err
+		}
+		for _, k := range set {
+			if site := f.sites[k]; int(site.After) == i {
+				// What has no name by now has nothing that could be found either.
+				_, _ = fs.Do(faultfs.Op{Kind: faultfs.OpFsync, Path: site.Path, Site: op.Site})
+			}
+		}
+	}
+	return fs.Trace(), nil
+}
+
+// broken returns the kinds of violations that are left with a set, none if
+// every case is right.
+func (f *fixer) broken(set []int) ([]oracle.Kind, error) {
+	key := fmt.Sprint(set)
+	if kinds, known := f.known[key]; known {
+		return kinds, nil
+	}
+	trace, err := f.with(set)
+	if err != nil {
+		return nil, err
+	}
+	r := judgeModel(f.ctx, f.scenario, &recording{trace: trace}, f.model, f.options)
+	if err := f.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if r.Outcome.Verdict == Unknown {
+		return nil, fmt.Errorf("scenario %s under %s: %s", f.scenario.Name, f.model, r.Why)
+	}
+	f.known[key] = r.Outcome.Kinds
+	return r.Outcome.Kinds, nil
+}
+
+// search returns a smallest set that repairs the program, or what no set does.
+func (f *fixer) search() (set []int, beyond []oracle.Kind, err error) {
+	all := make([]int, len(f.sites))
+	for i := range all {
+		all[i] = i
+	}
+	if beyond, err = f.broken(all); err != nil || len(beyond) > 0 {
+		return nil, beyond, err
+	}
+	var cores [][]int // a repair has one of each
+	for {
+		set = hit(cores)
+		kinds, err := f.broken(set)
+		if err != nil || len(kinds) == 0 {
+			return set, nil, err
+		}
+		core, err := f.core(set, all)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(core) == 0 {
+			return nil, nil, fmt.Errorf("scenario %s under %s: crashsim: bug: a sync more has made a case wrong", f.scenario.Name, f.model)
+		}
+		cores = append(cores, core)
+	}
+}
+
+// core returns syncs of which a repair has at least one: those that are not in
+// a largest set around the given one that does not repair the program.
+func (f *fixer) core(set, all []int) ([]int, error) {
+	largest := slices.Clone(set)
+	var grow func(more []int) error
+	grow = func(more []int) error {
+		if len(more) == 0 {
+			return nil
+		}
+		next := slices.Concat(largest, more)
+		slices.Sort(next)
+		next = slices.Compact(next)
+		kinds, err := f.broken(next)
+		switch {
+		case err != nil:
+			return err
+		case len(kinds) > 0:
+			largest = next
+			return nil
+		case len(more) == 1:
+			return nil
+		}
+		half := len(more) / 2
+		if err := grow(more[:half]); err != nil {
+			return err
+		}
+		return grow(more[half:])
+	}
+	if err := grow(all); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(i int) bool { return slices.Contains(largest, i) }), nil
+}
+
+// hit returns a smallest set that has one of each of the given sets, the first
+// one in their order.
+func hit(sets [][]int) []int {
+	for size := 0; ; size++ {
+		if found, ok := hitWith(sets, nil, size); ok {
+			slices.Sort(found)
+			return found
+		}
+	}
+}
+
+func hitWith(sets [][]int, chosen []int, left int) ([]int, bool) {
+	i := slices.IndexFunc(sets, func(set []int) bool {
+		return !slices.ContainsFunc(set, func(k int) bool { return slices.Contains(chosen, k) })
+	})
+	switch {
+	case i < 0:
+		return slices.Clone(chosen), true
+	case left == 0:
+		return nil, false
+	}
+	for _, k := range sets[i] {
+		if found, ok := hitWith(sets[i+1:], append(slices.Clip(chosen), k), left-1); ok {
+			return found, true
+		}
+	}
+	return nil, false
+}
