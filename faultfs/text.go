@@ -393,7 +393,7 @@ func parsePath(op *Op, l *lexer) (err error) {
 	l.rest = strings.TrimLeft(l.rest, " \t")
 	if digits, ok := strings.CutPrefix(l.rest, "#"); ok && l.rest != "#" && !l.atComment() {
 		switch op.Kind {
-		case OpWrite, OpTruncate, OpFsync, OpFdatasync, OpClose, OpRead, OpReaddir, OpStat, OpChmod:
+		case OpWrite, OpTruncate, OpFsync, OpFdatasync, OpOpen, OpClose, OpRead, OpReaddir, OpStat, OpChmod:
 		default:
 			return fmt.Errorf("%s wants a path, not an inode", op.Kind)
 		}

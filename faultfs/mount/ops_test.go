@@ -215,6 +215,13 @@ func TestSyncsAndSizesBecomeOps(t *testing.T) {
 			require.EqualValues(t, 4, st.Size)
 			require.Zero(t, st.Nlink)
 		}, []string{"unlink /f", `write #2 9 "ab"`, "fsync #2", "truncate #2 4"}},
+		{"a file without a name that is opened again", func(t *testing.T, at func(string) string) {
+			f := opened(t, at("f"), os.O_RDWR)
+			require.NoError(t, os.Remove(at("f")))
+			again := opened(t, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR)
+			_, err := again.WriteString("ab")
+			require.NoError(t, err)
+		}, []string{"unlink /f", `write #2 0 "ab"`}},
 		{"a file whose other name is left", func(t *testing.T, at func(string) string) {
 			require.NoError(t, os.Link(at("f"), at("h")))
 			f := opened(t, at("h"), os.O_RDWR)

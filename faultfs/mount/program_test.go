@@ -208,14 +208,15 @@ func TestLinesOfMarkFilesAreMarks(t *testing.T) {
 	dir := serve(t, fs, mount.Options{Marks: ".marks", Stdout: ".stdout", Output: &output})
 	out, err := os.OpenFile(filepath.Join(dir, ".stdout"), os.O_WRONLY, 0)
 	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `cd "$1" && mkdir a && echo one && printf 't' && mkdir b && printf 'wo\r\n\nth' && echo label >.marks && echo ree && mkdir c`, "sh", dir)
+	cmd := exec.Command("sh", "-c", `cd "$1" && mkdir a && echo one && printf 't' && mkdir b && printf 'wo\r\n\nth' && echo label >.marks && echo ree && mkdir c && echo copied >c/f && cat c/f`, "sh", dir)
 	cmd.Stdout = out
 	require.NoError(t, cmd.Run())
 	require.NoError(t, out.Close())
 	require.Equal(t, []string{
 		"mkdir /a 0755", "mark one", "mkdir /b 0755", "mark two", "mark label", "mark three", "mkdir /c 0755",
+		"create /c/f 0644", `write /c/f 0 "copied\n"`, "mark copied",
 	}, changes(fs))
-	require.Equal(t, "one\ntwo\r\n\nthree\n", output.String())
+	require.Equal(t, "one\ntwo\r\n\nthree\ncopied\n", output.String())
 	requireReadsBack(t, fs)
 }
 
