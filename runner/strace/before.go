@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -13,15 +12,17 @@ import (
 // Load copies a directory, for Options.Before. Names of one file in it lead to
 // one file; what is no file, directory or symbolic link is an error.
 func Load(dir string) (*faultfs.FS, error) {
-	l := loader{fs: faultfs.New(), dir: dir}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.do(faultfs.Op{Kind: faultfs.OpChmod, Path: "/", Mode: modeBits(info.Mode())}); err != nil {
-		return nil, err
+	l := loader{fs: faultfs.New()}
+	if bits := modeBits(info.Mode()); bits != 0o755 { // as that of a new file system
+		if _, err := l.do(dir, faultfs.Op{Kind: faultfs.OpChmod, Ino: faultfs.Root, Mode: bits}); err != nil {
+			return nil, err
+		}
 	}
-	if err := l.below("/"); err != nil {
+	if err := l.below(dir, faultfs.Root); err != nil {
 		return nil, err
 	}
 	return l.fs, nil
@@ -29,25 +30,24 @@ func Load(dir string) (*faultfs.FS, error) {
 
 type loader struct {
 	fs    *faultfs.FS
-	dir   string
 	files []loaded
 }
 
-// loaded is a file with its first name.
+// loaded is a file that was copied.
 type loaded struct {
 	info fs.FileInfo
-	path string
+	ino  faultfs.Ino
 }
 
-func (l *loader) below(dir string) error {
-	entries, err := os.ReadDir(filepath.Join(l.dir, dir))
+func (l *loader) below(dir string, ino faultfs.Ino) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err == nil {
-			err = l.entry(path.Join(dir, e.Name()), info)
+			err = l.entry(filepath.Join(dir, e.Name()), info, faultfs.Op{Dir: ino, Name: e.Name(), Mode: modeBits(info.Mode())})
 		}
 		if err != nil {
 			return err
@@ -56,47 +56,55 @@ func (l *loader) below(dir string) error {
 	return nil
 }
 
-func (l *loader) entry(name string, info fs.FileInfo) error {
-	bits := modeBits(info.Mode())
-	from := filepath.Join(l.dir, name)
+// entry copies what a path leads to; op has the name to be made.
+func (l *loader) entry(from string, info fs.FileInfo, op faultfs.Op) (err error) {
 	switch {
 	case info.IsDir():
-		if err := l.do(faultfs.Op{Kind: faultfs.OpMkdir, Path: name, Mode: bits}); err != nil {
-			return err
-		}
-		return l.below(name)
-	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(from)
+		op.Kind = faultfs.OpMkdir
+		ino, err := l.do(from, op)
 		if err != nil {
 			return err
 		}
-		return l.do(faultfs.Op{Kind: faultfs.OpSymlink, Path: name, Target: target})
+		return l.below(from, ino)
+	case info.Mode()&fs.ModeSymlink != 0:
+		op.Kind = faultfs.OpSymlink
+		if op.Target, err = os.Readlink(from); err != nil {
+			return err
+		}
+		_, err = l.do(from, op)
+		return err
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is no file, directory or symbolic link", from)
 	}
 	for _, f := range l.files {
 		if os.SameFile(f.info, info) {
-			return l.do(faultfs.Op{Kind: faultfs.OpLink, Path: f.path, To: name})
+			op.Kind, op.Ino = faultfs.OpLink, f.ino
+			_, err = l.do(from, op)
+			return err
 		}
 	}
-	l.files = append(l.files, loaded{info, name})
 	data, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	if err := l.do(faultfs.Op{Kind: faultfs.OpCreate, Path: name, Mode: bits}); err != nil || len(data) == 0 {
+	op.Kind = faultfs.OpCreate
+	ino, err := l.do(from, op)
+	if err != nil {
 		return err
 	}
-	return l.do(faultfs.Op{Kind: faultfs.OpWrite, Path: name, Data: data})
+	l.files = append(l.files, loaded{info, ino})
+	if len(data) > 0 {
+		_, err = l.do(from, faultfs.Op{Kind: faultfs.OpWrite, Ino: ino, Data: data})
+	}
+	return err
 }
 
-// before is the site of what was there before.
-var before = faultfs.Site{}
-
-func (l *loader) do(op faultfs.Op) error {
-	op.Site = before
-	_, err := l.fs.Do(op)
-	return err
+func (l *loader) do(from string, op faultfs.Op) (faultfs.Ino, error) {
+	done, _, errno := l.fs.DoAt(op, nil)
+	if errno != 0 {
+		return 0, &fs.PathError{Op: op.Kind.String(), Path: from, Err: errno}
+	}
+	return done.Ino, nil
 }
 
 // modeBits turns a Go mode into mode bits as in chmod(2).

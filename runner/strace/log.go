@@ -98,7 +98,7 @@ func (r *reader) line(n int, line string) error {
 func withoutTime(s string) string {
 	for {
 		word, rest, ok := strings.Cut(s, " ")
-		if !ok || word == "" || strings.Trim(word, "0123456789:.+") != "" {
+		if !ok || strings.Trim(word, "0123456789:.") != "" {
 			return s
 		}
 		s = strings.TrimLeft(rest, " ")
