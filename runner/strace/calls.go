@@ -63,6 +63,7 @@ func init() {
 		"fchmodat":  func(im *importer, c *call) error { return im.chmod(c, 0, 1, c.arg(3)) },
 		"fchmodat2": func(im *importer, c *call) error { return im.chmod(c, 0, 1, c.arg(3)) },
 		"fchmod":    (*importer).fchmod,
+		"setxattr":  (*importer).setACL, "lsetxattr": (*importer).setACL, "fsetxattr": (*importer).setACL,
 	}
 }
 

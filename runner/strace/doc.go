@@ -22,7 +22,8 @@
 //     what the trace itself knows of their source.
 //   - sync and syncfs force everything. sync_file_range promises nothing that
 //     survives a power cut, and is left out; so are opens, closes, reads, looks at
-//     names, owners, times and extended attributes.
+//     names, owners, times and extended attributes, but for the mode that an
+//     access control list sets.
 //   - A call that failed is left out, but for an fsync or fdatasync that failed
 //     with EIO, ENOSPC or EDQUOT: that is an op which failed. What it lost the
 //     log does not say.

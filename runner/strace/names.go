@@ -1,6 +1,7 @@
 package strace
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -169,4 +170,69 @@ func (im *importer) setMode(c *call, ino faultfs.Ino, bits string) error {
 	}
 	_, err = im.do(c, faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: m})
 	return err
+}
+
+// setACL is the one extended attribute that changes the mode, as sed -i and cp
+// set it: "system.posix_acl_access". The rest of it no op says.
+func (im *importer) setACL(c *call) error {
+	if name, _, err := unquote(c.arg(1)); err != nil || name != "system.posix_acl_access" {
+		return nil // a name that was cut is longer
+	}
+	ino := faultfs.Ino(0)
+	if c.name == "fsetxattr" {
+		f, err := c.file(0)
+		if err != nil {
+			return err
+		}
+		ino = f.ino
+	} else {
+		at, err := im.path(c, noDir, 0, follow)
+		if err != nil {
+			return err
+		}
+		if at.inside && at.ino == 0 {
+			return missing(at.path)
+		}
+		ino = at.ino
+	}
+	if ino == 0 {
+		return nil
+	}
+	value, _, err := unquote(c.arg(2))
+	if err != nil {
+		return err
+	}
+	info, _, errno := im.fs.StatAt(ino)
+	if errno != 0 {
+		return conflict{errno}
+	}
+	was := modeBits(info.Mode())
+	bits := aclMode(was, []byte(value))
+	if bits == was {
+		return nil
+	}
+	_, err = im.do(c, faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: bits})
+	return err
+}
+
+// aclMode returns the mode of a file with an access control list, in the form
+// of the kernel: a version of four bytes, then entries of eight, each a tag and
+// permissions of two bytes. The mask stands for the group where there is one.
+func aclMode(bits uint32, acl []byte) uint32 {
+	const owner, group, mask, other = 0x01, 0x04, 0x10, 0x20
+	masked := false
+	for i := 4; i+8 <= len(acl); i += 8 {
+		tag := binary.LittleEndian.Uint16(acl[i:])
+		perm := uint32(binary.LittleEndian.Uint16(acl[i+2:])) & 7
+		switch {
+		case tag == owner:
+			bits = bits&^0o700 | perm<<6
+		case tag == mask, tag == group && !masked:
+			bits = bits&^0o070 | perm<<3
+			masked = tag == mask
+		case tag == other:
+			bits = bits&^0o007 | perm
+		}
+	}
+	return bits
 }
