@@ -45,7 +45,9 @@
 //
 // # Limits
 //
-// Without Options.Before the root is taken to have been empty. Symbolic links
+// Of calls that overlap, such as appends of two processes to one file, the log
+// does not say which took effect first: the trace has an order that there may
+// have been. Without Options.Before the root is taken to have been empty. Symbolic links
 // outside the root are not known, so that Options.Root and the paths of the
 // program must name the root without going through one. A map that becomes
 // writable later, by mprotect, is not seen. strace must have started the

@@ -123,7 +123,7 @@ var programs = []program{
 	{name: "processes", text: `(echo a; (echo b; echo c) ; echo d) >f; echo "said $(cat f)"; exec 3>>f; echo z >&3; (echo y >&3); exec 3>&-; ls >list; cat list >&2; echo x | cat`},
 	{name: "pipes", text: `{ echo e; ls; } | tee g | cat >h; cat g h | wc -l | tee k`, unlike: "what comes through a pipe comes in pieces"},
 	{name: "sizes", text: `truncate -s 1000 f; dd if=/dev/zero of=f bs=10 seek=5 count=2 conv=notrunc,fsync 2>/dev/null; dd if=f of=g bs=100 oflag=dsync 2>/dev/null; fallocate -l 2000 g; fallocate -p -o 0 -l 4096 g; printf abc 1<>f`},
-	{name: "at once", text: `for i in 1 2 3 4 5 6; do (for k in 1 2 3 4 5; do mkdir -p d; echo $i$k >>all; echo $i >d/f$i; sync d/f$i; mv d/f$i d/g$i; done) & done; wait; echo done`, unlike: "the order is not the same twice"},
+	{name: "at once", text: `for i in 1 2 3 4 5 6; do (for k in 1 2 3 4 5; do mkdir -p d; echo $i$k >>all; echo $i >d/f$i; sync d/f$i; mv d/f$i d/g$i; done) & done; wait; sort -o all all; echo done`, unlike: "the order is not the same twice"},
 	{name: "in place", text: `echo one >f; sed -i s/one/two/ f; sort -o f f; echo done`, unlike: "sed makes names of its own"},
 	{name: "remove", text: `mkdir -p a/b; echo x >a/b/f; echo y >a/g; rm -r a; exec 4>f; rm f; echo gone >&4`},
 	{name: "sqlite", text: `sqlite3 db 'create table t(x); insert into t values(1); begin; insert into t values(2); insert into t values(3); commit; select count(*) from t'`, needs: "sqlite3", unlike: "names of journals"},
