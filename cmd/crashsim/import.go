@@ -14,6 +14,12 @@ func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import",
 		Short: "Make a trace of what another tool wrote down",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("no kind of log %q, want strace", args[0])
+			}
+			return cmd.Help()
+		},
 	}
 	cmd.AddCommand(a.importStraceCommand())
 	return cmd

@@ -1,6 +1,7 @@
 package strace
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -239,17 +240,17 @@ func (im *importer) print(c *call, f *file, data []byte) error {
 	defer func() { im.touched = touched }()
 	f.text = append(f.text, data...)
 	for {
-		text := string(f.text)
-		end := strings.IndexByte(text, '\n')
+		end := bytes.IndexByte(f.text, '\n')
 		next := end + 1
 		switch {
-		case end < 0 && len(text) < longestLine:
+		case end < 0 && len(f.text) < longestLine:
 			return nil
 		case end < 0 || end > longestLine:
 			end, next = longestLine, longestLine
 		}
+		label := string(bytes.TrimSuffix(f.text[:end], []byte("\r")))
 		f.text = f.text[next:]
-		if label := strings.TrimSuffix(text[:end], "\r"); label != "" {
+		if label != "" {
 			if _, err := im.do(c, faultfs.Op{Kind: faultfs.OpMark, Label: label}); err != nil {
 				return err
 			}

@@ -127,6 +127,7 @@ func (im *importer) event(e event) error {
 		return err
 	}
 	c := e.call
+	c.proc = p
 	if e.kind == eventBegin {
 		if err := im.begin(c); err != nil && !c.failed {
 			return err
@@ -140,7 +141,6 @@ func (im *importer) event(e event) error {
 		}
 		return nil
 	}
-	c.proc = p
 	im.now = e.line
 	im.flying = slices.DeleteFunc(im.flying, func(f *call) bool { return f == c })
 	if c.applied {

@@ -94,7 +94,6 @@ func (c *call) isFork() bool {
 // begin notes what the descriptors of a call lead to as it begins.
 func (im *importer) begin(c *call) error {
 	c.files = map[int]*file{}
-	c.proc = im.processes[c.pid]
 	for i, arg := range c.args {
 		d, ok := parseDescriptor(arg)
 		switch {
