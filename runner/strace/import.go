@@ -113,6 +113,7 @@ func (im *importer) failure(line int, err error) error {
 func (im *importer) event(e event) error {
 	switch e.kind {
 	case eventExit:
+		_, _ = im.processOf(e) // it may have made no call, and its number comes again
 		delete(im.processes, e.pid)
 		return nil
 	case eventSuperseded:

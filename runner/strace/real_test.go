@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -196,4 +197,88 @@ func TestWhatIsNoFileCannotHaveBeenBefore(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = strace.Load("/dev")
 	require.Error(t, err)
+}
+
+// The test binary itself is a program with threads, when the environment says so.
+func TestMain(m *testing.M) {
+	if os.Getenv("CRASHSIM_THREADS") != "" {
+		if err := threads(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// threads saves files from several threads at once.
+func threads() error {
+	errs := make(chan error)
+	for i := range 8 {
+		go func() {
+			runtime.LockOSThread()
+			errs <- func() error {
+				name := fmt.Sprintf("f%d", i)
+				for k := range 5 {
+					if err := os.WriteFile(name+".tmp", bytes.Repeat([]byte{byte('a' + k)}, 1000*i), 0o600); err != nil {
+						return err
+					}
+					if err := os.Rename(name+".tmp", name); err != nil {
+						return err
+					}
+				}
+				return os.Link(name, fmt.Sprintf("g%d", i))
+			}()
+		}()
+	}
+	var all error
+	for range 8 {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+func TestThreadsOverlap(t *testing.T) {
+	skipWithoutStrace(t)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	log := traced(t, dir, "CRASHSIM_THREADS=yes exec "+self)
+	trace, err := strace.Import("log", log, strace.Options{})
+	require.NoError(t, err)
+	left, err := strace.Load(dir)
+	require.NoError(t, err)
+	require.Equal(t, tree(t, left), tree(t, replayed(t, trace)))
+	overlap := 0
+	for i := 1; i < len(trace.Ops); i++ {
+		if trace.Ops[i].Begin < trace.Ops[i-1].End {
+			overlap++
+		}
+	}
+	require.Positive(t, overlap)
+}
+
+// More of what strace offers makes no other trace.
+func TestFurtherFlagsDoNoHarm(t *testing.T) {
+	skipWithoutStrace(t)
+	const text = `echo "a\"b<c>" >'f>"(,'; (echo x >>'f>"(,'; ln 'f>"(,' h); mv h i; sync i; echo "done"`
+	var want []string
+	for _, flags := range []string{"", "-xx", "-x", "-ttt -T", "-tt -xx -T", "-r", "-yy", "--seccomp-bpf", "-v"} {
+		log := filepath.Join(t.TempDir(), "log")
+		dir := t.TempDir()
+		args := strings.Fields(strings.Replace(strace.Command, "LOG", log, 1) + " " + flags)
+		cmd := exec.Command(args[0], append(args[1:], "/bin/sh", "-c", text)...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s: %s", flags, out)
+		data, err := os.ReadFile(log)
+		require.NoError(t, err)
+		trace, err := strace.Import("log", data, strace.Options{})
+		require.NoError(t, err, flags)
+		if want == nil {
+			want = did(trace)
+			require.Len(t, want, 7)
+		}
+		require.Equal(t, want, did(trace), flags)
+	}
 }
