@@ -128,11 +128,14 @@ func (r *reader) end(n, pid int, text string) error {
 	return nil
 }
 
+// noCall stands for a call of a process that was killed before it could begin.
+const noCall = "???"
+
 const unfinished = "<unfinished ...>"
 
 func (r *reader) begin(n, pid int, text string) error {
 	name, args, ok := strings.Cut(text, "(")
-	if !ok || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_0123456789") != "" {
+	if !ok || name != noCall && (name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_0123456789") != "") {
 		return fmt.Errorf("want a call, not %s", clip(text))
 	}
 	c := &call{pid: pid, line: n, name: name}
@@ -140,7 +143,7 @@ func (r *reader) begin(n, pid int, text string) error {
 		return fmt.Errorf("process %d calls %s before its %s has returned", pid, name, r.pending[pid].call.name)
 	}
 	r.events = append(r.events, event{line: n, pid: pid, kind: eventBegin, call: c})
-	for _, cut := range []string{unfinished, "<detached ...>"} {
+	for _, cut := range []string{unfinished, "<detached ...>", "<ptrace(SYSCALL):No such process>"} {
 		if open, ok := strings.CutSuffix(args, cut); ok {
 			r.pending[pid] = &pending{call: c, text: open}
 			c.args, _, _ = splitArgs(strings.TrimRight(open, " ,") + ")")
