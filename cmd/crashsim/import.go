@@ -12,8 +12,9 @@ import (
 
 func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import",
-		Short: "Make a trace of what another tool wrote down",
+		Use:     "import",
+		Short:   "Make a trace of what another tool wrote down",
+		Example: "  crashsim import strace LOG -o t.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("no kind of log %q, want strace", args[0])

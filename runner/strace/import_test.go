@@ -3,6 +3,7 @@ package strace_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -66,4 +67,21 @@ func TestLogsBecomeWhatTheRulesSay(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, txtar.Format(&fresh), 0o600))
 		}
 	}
+}
+
+// A trace holds 64 MiB of data, so a log that writes more is refused.
+func TestMoreDataThanATraceHoldsIsRefused(t *testing.T) {
+	var log bytes.Buffer
+	log.WriteString("7 openat(AT_FDCWD</r>, \"f\", O_WRONLY|O_CREAT, 0644) = 3</r/f>\n")
+	block := strings.Repeat("x", 1<<20)
+	for range 64 {
+		fmt.Fprintf(&log, "7 pwrite64(3</r/f>, \"%s\", 1048576, 0) = 1048576\n", block)
+	}
+	trace, err := strace.Import("log", log.Bytes(), strace.Options{})
+	require.NoError(t, err)
+	_, err = faultfs.ParseTrace("t", trace.Text())
+	require.NoError(t, err)
+	log.WriteString("7 write(3</r/f>, \"x\", 1) = 1\n")
+	_, err = strace.Import("log", log.Bytes(), strace.Options{})
+	require.ErrorContains(t, err, "log:66: write: more than 67108864 bytes are written")
 }
