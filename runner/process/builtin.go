@@ -58,18 +58,26 @@ func IsBuiltin(text string) bool {
 
 // milestones calls f with the file system as the program saw it at the start,
 // at each mark, and at the end. Where between says so, it is also called, with
-// mark unset, after other ops; it gets the op and the one behind it.
+// mark unset, after other ops; it gets the op and the one behind it. Marks of
+// the setup acknowledge what stands at the start.
 func milestones(trace *faultfs.Trace, between func(op, next *faultfs.Op) bool, f func(fs *faultfs.FS, mark bool) error) error {
 	live := faultfs.Over(trace.Base())
 	if err := f(live.Fork(), true); err != nil {
 		return err
+	}
+	for i := range trace.Setup {
+		if isMark(&trace.Setup[i]) {
+			if err := f(live.Fork(), true); err != nil {
+				return err
+			}
+		}
 	}
 	for i := range trace.Ops {
 		op := &trace.Ops[i]
 		if _, err := live.Do(*op); err != nil {
 			return fmt.Errorf("op %d of the trace: %w", i, err)
 		}
-		mark := op.Kind == faultfs.OpMark && !op.Failed()
+		mark := isMark(op)
 		if !mark && (between == nil || i == len(trace.Ops)-1 || !between(op, &trace.Ops[i+1])) {
 			continue
 		}
@@ -79,6 +87,8 @@ func milestones(trace *faultfs.Trace, between func(op, next *faultfs.Op) bool, f
 	}
 	return f(live.Fork(), false)
 }
+
+func isMark(op *faultfs.Op) bool { return op.Kind == faultfs.OpMark && !op.Failed() }
 
 // counted are marks of which all count, whatever their labels are, as what was
 // acknowledged when so many were made.
