@@ -240,6 +240,19 @@ func TestLogOfLines(t *testing.T) {
 	require.Contains(t, r.Outcome.Kinds, oracle.Lost, r.Report())
 }
 
+// Two transactions between two marks are two states all the same: the shell of
+// sqlite keeps back what it prints.
+func TestDatabaseMayHoldWhatNoMarkSaw(t *testing.T) {
+	skipWithoutFUSE(t)
+	if _, err := exec.LookPath("sqlite3"); err != nil {
+		t.Skip(err)
+	}
+	trace := record(t, `sqlite3 db "pragma journal_mode=wal; create table t(x)"`,
+		`sqlite3 db "pragma synchronous=normal; insert into t values(2)" "insert into t values(3); select 'saved'"`)
+	r := judge(t, trace, "sqlite:db", "", "kill", process.Options{})
+	require.Equal(t, "kept", r.Outcome.String(), r.Report())
+}
+
 func TestBadChecksAreRefused(t *testing.T) {
 	c, err := process.NewChecker(process.Options{Materialise: true})
 	require.NoError(t, err)
