@@ -144,7 +144,8 @@ func TestSubjectsEndAsDeclared(t *testing.T) {
 }
 
 // A check that sees a mounted disk on which nothing is decided, and one that sees
-// a copy of each case, come to the same verdict.
+// a copy of each case, come to the same verdict. A copy reads everything, so that
+// each cut is a run: databases are held to one loss.
 func TestMountedAndMaterialisedDisksAgree(t *testing.T) {
 	agree := []string{"mv", "sed -i", "sync before and after mv", "renameio", "bbolt, commits", "sqlite3, delete, extra"}
 	if testing.Short() {
@@ -157,12 +158,15 @@ func TestMountedAndMaterialisedDisksAgree(t *testing.T) {
 				continue
 			}
 			t.Run(s.name, func(t *testing.T) {
-				s.losses = 1
+				if s.needs == "sqlite3" {
+					s.losses = 1
+				}
 				trace := s.record(t)
-				mounted := s.judge(t, trace, models, process.Options{})
-				copied := s.judge(t, trace, models, process.Options{Materialise: true})
+				names := []string{"ext4", "posix"}
+				mounted := s.judge(t, trace, names, process.Options{})
+				copied := s.judge(t, trace, names, process.Options{Materialise: true})
 				for i := range mounted {
-					require.Equal(t, s.verdict(&mounted[i]), s.verdict(&copied[i]), "%s\n%s\n%s", models[i], mounted[i].Report(), copied[i].Report())
+					require.Equal(t, s.verdict(&mounted[i]), s.verdict(&copied[i]), "%s\n%s\n%s", names[i], mounted[i].Report(), copied[i].Report())
 				}
 			})
 		}

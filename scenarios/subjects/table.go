@@ -110,7 +110,7 @@ var subjects = []subject{
 			"ext4": "torn, refused", "xfs": "torn, refused", "btrfs": "torn, refused", "posix": "lost, torn, refused",
 		},
 		why: "The four pages of a new database are one write into the file itself: it can have its size and lack a page, " +
-			"and then Open fails or panics. Nobody syncs the directory, which under posix loses the whole database after a commit.",
+			"and then bbolt panics when it opens or checks it. Nobody syncs the directory: under posix the whole database can be missing after a commit.",
 	},
 }
 
@@ -143,9 +143,9 @@ func init() {
 		sqlite("delete", "extra", 0, extra, all("kept"),
 			"The directory is synced after the unlink, which is what FULL lacks."),
 		sqlite("wal", "off", 1, off, all("stale"),
-			"Nothing is synced: the transaction can be lost with its frames in the log, or later from the database when the log is gone."),
+			"Nothing is synced: the log can be gone before what was copied from it into the database has persisted."),
 		sqlite("wal", "normal", 1, normal, all("stale"),
-			"The log is synced at a checkpoint, not at a commit: the database stays whole and the last transactions are lost, as documented."),
+			"The log is synced at a checkpoint, not at a commit: an acknowledged transaction can lack a page of its frame and is dropped, as documented."),
 		sqlite("wal", "full", 0, full, all("kept"),
 			"The log is synced at each commit, and its name when it is made."),
 		sqlite("wal", "extra", 1, extra, all("none up to 1 loss"),
