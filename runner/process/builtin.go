@@ -57,20 +57,27 @@ func IsBuiltin(text string) bool {
 }
 
 // milestones calls f with the file system as the program saw it at the start,
-// at each mark, and at the end. Where between says so, it is also called, with
-// mark unset, after other ops; it gets the op and the one behind it.
-func milestones(trace *faultfs.Trace, between func(op, next *faultfs.Op) bool, f func(fs *faultfs.FS, mark bool) error) error {
+// at each mark, and at the end; also, with mark unset, after the ops that between
+// picks. Marks of the setup acknowledge what stands at the start.
+func milestones(trace *faultfs.Trace, between func(*faultfs.Op) bool, f func(fs *faultfs.FS, mark bool) error) error {
 	live := faultfs.Over(trace.Base())
 	if err := f(live.Fork(), true); err != nil {
 		return err
+	}
+	for i := range trace.Setup {
+		if isMark(&trace.Setup[i]) {
+			if err := f(live.Fork(), true); err != nil {
+				return err
+			}
+		}
 	}
 	for i := range trace.Ops {
 		op := &trace.Ops[i]
 		if _, err := live.Do(*op); err != nil {
 			return fmt.Errorf("op %d of the trace: %w", i, err)
 		}
-		mark := op.Kind == faultfs.OpMark && !op.Failed()
-		if !mark && (between == nil || i == len(trace.Ops)-1 || !between(op, &trace.Ops[i+1])) {
+		mark := isMark(op)
+		if !mark && !between(op) {
 			continue
 		}
 		if err := f(live.Fork(), mark); err != nil {
@@ -79,6 +86,14 @@ func milestones(trace *faultfs.Trace, between func(op, next *faultfs.Op) bool, f
 	}
 	return f(live.Fork(), false)
 }
+
+func atMarks(*faultfs.Op) bool { return false }
+
+// everyChange picks each op that changes something: that two transactions make
+// calls of one kind in a row does not make them one.
+func everyChange(op *faultfs.Op) bool { return op.Kind.Changes() && !op.Failed() }
+
+func isMark(op *faultfs.Op) bool { return op.Kind == faultfs.OpMark && !op.Failed() }
 
 // counted are marks of which all count, whatever their labels are, as what was
 // acknowledged when so many were made.
@@ -99,7 +114,7 @@ const anyMark = "any mark"
 func oldOrNew(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
 	promise := oracle.OldOrNew{Path: file, Mark: anyMark}
 	var acknowledged []int
-	err := milestones(trace, nil, func(live *faultfs.FS, mark bool) error {
+	err := milestones(trace, atMarks, func(live *faultfs.FS, mark bool) error {
 		if mark {
 			acknowledged = append(acknowledged, len(promise.Versions))
 		}
@@ -132,7 +147,7 @@ func lines(disk afero.Fs, file string) ([]string, error) {
 func lineLog(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
 	promise := oracle.Log{Path: file, Mark: anyMark, Read: func(disk afero.Fs) ([]string, error) { return lines(disk, file) }}
 	var acknowledged []int
-	err := milestones(trace, nil, func(live *faultfs.FS, mark bool) error {
+	err := milestones(trace, atMarks, func(live *faultfs.FS, mark bool) error {
 		now, err := lines(live, file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -173,12 +188,7 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 	defer os.RemoveAll(place)
 	var held dumps
 	count := 0
-	// A burst of calls of one kind leaves nothing in between that another moment
-	// does not leave as well.
-	burst := func(op, next *faultfs.Op) bool {
-		return op.Kind.Changes() && !op.Failed() && (next.Kind != op.Kind || next.Path != op.Path)
-	}
-	err = milestones(trace, burst, func(live *faultfs.FS, mark bool) error {
+	err = milestones(trace, everyChange, func(live *faultfs.FS, mark bool) error {
 		count++
 		dir := filepath.Join(place, strconv.Itoa(count))
 		if err := copyOut(live, dir); err != nil {

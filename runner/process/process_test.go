@@ -149,6 +149,24 @@ func TestVerdictsDoNotDependOnHowTheCheckSeesTheDisk(t *testing.T) {
 	}
 }
 
+// What a setup prints is not what the program told the world.
+func TestSetupMakesNoMarks(t *testing.T) {
+	skipWithoutFUSE(t)
+	trace := record(t, setOld+"; echo ready", sound)
+	require.NotContains(t, string(trace.Text()), "ready")
+	for _, check := range []string{"old-or-new:f", checkNew} {
+		r := judge(t, trace, check, "", "posix", process.Options{})
+		require.Equal(t, "kept", r.Outcome.String(), r.Report())
+	}
+	for check, program := range map[string]string{"old-or-new:f": sound, "log:f": `echo 1 >>f; sync f; echo saved`} {
+		text := strings.Replace(string(record(t, setOld, program).Text()), "-- ops --", "mark ready\n-- ops --", 1)
+		lived, err := faultfs.ParseTrace("t", []byte(text))
+		require.NoError(t, err)
+		r := judge(t, lived, check, "", "kill", process.Options{})
+		require.Equal(t, "kept", r.Outcome.String(), "%s, and a mark before the program began: %s", check, r.Report())
+	}
+}
+
 // A run stands for every disk that would have shown it the same.
 func TestMountedCheckRunsLessOften(t *testing.T) {
 	skipWithoutFUSE(t)
@@ -220,6 +238,19 @@ func TestLogOfLines(t *testing.T) {
 	unsynced := record(t, `echo first >log`, `echo "line 1" >>log; echo 1`)
 	r := judge(t, unsynced, "log:log", "", "posix", process.Options{})
 	require.Contains(t, r.Outcome.Kinds, oracle.Lost, r.Report())
+}
+
+// Two transactions between two marks are two states all the same: the shell of
+// sqlite keeps back what it prints.
+func TestDatabaseMayHoldWhatNoMarkSaw(t *testing.T) {
+	skipWithoutFUSE(t)
+	if _, err := exec.LookPath("sqlite3"); err != nil {
+		t.Skip(err)
+	}
+	trace := record(t, `sqlite3 db "pragma journal_mode=wal; create table t(x)"`,
+		`sqlite3 db "pragma synchronous=normal; insert into t values(2)" "insert into t values(3); select 'saved'"`)
+	r := judge(t, trace, "sqlite:db", "", "kill", process.Options{})
+	require.Equal(t, "kept", r.Outcome.String(), r.Report())
 }
 
 func TestBadChecksAreRefused(t *testing.T) {

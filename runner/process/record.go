@@ -16,7 +16,7 @@ import (
 // Program is what is to be recorded.
 type Program struct {
 	// Setup, if it is not empty, is a command that makes what stands on the
-	// disk, durably, before the program runs.
+	// disk, durably, before the program runs. What it prints is no mark.
 	Setup []string
 	// Args are the program and its arguments.
 	Args []string
@@ -43,34 +43,38 @@ func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
 	if len(p.Setup) > 0 {
 		setup, err := absolute(p.Setup)
 		if err == nil {
-			err = p.runOn(ctx, fs, filepath.Join(place, "setup"), setup)
+			err = p.runOn(ctx, fs, filepath.Join(place, "setup"), setup, mount.Options{})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("setup: %w", err)
 		}
 	}
 	fs = fs.Checkpoint()
-	if err := p.runOn(ctx, fs, filepath.Join(place, "files"), args); err != nil {
+	marks := mount.Options{Marks: markFile, Stdout: stdoutFile}
+	if err := p.runOn(ctx, fs, filepath.Join(place, "files"), args, marks); err != nil {
 		return nil, err
 	}
 	fs.Crash()
 	return fs.Trace(), nil
 }
 
-// runOn runs a command on a file system.
-func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []string) (err error) {
+// runOn runs a command on a file system, which has the mark files of o.
+func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []string, o mount.Options) (err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
 	out := &output{next: p.Output}
-	m, err := mount.Serve(fs, dir, mount.Options{Marks: markFile, Stdout: stdoutFile, Output: out})
+	if o.Stdout != "" {
+		o.Output = out
+	}
+	m, err := mount.Serve(fs, dir, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	c := command{
-		args: args, stdout: stdoutFile, dir: dir, output: out, timeout: p.Timeout,
-		env: []string{"CRASHSIM_MARK=" + filepath.Join(dir, markFile)},
+	c := command{args: args, stdout: o.Stdout, dir: dir, output: out, timeout: p.Timeout}
+	if o.Marks != "" {
+		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(dir, o.Marks)}
 	}
 	if err := c.run(ctx); err != nil {
 		return fmt.Errorf("%s: %s", args[0], out.said(err))

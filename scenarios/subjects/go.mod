@@ -1,0 +1,23 @@
+module github.com/crashsim/crashsim/scenarios/subjects
+
+go 1.26.8
+
+require (
+	github.com/crashsim/crashsim v0.0.0-00010101000000-000000000000
+	github.com/google/renameio/v2 v2.0.2
+	github.com/natefinch/atomic v1.0.1
+	github.com/stretchr/testify v1.12.1
+	go.etcd.io/bbolt v1.5.0
+)
+
+require (
+	github.com/hanwen/go-fuse/v2 v2.12.1 // indirect
+	github.com/rogpeppe/go-internal v1.16.0 // indirect
+	github.com/spf13/afero v1.15.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.28.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect
+)
+
+replace github.com/crashsim/crashsim => ../..

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/mount"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/process"
+)
+
+var update = flag.Bool("update", false, "write the table of subjects into the README")
+
+// TestMain lets the test binary be the programs that it judges, and makes their
+// surroundings the same everywhere.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && programs[os.Args[1]] != nil {
+		main()
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	for name, value := range map[string]string{
+		"SUBJECTS": self, "LC_ALL": "C", "TZ": "UTC",
+		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
+		"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+		"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b", "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// record records a subject, and skips the test where that cannot be.
+func (s *subject) record(t *testing.T) *faultfs.Trace {
+	t.Helper()
+	if s.needs != "" {
+		if _, err := exec.LookPath(s.needs); err != nil {
+			t.Skip(err)
+		}
+	}
+	p := process.Program{Args: process.Shell(s.program), Timeout: time.Minute}
+	if s.setup != "" {
+		p.Setup = process.Shell(s.setup)
+	}
+	trace, err := process.Record(context.Background(), p)
+	if errors.Is(err, mount.ErrUnavailable) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	return trace
+}
+
+// judge judges what was recorded of a subject.
+func (s *subject) judge(t *testing.T, trace *faultfs.Trace, names []string, o process.Options) []runner.Result {
+	t.Helper()
+	c, err := process.NewChecker(o)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	scenario := runner.Scenario{Name: "subject", Trace: trace}
+	if process.IsBuiltin(s.check) {
+		scenario.Oracle, err = c.Builtin(s.check, trace)
+	} else {
+		scenario.Oracle, err = c.Oracle(process.Shell(s.check))
+	}
+	require.NoError(t, err)
+	options := runner.Options{MaxLosses: s.losses, MaxRuns: s.runs, Timeout: time.Minute, Depth: -1}
+	for _, name := range names {
+		m, err := persist.ParseModel(name)
+		require.NoError(t, err)
+		options.Models = append(options.Models, m)
+	}
+	results, err := runner.Run(context.Background(), scenario, options)
+	require.NoError(t, err)
+	return results
+}
+
+// verdict is a verdict as the table has it.
+func (s *subject) verdict(r *runner.Result) string {
+	switch {
+	case r.Outcome.Verdict == runner.Kept:
+		return "kept"
+	case r.Outcome.Verdict == runner.Broken:
+		var kinds []string
+		for _, k := range r.Outcome.Kinds {
+			kinds = append(kinds, k.String())
+		}
+		return strings.Join(kinds, ", ")
+	case strings.HasPrefix(r.Why, "no failure found") && strings.HasSuffix(r.Coverage.Bound, "as asked"):
+		return s.budget("none up to ")
+	}
+	return "unknown: " + r.Why
+}
+
+func (s *subject) budget(before string) string {
+	if s.losses == 1 {
+		return before + "1 loss"
+	}
+	return fmt.Sprintf("%s%d losses", before, s.losses)
+}
+
+// Every subject has the verdicts that the table declares.
+func TestSubjectsEndAsDeclared(t *testing.T) {
+	for i := range subjects {
+		s := &subjects[i]
+		t.Run(s.name, func(t *testing.T) {
+			names := models
+			if testing.Short() {
+				if s.needs == "git" {
+					t.Skip("-short: git takes a while")
+				}
+				names = models[:1]
+			}
+			start := time.Now()
+			results := s.judge(t, s.record(t), names, process.Options{})
+			for i := range results {
+				r := &results[i]
+				assert.Equal(t, s.verdicts[names[i]], s.verdict(r), "%s: %s", names[i], r.Report())
+				t.Log(names[i], s.verdict(r), r.Coverage)
+				for _, f := range r.Failures {
+					t.Log(names[i], f.Kind, f.Story)
+				}
+			}
+			t.Log(time.Since(start))
+		})
+	}
+}
+
+// A check that sees a mounted disk on which nothing is decided, and one that sees
+// a copy of each case, come to the same verdict. A copy reads everything, so that
+// each cut is a run: databases are held to one loss.
+func TestMountedAndMaterialisedDisksAgree(t *testing.T) {
+	agree := []string{"mv", "sed -i", "sync before and after mv", "renameio", "bbolt, commits", "sqlite3, delete, extra"}
+	if testing.Short() {
+		agree = agree[:3]
+	}
+	for i := range subjects {
+		s := subjects[i]
+		for _, name := range agree {
+			if s.name != name {
+				continue
+			}
+			t.Run(s.name, func(t *testing.T) {
+				if s.needs == "sqlite3" {
+					s.losses = 1
+				}
+				trace := s.record(t)
+				names := []string{"ext4", "posix"}
+				mounted := s.judge(t, trace, names, process.Options{})
+				copied := s.judge(t, trace, names, process.Options{Materialise: true})
+				for i := range mounted {
+					require.Equal(t, s.verdict(&mounted[i]), s.verdict(&copied[i]), "%s\n%s\n%s", names[i], mounted[i].Report(), copied[i].Report())
+				}
+			})
+		}
+	}
+}
+
+const readme = "../../README.md"
+
+// The table of the README is the table that the test above holds.
+func TestReadmeHasTheTable(t *testing.T) {
+	const begin, end = "<!-- subjects -->\n", "<!-- /subjects -->"
+	text, err := os.ReadFile(filepath.FromSlash(readme))
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), begin)
+	require.True(t, found)
+	table, after, found := strings.Cut(rest, end)
+	require.True(t, found)
+	if *update {
+		require.NoError(t, os.WriteFile(filepath.FromSlash(readme), []byte(before+begin+markdown()+end+after), 0o644))
+		return
+	}
+	require.Equal(t, markdown(), table, "run go test -update, and read the difference")
+}
+
+// markdown is the table for people. Models that agree share a word.
+func markdown() string {
+	var b strings.Builder
+	b.WriteString("| program | what it promises | verdict | why |\n| --- | --- | --- | --- |\n")
+	for i := range subjects {
+		s := &subjects[i]
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.name, s.promise, s.summary(), s.why)
+	}
+	return b.String()
+}
+
+func (s *subject) summary() string {
+	var words []string
+	byVerdict := map[string][]string{}
+	for _, m := range models {
+		v := s.verdicts[m]
+		if byVerdict[v] == nil {
+			words = append(words, v)
+		}
+		byVerdict[v] = append(byVerdict[v], m)
+	}
+	for i, v := range words {
+		words[i] = "**" + v + "**"
+		if len(byVerdict) > 1 {
+			words[i] += " under " + strings.Join(byVerdict[v], ", ")
+		}
+	}
+	summary := strings.Join(words, "; ")
+	if s.losses > 0 {
+		summary += s.budget("; judged up to ")
+	}
+	if s.runs > 0 {
+		summary += fmt.Sprintf(" by %d runs a model", s.runs)
+	}
+	return summary
+}
