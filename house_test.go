@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"runner":          2,
 	"runner/litmus":   3,
 	"runner/process":  3,
+	"runner/repair":   3,
 	"runner/strace":   3,
 	"scenarios":       3,
 	"cmd/crashsim":    4,

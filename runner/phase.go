@@ -102,7 +102,7 @@ func (c *cube[T]) whole() persist.Part {
 }
 
 func (p *phase) goesOn() bool {
-	if p.options.first && p.first >= 0 {
+	if p.options.First && p.first >= 0 {
 		p.settled = true
 		return false
 	}

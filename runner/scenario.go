@@ -167,15 +167,15 @@ type Options struct {
 	Faults []faultfs.Fault
 	Sweep  bool
 
-	// All goes on after the smallest example of each kind of failure is known.
-	All bool
+	// First ends the search at the first failure, which is a smallest one of its
+	// kind; the verdict then need not name all kinds. All goes on after the
+	// smallest example of each kind of failure is known.
+	First, All bool
 	// Failures is a directory to store failures in, and to replay them from
 	// first. In Run, "" stores nothing; in Check, "" means testdata/failures.
 	Failures string
 	// Progress, if set, is called now and then from one goroutine.
 	Progress func(Progress)
-
-	first bool // the first failure says it all
 }
 
 // Progress is how far a run has come.

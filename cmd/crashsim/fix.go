@@ -8,6 +8,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/repair"
 )
 
 func (a *app) fixCommand() *cobra.Command {
@@ -43,11 +44,11 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 			out := fixJSON{Schema: fixSchema, Repairs: []repairJSON{}}
 			for _, s := range chosen {
 				for _, m := range parsed {
-					repair, err := runner.Fix(cmd.Context(), s, m, runner.Options{})
+					found, err := repair.Fix(cmd.Context(), s, m, runner.Options{})
 					if cmd.Context().Err() != nil {
 						return err
 					}
-					out.Repairs = append(out.Repairs, repairOf(s.Name, m, repair, err))
+					out.Repairs = append(out.Repairs, repairOf(s.Name, m, found, err))
 				}
 			}
 			a.status = out.status()
@@ -86,7 +87,7 @@ type addedSyncJSON struct {
 	Directory bool   `json:"directory"`
 }
 
-func repairOf(scenario string, m persist.Model, r runner.Repair, err error) repairJSON {
+func repairOf(scenario string, m persist.Model, r repair.Repair, err error) repairJSON {
 	j := repairJSON{Scenario: scenario, Model: m.String(), Syncs: []addedSyncJSON{}, Beyond: []string{}, Tried: r.Tried}
 	if err != nil {
 		j.Error = err.Error()

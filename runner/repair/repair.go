@@ -1,4 +1,15 @@
-package runner
+// Package repair says what a program lacks: a smallest set of syncs with which it
+// keeps its promise, or the proof that no set of syncs is enough.
+//
+// Words: a site is a place at which the program could sync a file or a directory
+// and does not: behind a call that changes it. A repair is a set of sites. A core
+// is a set of sites of which every repair has one: what is left beside a largest
+// set that repairs nothing.
+//
+// Limits: only the workload is repaired, not the recovery, and only by syncs.
+// What takes a fault or damage to break is not broken here. Where sites are many
+// the search takes long; it ends with its context.
+package repair
 
 import (
 	"context"
@@ -9,6 +20,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner"
 )
 
 // Repair is what a program lacks: a smallest set of syncs of files and
@@ -49,17 +61,14 @@ func (a AddedSync) String() string {
 // lacks. It takes for granted that a sync more takes cases away and adds none,
 // which is so in every model. Faults and damage are no part of it, the crash in
 // recovery is.
-func Fix(ctx context.Context, s Scenario, model persist.Model, o Options) (Repair, error) {
-	take, err := s.prepare()
+func Fix(ctx context.Context, s runner.Scenario, model persist.Model, o runner.Options) (Repair, error) {
+	trace, err := traceOf(s)
 	if err != nil {
 		return Repair{}, err
 	}
 	s.Faults, s.Media, s.Declared = nil, nil, nil
-	o.Models, o.Faults, o.Sweep, o.Failures, o.first = nil, nil, false, "", true
-	f := fixer{ctx: ctx, scenario: &s, model: model, options: &o, trace: take.trace, known: map[string][]oracle.Kind{}}
-	if doubt := s.doubt(take.trace, model, &o); doubt != "" {
-		return Repair{}, fmt.Errorf("scenario %s under %s: %s", s.Name, model, doubt)
-	}
+	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []persist.Model{model}, nil, false, "", true
+	f := fixer{ctx: ctx, scenario: s, model: model, options: o, trace: trace, known: map[string][]oracle.Kind{}}
 	f.findSites()
 	syncs, beyond, err := f.search()
 	r := Repair{Beyond: beyond, Tried: len(f.known)}
@@ -69,12 +78,28 @@ func Fix(ctx context.Context, s Scenario, model persist.Model, o Options) (Repai
 	return r, err
 }
 
+// traceOf is what the program of a scenario does.
+func traceOf(s runner.Scenario) (*faultfs.Trace, error) {
+	if s.Trace != nil {
+		return s.Trace, nil
+	}
+	return runner.Record(s)
+}
+
+// called shows an op and where it was called.
+func called(op *faultfs.Op) string {
+	if op.Site == (faultfs.Site{}) {
+		return op.Summary()
+	}
+	return fmt.Sprintf("%s (%s)", op.Summary(), op.Site)
+}
+
 // fixer is a search for a repair. A set of syncs is their numbers, rising.
 type fixer struct {
 	ctx      context.Context
-	scenario *Scenario
+	scenario runner.Scenario
 	model    persist.Model
-	options  *Options
+	options  runner.Options
 	trace    *faultfs.Trace
 	sites    []AddedSync
 	known    map[string][]oracle.Kind // by set: what is broken with it
@@ -90,7 +115,7 @@ func (f *fixer) findSites() {
 		if op.Failed() || op.Idle() {
 			continue
 		}
-		site := AddedSync{After: faultfs.OpNum(i), Call: opText(op)}
+		site := AddedSync{After: faultfs.OpNum(i), Call: called(op)}
 		add := func(what string, dir bool) {
 			site.Path, site.Dir = what, dir
 			if what != "" && !slices.Contains(f.sites, site) && !f.syncsNext(i, what) {
@@ -155,11 +180,14 @@ func (f *fixer) broken(set []int) ([]oracle.Kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := judgeModel(f.ctx, f.scenario, &recording{trace: trace}, f.model, f.options)
-	if err := f.ctx.Err(); err != nil {
+	s := f.scenario
+	s.Trace = trace
+	results, err := runner.Run(f.ctx, s, f.options)
+	if err != nil {
 		return nil, err
 	}
-	if r.Outcome.Verdict == Unknown {
+	r := &results[0]
+	if r.Outcome.Verdict == runner.Unknown {
 		return nil, fmt.Errorf("scenario %s under %s: %s", f.scenario.Name, f.model, r.Why)
 	}
 	f.known[key] = r.Outcome.Kinds
