@@ -145,7 +145,7 @@ func init() {
 		sqlite("wal", "off", 1, off, all("stale"),
 			"Nothing is synced: the log can be gone before what was copied from it into the database has persisted."),
 		sqlite("wal", "normal", 1, normal, all("stale"),
-			"The log is synced at a checkpoint, not at a commit: an acknowledged transaction can lack a page of its frame and is dropped, as documented."),
+			"The log is synced at a checkpoint, not at a commit: an acknowledged transaction can lack data of its frame, and is then dropped, as documented."),
 		sqlite("wal", "full", 0, full, all("kept"),
 			"The log is synced at each commit, and its name when it is made."),
 		sqlite("wal", "extra", 1, extra, all("none up to 1 loss"),
