@@ -24,6 +24,8 @@ type Mutant struct {
 	// how its failure is called; no kind says that it takes no crash to be caught.
 	Model persist.Model
 	Kind  oracle.Kind
+	// Story is the failure that caught it, in one line.
+	Story string
 }
 
 // Fate is what became of a mutant. The zero Fate is that it survived.
@@ -46,7 +48,9 @@ func (f Fate) String() string {
 // change each, and judges it under the options' models, all presets if there
 // are none. A good test kills each mutant that is not harmless. That one is
 // harmless is proved by comparing all cases of both, under every one of the
-// models. An oracle that cannot be believed has no score, but is an error.
+// models. A mutant is judged under the models under which the scenario itself is
+// kept, without its faults; where there is none, or the oracle cannot be
+// believed, there is no score, but an error.
 func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 	if o.Models == nil {
 		for _, p := range persist.Presets() {
@@ -63,6 +67,10 @@ func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, doubt)
 		}
 	}
+	sound, err := s.soundUnder(ctx, take.trace, &o)
+	if err != nil {
+		return nil, err
+	}
 	var mutants []Mutant
 	for i := range take.trace.Ops {
 		op := &take.trace.Ops[i]
@@ -74,7 +82,7 @@ func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 		if err != nil {
 			return mutants, fmt.Errorf("scenario %s without %s: %w", s.Name, m.Call, err)
 		}
-		if err := m.judge(ctx, &s, take.trace, trace, &o); err != nil {
+		if err := m.judge(ctx, &s, take.trace, trace, sound, &o); err != nil {
 			return mutants, err
 		}
 		mutants = append(mutants, m)
@@ -164,23 +172,50 @@ func copyOver(fs *faultfs.FS, rename *faultfs.Op) error {
 	return do(faultfs.Op{Kind: faultfs.OpUnlink, Path: rename.Path})
 }
 
-// judge finds out what becomes of a mutant.
-func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs.Trace, o *Options) error {
-	bounded := false
-	mutant := *s
-	mutant.Declared, mutant.Faults = nil, nil
+// withoutFaults is the scenario whose mutants are judged: its trace alone.
+func (s *Scenario) withoutFaults() *Scenario {
+	plain := *s
+	plain.Declared, plain.Faults = nil, nil
+	return &plain
+}
+
+// soundUnder returns the models under which the scenario itself is kept: where
+// it is broken, a broken mutant says nothing.
+func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Options) ([]persist.Model, error) {
+	var sound []persist.Model
+	first := *o
+	first.First = true
 	for _, model := range o.Models {
-		r := judgeModel(ctx, &mutant, &recording{trace: without}, model, o)
+		r := judgeModel(ctx, s.withoutFaults(), &recording{trace: trace}, model, &first)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if r.Outcome.Verdict == Kept {
+			sound = append(sound, model)
+		}
+	}
+	if len(sound) == 0 {
+		return nil, fmt.Errorf("scenario %s is kept under none of the models: that a mutant is broken says nothing", s.Name)
+	}
+	return sound, nil
+}
+
+// judge finds out what becomes of a mutant, under the models under which the
+// scenario is sound.
+func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs.Trace, sound []persist.Model, o *Options) error {
+	bounded := false
+	for _, model := range sound {
+		r := judgeModel(ctx, s.withoutFaults(), &recording{trace: without}, model, o)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		switch {
 		case r.Outcome.Verdict == Broken:
-			m.Fate, m.Model, m.Kind = Killed, model, r.Outcome.Kinds[0]
+			m.Fate, m.Model, m.Kind, m.Story = Killed, model, r.Failures[0].Kind, r.Failures[0].Story
 			return nil
 		case r.Outcome.Verdict == Unknown && r.Coverage.Runs == 0:
 			// The oracle rejects the disk on which nothing is lost: the kind is not said.
-			m.Fate, m.Model = Killed, model
+			m.Fate, m.Model, m.Story = Killed, model, r.Why
 			return nil
 		case r.Outcome.Verdict == Unknown:
 			bounded = true

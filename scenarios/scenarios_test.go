@@ -12,6 +12,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/scenarios"
 )
 
@@ -192,4 +193,33 @@ func perform(fs *faultfs.FS, ops []faultfs.Op) error {
 		}
 	}
 	return nil
+}
+
+// TestFixNeedsNoMoreThanTheTwin: where syncs of the workload are all that a broken
+// scenario lacks, there are no more of them than its twin has found.
+func TestFixNeedsNoMoreThanTheTwin(t *testing.T) {
+	syncs := func(s runner.Scenario) (n int) {
+		trace, err := runner.Record(s)
+		require.NoError(t, err)
+		for i := range trace.Ops {
+			if trace.Ops[i].Kind.Syncs() {
+				n++
+			}
+		}
+		return n
+	}
+	repaired := 0
+	for _, s := range scenarios.All() {
+		twin, ok := scenarios.Find(s.Name + "-fixed")
+		if !ok {
+			continue
+		}
+		r, err := repair.Fix(t.Context(), s, persist.Default(), runner.Options{})
+		require.NoError(t, err, s.Name)
+		if len(r.Syncs) > 0 {
+			repaired++
+			require.LessOrEqual(t, len(r.Syncs), syncs(twin)-syncs(s), "%s: %v", s.Name, r.Syncs)
+		}
+	}
+	require.Greater(t, repaired, 6)
 }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	var models []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "audit NAME...",
+		Short: "Say of each sync that a program makes what it is good for",
+		Long: `Audit leaves out each sync of a program, alone, and crashes the program without
+it everywhere, under one model at a time. The sync is
+  needed     a case is wrong without it: the smallest one is told
+  redundant  no case is wrong without it, which is proved by judging all of them
+
+A sync that is redundant alone may be needed where another one is left out, too.
+
+Exit status: 0 if all is known, 3 if anything is not.`,
+		Example: `  crashsim audit seed-atomic-rename-fixed
+  crashsim audit wal-checkpoint-fixed --model ext4 --model posix`,
+		ValidArgsFunction: a.completeScenarios(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("want the name of a scenario")
+			}
+			chosen, err := a.choose(args)
+			if err != nil {
+				return err
+			}
+			parsed, err := parseModels(models)
+			if err != nil {
+				return err
+			}
+			if parsed == nil {
+				parsed = []persist.Model{persist.Default()}
+			}
+			out := auditJSON{Schema: auditSchema, Syncs: []auditedJSON{}, Errors: []string{}}
+			for _, s := range chosen {
+				for _, m := range parsed {
+					mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: []persist.Model{m}})
+					if cmd.Context().Err() != nil {
+						return err
+					}
+					if err != nil {
+						out.Errors = append(out.Errors, err.Error())
+					}
+					out.add(s.Name, m, mutants)
+				}
+			}
+			if len(out.Errors) > 0 {
+				a.status = exitUnknown
+			}
+			if asJSON {
+				return a.printJSON(out)
+			}
+			a.printAudit(out)
+			return nil
+		},
+	}
+	modelFlag(cmd, &models, "audit under this `model`; may be repeated (default posix)")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+const auditSchema = "crashsim/audit/1"
+
+type auditJSON struct {
+	Schema string        `json:"schema"`
+	Syncs  []auditedJSON `json:"syncs"`
+	Errors []string      `json:"errors"` // scenarios of which nothing is known, and why
+}
+
+type auditedJSON struct {
+	Scenario string `json:"scenario"`
+	Model    string `json:"model"`
+	Op       int    `json:"op"`
+	Call     string `json:"call"`
+	Verdict  string `json:"verdict"` // "needed", "redundant" or "unknown"
+	Story    string `json:"story,omitempty"`
+}
+
+func (out *auditJSON) add(scenario string, m persist.Model, mutants []runner.Mutant) {
+	for _, mutant := range mutants {
+		if mutant.Lacks == "rename" {
+			continue
+		}
+		j := auditedJSON{Scenario: scenario, Model: m.String(), Op: int(mutant.Op), Call: mutant.Call}
+		switch mutant.Fate {
+		case runner.Killed:
+			j.Verdict, j.Story = "needed", mutant.Story
+		case runner.Harmless, runner.Survived:
+			j.Verdict = "redundant"
+		default:
+			j.Verdict = "unknown"
+			out.Errors = append(out.Errors, fmt.Sprintf("scenario %s without %s: a budget ended the search", scenario, mutant.Call))
+		}
+		out.Syncs = append(out.Syncs, j)
+	}
+}
+
+func (a *app) printAudit(out auditJSON) {
+	needed, redundant := 0, 0
+	above := ""
+	for _, s := range out.Syncs {
+		if head := s.Scenario + " under " + s.Model; head != above {
+			fmt.Fprintf(&a.out, "%s under %s\n", a.style.head(s.Scenario), s.Model)
+			above = head
+		}
+		switch s.Verdict {
+		case "needed":
+			needed++
+			fmt.Fprintf(&a.out, "    %s     %s\n        without it: %s\n", a.style.good("needed"), s.Call, onTwoLines(s.Story))
+		case "redundant":
+			redundant++
+			fmt.Fprintf(&a.out, "    %s  %s\n", a.style.odd("redundant"), s.Call)
+		default:
+			fmt.Fprintf(&a.out, "    %s    %s\n", a.style.bad("unknown"), s.Call)
+		}
+	}
+	fmt.Fprintf(&a.out, "\n%s: %d needed, %d redundant\n", plural(len(out.Syncs), "sync"), needed, redundant)
+	for _, err := range out.Errors {
+		fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("not judged"), err)
+	}
+}
