@@ -98,7 +98,7 @@ func (d *disk) show(ino faultfs.Ino, in *fuse.SetAttrIn) fuse.Status {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.shown[ino]
+	s := d.showing()[ino]
 	if !s.owned {
 		s.uid, s.gid = self.Uid, self.Gid
 	}

@@ -160,7 +160,16 @@ func TestAResetBeginsAnew(t *testing.T) {
 	_, err := f.WriteString("changed, and longer than before")
 	require.NoError(t, err)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "x"), 0o700))
+	owner := func() uint32 {
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat(name, &st))
+		return st.Uid
+	}
+	before := owner()
+	require.NoError(t, os.Chown(name, 4711, 4711))
+	require.EqualValues(t, 4711, owner())
 	fs.Reset()
+	require.Equal(t, before, owner())
 	require.Equal(t, "0123456789", readAll(t, name))
 	// The number of the directory is that of a file now.
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "x"), []byte("file"), 0o600))

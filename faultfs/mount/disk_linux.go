@@ -24,6 +24,7 @@ type disk struct {
 	handles map[uint64]*handle
 	last    uint64                // number of a handle
 	shown   map[faultfs.Ino]shown // what chown and utimes have set
+	life    uint64                // of the file system, in which they did
 	panics  error                 // the first one, a bug
 }
 
@@ -132,7 +133,7 @@ func (d *disk) attributes(ino faultfs.Ino, out *fuse.Attr) fuse.Status {
 	out.SetTimes(&changed, &changed, &changed)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, ok := d.shown[ino]
+	s, ok := d.showing()[ino]
 	if !ok {
 		return fuse.OK
 	}
@@ -143,6 +144,16 @@ func (d *disk) attributes(ino faultfs.Ino, out *fuse.Attr) fuse.Status {
 		out.SetTimes(&s.atime, &s.mtime, nil)
 	}
 	return fuse.OK
+}
+
+// showing returns what chown and utimes have set in this life of the file system;
+// see faultfs.FS.Reset. The lock is held.
+func (d *disk) showing() map[faultfs.Ino]shown {
+	if life := d.fs.Life(); life != d.life {
+		clear(d.shown)
+		d.life = life
+	}
+	return d.shown
 }
 
 // entry fills in what the kernel is told of a name.
