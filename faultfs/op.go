@@ -155,6 +155,15 @@ func (op *Op) Loses() bool { return op.Kind.Syncs() && !op.Lost.Empty() }
 // to another name of the same inode.
 func (op *Op) Idle() bool { return op.Kind == OpRename && op.Over == op.Ino }
 
+// Call returns the summary of an op with the place in the program that asked for
+// it, where that is known.
+func (op *Op) Call() string {
+	if op.Site == (Site{}) {
+		return op.Summary()
+	}
+	return fmt.Sprintf("%s (%s)", op.Summary(), op.Site)
+}
+
 // Summary returns a short text for reports: the op without its data, such as
 // "write /log [512,1024)" or "rename /f.tmp /f".
 func (op *Op) Summary() string {

@@ -130,7 +130,7 @@ func firstChange(trace *faultfs.Trace, after *faultfs.FS) string {
 		}
 		for _, path := range []string{op.Path, op.To} {
 			if path != "" && !reflect.DeepEqual(look(before, path), look(after, path)) {
-				return opText(op)
+				return op.Call()
 			}
 		}
 	}

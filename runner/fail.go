@@ -127,6 +127,6 @@ func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faul
 	j.ended(e.stats, "with faults, ")
 	p.crashAgain(ctx)
 	if loses {
-		j.killAfterLoss(ctx, trace, &fault)
+		j.kill(ctx, trace, &fault)
 	}
 }

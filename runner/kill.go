@@ -10,57 +10,33 @@ import (
 
 // kill kills the program after each op that changes something or tells the
 // world something: it recovers on the page cache that it left, works on, and
-// only then loses power. So recovery acts on what no disk holds yet.
-func (j *judging) kill(ctx context.Context, trace *faultfs.Trace) {
-	if !j.kills() {
-		return
-	}
-	live := faultfs.Over(trace.Base())
-	for i := range trace.Ops {
-		if j.over(ctx) {
-			return
-		}
-		op := &trace.Ops[i]
-		if _, err := live.Do(*op); err != nil {
-			j.note("the program cannot be killed after %s: %v", opText(op), err)
-			return
-		}
-		if !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark) {
-			j.killAfter(ctx, trace, live, faultfs.OpNum(i), nil)
-		}
-	}
-}
-
-// kills reports whether killing the program before the power cut can make a
-// difference.
-func (j *judging) kills() bool {
-	return j.Recover != nil && j.options.depth() > 0 && j.result.Model.Cache != persist.CacheKept
-}
-
-// killAfterLoss kills the program after a sync that lost data, and after each op
-// behind it: recovery reads in the page cache what the disk never got, and what
+// only then loses power. So recovery acts on what no disk holds yet. With a fault
+// by which a sync lost data, it is killed from there on: recovery then reads what
 // no sync will write any more.
-func (j *judging) killAfterLoss(ctx context.Context, trace *faultfs.Trace, fault *faultfs.Fault) {
-	if !j.kills() {
+func (j *judging) kill(ctx context.Context, trace *faultfs.Trace, fault *faultfs.Fault) {
+	if j.Recover == nil || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
 		return
 	}
 	live := faultfs.Over(trace.Base())
-	live.Inject(j.result.Model.Failure, *fault)
-	lost := false
+	if fault != nil {
+		live.Inject(j.result.Model.Failure, *fault)
+	}
+	begun := fault == nil
 	for i := range trace.Ops {
 		if j.over(ctx) {
 			return
 		}
 		op := trace.Ops[i]
-		if op.Loses() { // it does so again
-			lost = true
+		loses := op.Loses()
+		if loses { // it does so again, and may say so
 			op.Errno, op.Lost, op.Evicted, op.Injected = 0, faultfs.Span{}, false, false
 		}
-		if done, _ := live.Do(op); done.Loses() != trace.Ops[i].Loses() {
-			j.note("the program cannot be killed with the fault %q: %s does something else", fault, opText(&op))
+		if done, err := live.Do(op); done.Loses() != loses || err != nil && fault == nil {
+			j.note("the program cannot be killed after %s: it does something else when it is done again: %v", op.Call(), err)
 			return
 		}
-		if lost && (trace.Ops[i].Loses() || !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)) {
+		begun = begun || loses
+		if begun && (loses || !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)) {
 			j.killAfter(ctx, trace, live, faultfs.OpNum(i), fault)
 		}
 	}
@@ -75,7 +51,7 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 	}
 	if j.WorkOn != nil {
 		if err := j.WorkOn(next); err != nil {
-			j.note("after a kill behind %s the program does not work on: %v", opText(&trace.Ops[after]), err)
+			j.note("after a kill behind %s the program does not work on: %v", trace.Ops[after].Call(), err)
 		}
 	}
 	more := next.Trace().Ops
@@ -87,7 +63,7 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 		return
 	}
 	plan := persist.Lower(trace.Then(after, more), j.result.Model)
-	how := fmt.Sprintf("killed after %s, recovered", opText(&trace.Ops[after]))
+	how := fmt.Sprintf("killed after %s, recovered", trace.Ops[after].Call())
 	if fault != nil {
 		how = fmt.Sprintf("with the fault \"%s\"; %s", fault, how)
 	}

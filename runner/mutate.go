@@ -62,11 +62,6 @@ func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, model := range o.Models {
-		if doubt := s.doubt(take.trace, model, &o); doubt != "" {
-			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, doubt)
-		}
-	}
 	sound, err := s.soundUnder(ctx, take.trace, &o)
 	if err != nil {
 		return nil, err
@@ -74,7 +69,7 @@ func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 	var mutants []Mutant
 	for i := range take.trace.Ops {
 		op := &take.trace.Ops[i]
-		m := Mutant{Op: faultfs.OpNum(i), Call: opText(op), Lacks: lacking(op, take.trace)}
+		m := Mutant{Op: faultfs.OpNum(i), Call: op.Call(), Lacks: lacking(op, take.trace)}
 		if m.Lacks == "" {
 			continue
 		}
@@ -190,8 +185,11 @@ func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Opti
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if r.Outcome.Verdict == Kept {
+		switch {
+		case r.Outcome.Verdict == Kept:
 			sound = append(sound, model)
+		case r.Outcome.Verdict == Unknown && r.Coverage.Runs == 0: // the oracle cannot be believed
+			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, r.Why)
 		}
 	}
 	if len(sound) == 0 {

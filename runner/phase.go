@@ -180,7 +180,7 @@ func opName(plan *persist.Plan, op faultfs.OpNum) string {
 	if op < 0 {
 		return "nothing yet"
 	}
-	return opText(&plan.Trace().Ops[op])
+	return plan.Trace().Ops[op].Call()
 }
 
 // tellAgain tells a failure that took more than one crash.

@@ -103,7 +103,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	e := p.explore(ctx, 0, nil, 0)
 	j.ended(e.stats, "")
 	p.crashAgain(ctx)
-	j.kill(ctx, trace)
+	j.kill(ctx, trace, nil)
 	j.fail(ctx, take)
 	j.rot(ctx)
 	j.conclude()
@@ -151,14 +151,6 @@ func (o *Options) budget() *budget {
 		b.deadline = time.Now().Add(o.MaxTime)
 	}
 	return b
-}
-
-// doubt says why the oracle cannot be believed, "" where it can.
-func (s *Scenario) doubt(trace *faultfs.Trace, model persist.Model, o *Options) string {
-	plan := persist.Lower(trace, model)
-	j := &judging{Scenario: s, options: o, pool: newPool(s, plan, o)}
-	defer j.pool.close()
-	return j.phase(plan, "").questions()
 }
 
 // questions asks the oracle whether it can be believed: it must accept the

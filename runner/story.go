@@ -45,7 +45,7 @@ func tell(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, 
 		b.WriteString("; power cut before the first op")
 		return b.String()
 	}
-	fmt.Fprintf(&b, "; power cut after %s: ", opText(&ops[f.After]))
+	fmt.Fprintf(&b, "; power cut after %s: ", ops[f.After].Call())
 	if len(f.Lost) == 0 {
 		b.WriteString("nothing was lost")
 		if f.How == "" {
@@ -57,7 +57,7 @@ func tell(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, 
 	if i := slices.IndexFunc(f.Lost, func(e persist.Effect) bool { return wasRead(steps, e.Cell) }); i >= 0 {
 		lost = f.Lost[i]
 	}
-	fmt.Fprintf(&b, "%s of %s was lost", plan.What(lost), opText(&ops[lost.Op]))
+	fmt.Fprintf(&b, "%s of %s was lost", plan.What(lost), ops[lost.Op].Call())
 	mark := lastMark(ops, lost.Op, f.After)
 	kept, ok := keptAfter(box, lost, steps)
 	acknowledged := v.Kind == oracle.Lost || v.Kind == oracle.Stale
@@ -65,25 +65,17 @@ func tell(plan *persist.Plan, box *persist.Box, f *Failure, v oracle.Violation, 
 	case mark >= 0 && mark == f.After && (acknowledged || !ok):
 		b.WriteString(", nothing had forced it")
 	case mark >= 0 && (acknowledged || !ok):
-		fmt.Fprintf(&b, ", nothing had forced it before %s", opText(&ops[mark]))
+		fmt.Fprintf(&b, ", nothing had forced it before %s", ops[mark].Call())
 	case ok && kept.Op == lost.Op:
 		fmt.Fprintf(&b, ", its %s was kept", plan.What(kept))
 	case ok:
-		fmt.Fprintf(&b, ", %s of %s was kept", plan.What(kept), opText(&ops[kept.Op]))
+		fmt.Fprintf(&b, ", %s of %s was kept", plan.What(kept), ops[kept.Op].Call())
 	}
 	return b.String()
 }
 
 func wasRead(steps []persist.Step, id persist.Cell) bool {
 	return slices.ContainsFunc(steps, func(s persist.Step) bool { return s.Cell == id })
-}
-
-// opText shows an op and where it was called.
-func opText(op *faultfs.Op) string {
-	if op.Site == (faultfs.Site{}) {
-		return op.Summary()
-	}
-	return fmt.Sprintf("%s (%s)", op.Summary(), op.Site)
 }
 
 // lastMark returns the last mark behind an op, -1 if there is none up to the

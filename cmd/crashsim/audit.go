@@ -27,14 +27,7 @@ Exit status: 0 if all is known, 3 if anything is not.`,
   crashsim audit wal-checkpoint-fixed --model ext4 --model posix`,
 		ValidArgsFunction: a.completeScenarios(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("want the name of a scenario")
-			}
-			chosen, err := a.choose(args)
-			if err != nil {
-				return err
-			}
-			parsed, err := parseModels(models)
+			chosen, parsed, err := a.chosenUnder(args, models)
 			if err != nil {
 				return err
 			}
@@ -57,11 +50,7 @@ Exit status: 0 if all is known, 3 if anything is not.`,
 			if len(out.Errors) > 0 {
 				a.status = exitUnknown
 			}
-			if asJSON {
-				return a.printJSON(out)
-			}
-			a.printAudit(out)
-			return nil
+			return a.tell(out, asJSON, func() { a.printAudit(out) })
 		},
 	}
 	modelFlag(cmd, &models, "audit under this `model`; may be repeated (default posix)")

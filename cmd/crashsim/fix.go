@@ -27,14 +27,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
   crashsim fix 'seed-*' --model posix --model ext4`,
 		ValidArgsFunction: a.completeScenarios(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("want the name of a scenario")
-			}
-			chosen, err := a.choose(args)
-			if err != nil {
-				return err
-			}
-			parsed, err := parseModels(models)
+			chosen, parsed, err := a.chosenUnder(args, models)
 			if err != nil {
 				return err
 			}
@@ -52,11 +45,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 				}
 			}
 			a.status = out.status()
-			if asJSON {
-				return a.printJSON(out)
-			}
-			a.printRepairs(out)
-			return nil
+			return a.tell(out, asJSON, func() { a.printRepairs(out) })
 		},
 	}
 	modelFlag(cmd, &models, "repair under this `model`; may be repeated (default posix)")

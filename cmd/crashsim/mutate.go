@@ -5,9 +5,33 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
+
+// chosenUnder returns the scenarios that arguments name, of which there must be
+// some, and the models that flags do, nil for none.
+func (a *app) chosenUnder(args, models []string) ([]runner.Scenario, []persist.Model, error) {
+	if len(args) == 0 {
+		return nil, nil, usagef("want the name of a scenario")
+	}
+	chosen, err := a.choose(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := parseModels(models)
+	return chosen, parsed, err
+}
+
+// tell prints a result as JSON, or as text.
+func (a *app) tell(out any, asJSON bool, text func()) error {
+	if asJSON {
+		return a.printJSON(out)
+	}
+	text()
+	return nil
+}
 
 func (a *app) mutateCommand() *cobra.Command {
 	var models []string
@@ -27,14 +51,7 @@ Exit status: 0 if no mutant survived, 1 if one did, 3 if one could not be judged
   crashsim mutate '*-fixed' --model posix`,
 		ValidArgsFunction: a.completeScenarios(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("want the name of a scenario")
-			}
-			chosen, err := a.choose(args)
-			if err != nil {
-				return err
-			}
-			parsed, err := parseModels(models)
+			chosen, parsed, err := a.chosenUnder(args, models)
 			if err != nil {
 				return err
 			}
@@ -52,11 +69,7 @@ Exit status: 0 if no mutant survived, 1 if one did, 3 if one could not be judged
 				}
 			}
 			a.status = out.status()
-			if asJSON {
-				return a.printJSON(out)
-			}
-			a.printMutants(out)
-			return nil
+			return a.tell(out, asJSON, func() { a.printMutants(out) })
 		},
 	}
 	modelFlag(cmd, &models, "judge under this `model`; may be repeated (default all presets)")

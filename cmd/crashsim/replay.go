@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
@@ -97,7 +96,7 @@ func (a *app) printReplay(r *replayed) {
 	}
 	for _, e := range r.Lost {
 		op := &r.Trace.Ops[e.Op]
-		fmt.Fprintf(&a.out, "    the %s of %s\n", plan.What(e), called(op))
+		fmt.Fprintf(&a.out, "    the %s of %s\n", plan.What(e), op.Call())
 	}
 	a.out.WriteString("disk\n")
 	a.out.WriteString(showState(&r.disk, "    "))
@@ -109,14 +108,6 @@ func (a *app) printReplay(r *replayed) {
 	default:
 		fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("broken"), strings.Join(violationTexts(r.violations), "\n        "))
 	}
-}
-
-// called shows an op and where it was called.
-func called(op *faultfs.Op) string {
-	if site := op.Site.String(); site != "" {
-		return op.Summary() + " (" + site + ")"
-	}
-	return op.Summary()
 }
 
 func (r *replayed) json() any {

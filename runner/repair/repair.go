@@ -86,14 +86,6 @@ func traceOf(s runner.Scenario) (*faultfs.Trace, error) {
 	return runner.Record(s)
 }
 
-// called shows an op and where it was called.
-func called(op *faultfs.Op) string {
-	if op.Site == (faultfs.Site{}) {
-		return op.Summary()
-	}
-	return fmt.Sprintf("%s (%s)", op.Summary(), op.Site)
-}
-
 // fixer is a search for a repair. A set of syncs is their numbers, rising.
 type fixer struct {
 	ctx      context.Context
@@ -115,7 +107,7 @@ func (f *fixer) findSites() {
 		if op.Failed() || op.Idle() {
 			continue
 		}
-		site := AddedSync{After: faultfs.OpNum(i), Call: called(op)}
+		site := AddedSync{After: faultfs.OpNum(i), Call: op.Call()}
 		add := func(what string, dir bool) {
 			site.Path, site.Dir = what, dir
 			if what != "" && !slices.Contains(f.sites, site) && !f.syncsNext(i, what) {

@@ -184,30 +184,31 @@ func (im *importer) setUmask(c *call) error {
 	return err
 }
 
+// subject returns the inode that the first argument leads to, which is a
+// descriptor or a path; zero: it is not below the root.
+func (im *importer) subject(c *call, descriptor bool) (faultfs.Ino, error) {
+	if descriptor {
+		f, err := c.file(0)
+		if err != nil {
+			return 0, err
+		}
+		return f.ino, nil
+	}
+	at, err := im.path(c, noDir, 0, follow)
+	if err == nil && at.inside && at.ino == 0 {
+		err = missing(at.path)
+	}
+	return at.ino, err
+}
+
 func (im *importer) truncate(c *call) error {
 	size, err := c.number(1)
 	if err != nil {
 		return err
 	}
-	ino := faultfs.Ino(0)
-	if c.name == "ftruncate" {
-		f, err := c.file(0)
-		if err != nil {
-			return err
-		}
-		ino = f.ino
-	} else {
-		at, err := im.path(c, noDir, 0, follow)
-		if err != nil {
-			return err
-		}
-		if at.inside && at.ino == 0 {
-			return missing(at.path)
-		}
-		ino = at.ino
-	}
-	if ino == 0 {
-		return nil
+	ino, err := im.subject(c, c.name == "ftruncate")
+	if err != nil || ino == 0 {
+		return err
 	}
 	_, err = im.do(c, faultfs.Op{Kind: faultfs.OpTruncate, Ino: ino, Size: size})
 	return err

@@ -178,25 +178,9 @@ func (im *importer) setACL(c *call) error {
 	if name, _, err := unquote(c.arg(1)); err != nil || name != "system.posix_acl_access" {
 		return nil // a name that was cut is longer
 	}
-	ino := faultfs.Ino(0)
-	if c.name == "fsetxattr" {
-		f, err := c.file(0)
-		if err != nil {
-			return err
-		}
-		ino = f.ino
-	} else {
-		at, err := im.path(c, noDir, 0, follow)
-		if err != nil {
-			return err
-		}
-		if at.inside && at.ino == 0 {
-			return missing(at.path)
-		}
-		ino = at.ino
-	}
-	if ino == 0 {
-		return nil
+	ino, err := im.subject(c, c.name == "fsetxattr")
+	if err != nil || ino == 0 {
+		return err
 	}
 	value, _, err := unquote(c.arg(2))
 	if err != nil {
