@@ -84,22 +84,52 @@ func mounted(dir string) (bool, error) {
 	if up, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil {
 		dir = filepath.Join(up, filepath.Base(dir))
 	}
+	ours := false
+	err := eachMount(func(at string, own bool) {
+		if at == dir {
+			ours = own
+		}
+	})
+	return ours, err
+}
+
+// RemoveBelow takes away the mounts of this package below a directory, whoever
+// uses them: what runs have left that are no more.
+func RemoveBelow(dir string) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	var below []string
+	err = eachMount(func(at string, own bool) {
+		if own && strings.HasPrefix(at, dir+"/") {
+			below = append(below, at)
+		}
+	})
+	for _, at := range below {
+		err = errors.Join(err, detach(at))
+	}
+	return err
+}
+
+// eachMount calls f for what is mounted, in order; own says that it is a mount
+// of this package.
+func eachMount(f func(at string, own bool)) error {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return false, err
+		return err
 	}
-	ours := false
 	for line := range strings.Lines(string(text)) {
 		// See proc_pid_mountinfo(5): the fifth field is the mount point, and the
 		// one behind the separate "-" the type.
 		fields := strings.Fields(line)
-		if len(fields) < 6 || unescape.Replace(fields[4]) != dir {
+		if len(fields) < 6 {
 			continue
 		}
 		_, behind, _ := strings.Cut(line, " - ")
-		ours = strings.HasPrefix(behind, "fuse."+fsName+" ")
+		f(unescape.Replace(fields[4]), strings.HasPrefix(behind, "fuse."+fsName+" "))
 	}
-	return ours, nil
+	return nil
 }
 
 // unescape reads what stands in mountinfo for characters that separate fields.

@@ -19,3 +19,6 @@ func Serve(*faultfs.FS, string, Options) (*Mount, error) {
 
 // Close ends a mount.
 func (*Mount) Close() error { return nil }
+
+// RemoveBelow does nothing: there are no mounts.
+func RemoveBelow(string) error { return nil }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/crashsim/crashsim/faultfs/mount"
 )
 
 // placePrefix begins the names of the directories in which mounts stand; the
@@ -49,15 +51,7 @@ func alive(pid int) bool {
 // removePlace removes a directory that a process which is no more has left,
 // and what is still mounted in it.
 func removePlace(place string) {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return // no Linux, no mounts
+	if mount.RemoveBelow(place) == nil {
+		_ = os.RemoveAll(place)
 	}
-	for line := range strings.Lines(string(mounts)) {
-		fields := strings.Fields(line)
-		if len(fields) > 4 && strings.HasPrefix(fields[4], place+"/") {
-			detach(fields[4])
-		}
-	}
-	_ = os.RemoveAll(place)
 }
