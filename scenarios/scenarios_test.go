@@ -12,7 +12,6 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
-	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/scenarios"
 )
 
@@ -214,7 +213,7 @@ func TestFixNeedsNoMoreThanTheTwin(t *testing.T) {
 		if !ok {
 			continue
 		}
-		r, err := repair.Fix(t.Context(), s, persist.Default(), runner.Options{})
+		r, err := s.Fix(t.Context(), persist.Default(), runner.Options{})
 		require.NoError(t, err, s.Name)
 		if len(r.Syncs) > 0 {
 			repaired++

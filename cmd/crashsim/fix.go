@@ -37,7 +37,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 			out := fixJSON{Schema: fixSchema, Repairs: []repairJSON{}}
 			for _, s := range chosen {
 				for _, m := range parsed {
-					found, err := repair.Fix(cmd.Context(), s, m, runner.Options{})
+					found, err := s.Fix(cmd.Context(), m, runner.Options{})
 					if cmd.Context().Err() != nil {
 						return err
 					}

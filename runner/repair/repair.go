@@ -7,21 +7,23 @@
 // set that repairs nothing.
 //
 // Limits: only the workload is repaired, not the recovery, and only by syncs.
-// What takes a fault or damage to break is not broken here. Where sites are many
-// the search takes long; it ends with its context.
+// Whether a program is broken is for the caller to say. Where sites are many the
+// search takes long; it ends when the caller's judge returns an error.
 package repair
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
-	"github.com/crashsim/crashsim/runner"
 )
+
+// Judge crashes a program everywhere and returns the kinds of violations that
+// were found, none if every case is right. An error ends the search.
+type Judge func(program *faultfs.Trace) ([]oracle.Kind, error)
 
 // Repair is what a program lacks: a smallest set of syncs of files and
 // directories with which every case is right, under one model.
@@ -54,21 +56,14 @@ func (a AddedSync) String() string {
 	return what + a.Path + " after " + a.Call
 }
 
-// Fix finds a smallest set of syncs that, added to the workload, make a
-// scenario keep its promise under a model; it is verified by judging every case
-// again. The search is exact: of each set that does not do, it finds a largest
-// one around it that does not either, and a repair has something that this one
-// lacks. It takes for granted that a sync more takes cases away and adds none,
-// which is so in every model. Faults and damage are no part of it, the crash in
-// recovery is.
-func Fix(ctx context.Context, s runner.Scenario, model persist.Model, o runner.Options) (Repair, error) {
-	trace, err := traceOf(s)
-	if err != nil {
-		return Repair{}, err
-	}
-	s.Faults, s.Media, s.Declared = nil, nil, nil
-	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []persist.Model{model}, nil, false, "", true
-	f := fixer{ctx: ctx, scenario: s, model: model, options: o, trace: trace, known: map[string][]oracle.Kind{}}
+// Fix finds a smallest set of syncs that, added to a program, leave its judge
+// nothing to complain of; it is verified by judging every case again. The search
+// is exact: of each set that does not do, it finds a largest one around it that
+// does not either, and a repair has something that this one lacks. It takes for
+// granted that a sync more takes cases away and adds none, which is so in every
+// model.
+func Fix(program *faultfs.Trace, judge Judge) (Repair, error) {
+	f := fixer{judge: judge, trace: program, known: map[string][]oracle.Kind{}}
 	f.findSites()
 	syncs, beyond, err := f.search()
 	r := Repair{Beyond: beyond, Tried: len(f.known)}
@@ -78,23 +73,12 @@ func Fix(ctx context.Context, s runner.Scenario, model persist.Model, o runner.O
 	return r, err
 }
 
-// traceOf is what the program of a scenario does.
-func traceOf(s runner.Scenario) (*faultfs.Trace, error) {
-	if s.Trace != nil {
-		return s.Trace, nil
-	}
-	return runner.Record(s)
-}
-
 // fixer is a search for a repair. A set of syncs is their numbers, rising.
 type fixer struct {
-	ctx      context.Context
-	scenario runner.Scenario
-	model    persist.Model
-	options  runner.Options
-	trace    *faultfs.Trace
-	sites    []AddedSync
-	known    map[string][]oracle.Kind // by set: what is broken with it
+	judge Judge
+	trace *faultfs.Trace
+	sites []AddedSync
+	known map[string][]oracle.Kind // by set: what is broken with it
 }
 
 // findSites finds every sync that the program could make and does not: of a
@@ -172,18 +156,12 @@ func (f *fixer) broken(set []int) ([]oracle.Kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := f.scenario
-	s.Trace = trace
-	results, err := runner.Run(f.ctx, s, f.options)
+	kinds, err := f.judge(trace)
 	if err != nil {
 		return nil, err
 	}
-	r := &results[0]
-	if r.Outcome.Verdict == runner.Unknown {
-		return nil, fmt.Errorf("scenario %s under %s: %s", f.scenario.Name, f.model, r.Why)
-	}
-	f.known[key] = r.Outcome.Kinds
-	return r.Outcome.Kinds, nil
+	f.known[key] = kinds
+	return kinds, nil
 }
 
 // search returns a smallest set that repairs the program, or what no set does.
@@ -207,7 +185,7 @@ func (f *fixer) search() (set []int, beyond []oracle.Kind, err error) {
 			return nil, nil, err
 		}
 		if len(core) == 0 {
-			return nil, nil, fmt.Errorf("scenario %s under %s: crashsim: bug: a sync more has made a case wrong", f.scenario.Name, f.model)
+			return nil, nil, errors.New("crashsim: bug: a sync more has made a case wrong")
 		}
 		cores = append(cores, core)
 	}

@@ -1,9 +1,8 @@
-package repair
+package repair_test
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/repair"
 )
 
 // saving replaces a file; syncs says which of its syncs it makes: "f" that of the
@@ -51,11 +51,11 @@ func saving(syncs string) runner.Scenario {
 	}
 }
 
-func fix(t *testing.T, s runner.Scenario, model string) Repair {
+func fix(t *testing.T, s runner.Scenario, model string) repair.Repair {
 	t.Helper()
 	m, err := persist.ParseModel(model)
 	require.NoError(t, err)
-	r, err := Fix(context.Background(), s, m, runner.Options{})
+	r, err := s.Fix(context.Background(), m, runner.Options{})
 	require.NoError(t, err)
 	return r
 }
@@ -95,25 +95,28 @@ func TestFixIsSmallestOfAllSets(t *testing.T) {
 		r := fix(t, s, preset.Name)
 		trace, err := runner.Record(s)
 		require.NoError(t, err)
-		f := fixer{ctx: context.Background(), scenario: s, model: preset.Model, trace: trace, known: map[string][]oracle.Kind{},
-			options: runner.Options{Models: []persist.Model{preset.Model}, First: true}}
-		f.findSites()
-		smallest := len(f.sites) + 1
-		for bits := range 1 << len(f.sites) {
+		sites := repair.Sites(trace)
+		smallest := len(sites) + 1
+		for bits := range 1 << len(sites) {
 			var set []int
-			for i := range f.sites {
+			for i := range sites {
 				if bits>>i&1 == 1 {
 					set = append(set, i)
 				}
 			}
-			kinds, err := f.broken(set)
+			program, err := repair.With(trace, set)
 			require.NoError(t, err)
-			if len(kinds) == 0 {
+			variant := s
+			variant.Trace = program
+			results, err := runner.Run(context.Background(), variant, runner.Options{Models: []persist.Model{preset.Model}, First: true})
+			require.NoError(t, err)
+			require.NotEqual(t, runner.Unknown, results[0].Outcome.Verdict)
+			if results[0].Outcome.Verdict == runner.Kept {
 				smallest = min(smallest, len(set))
 			}
 		}
 		require.Len(t, r.Syncs, smallest, preset.Name)
-		require.Less(t, r.Tried, 1<<len(f.sites)+1)
+		require.Less(t, r.Tried, 1<<len(sites)+1)
 	}
 }
 
@@ -132,17 +135,10 @@ func TestWhatNoSyncRepairsIsProved(t *testing.T) {
 func TestOracleThatCannotFailIsAnError(t *testing.T) {
 	s := saving("")
 	s.Oracle = oracle.Func(func(afero.Fs, oracle.Marks) []oracle.Violation { return nil })
-	_, err := Fix(context.Background(), s, persist.Default(), runner.Options{})
+	_, err := s.Fix(context.Background(), persist.Default(), runner.Options{})
 	require.ErrorContains(t, err, "it cannot fail")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = Fix(ctx, saving(""), persist.Default(), runner.Options{})
+	_, err = saving("").Fix(ctx, persist.Default(), runner.Options{})
 	require.ErrorIs(t, err, context.Canceled)
-}
-
-func TestHitIsASmallestHittingSet(t *testing.T) {
-	require.Empty(t, hit(nil))
-	require.Equal(t, []int{2}, hit([][]int{{1, 2}, {2, 3}}))
-	require.Equal(t, []int{1, 4}, hit([][]int{{1, 2}, {4, 5}, {1, 5, 4}}))
-	require.Equal(t, "[0 3]", fmt.Sprint(hit([][]int{{0}, {3, 0}, {3, 9}})))
 }
