@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,15 +87,24 @@ func (s *subject) judge(t *testing.T, trace *faultfs.Trace, names []string) []ru
 	scenario := runner.Scenario{Name: "subject", Trace: trace}
 	scenario.Oracle, err = s.oracle(c, trace)
 	require.NoError(t, err)
-	options := runner.Options{MaxLosses: s.losses, MaxRuns: s.runs, Timeout: time.Minute, Depth: -1}
+	var results []runner.Result
 	for _, name := range names {
 		m, err := persist.ParseModel(name)
 		require.NoError(t, err)
-		options.Models = append(options.Models, m)
+		options := runner.Options{Models: []persist.Model{m}, Timeout: time.Minute, Depth: -1}
+		if s.isBounded(name) {
+			options.MaxLosses = s.losses
+		}
+		result, err := runner.Run(context.Background(), scenario, options)
+		require.NoError(t, err)
+		results = append(results, result...)
 	}
-	results, err := runner.Run(context.Background(), scenario, options)
-	require.NoError(t, err)
 	return results
+}
+
+// isBounded reports whether not every case is judged under a model.
+func (s *subject) isBounded(model string) bool {
+	return s.losses > 0 && (s.bounded == nil || slices.Contains(s.bounded, model))
 }
 
 // verdict is a verdict as the table has it.
@@ -196,9 +206,9 @@ func (s *subject) summary() string {
 	summary := strings.Join(words, "; ")
 	if s.losses > 0 {
 		summary += s.budget("; judged up to ")
-	}
-	if s.runs > 0 {
-		summary += fmt.Sprintf(" by %d runs a model", s.runs)
+		if s.bounded != nil {
+			summary += " under " + strings.Join(s.bounded, ", ")
+		}
 	}
 	return summary
 }
