@@ -105,7 +105,6 @@ var subjects = []subject{
 	{
 		name: "bbolt, initialisation", program: `$SUBJECTS bbolt-init db`, check: `$SUBJECTS bbolt-check db`,
 		promise: "ACID; known issue: can be corrupted by power failure when it is first initialised",
-		losses:  2,
 		verdicts: verdicts{
 			"ext4": "torn, refused", "xfs": "torn, refused", "btrfs": "torn, refused", "posix": "lost, torn, refused",
 		},
@@ -116,12 +115,12 @@ var subjects = []subject{
 
 // sqlite subjects: a database that exists, a transaction, and its
 // acknowledgement.
-func sqlite(journal, synchronous string, losses int, promise string, v verdicts, why string) subject {
+func sqlite(journal, synchronous, promise string, v verdicts, why string) subject {
 	return subject{
 		name: "sqlite3, " + journal + ", " + synchronous, needs: "sqlite3",
 		setup:   `sqlite3 db "pragma journal_mode=` + journal + `; create table t(x); insert into t values(1)"`,
 		program: `sqlite3 db "pragma synchronous=` + synchronous + `" "insert into t values(2)" ".shell echo saved"`,
-		check:   "sqlite:db", promise: promise, losses: losses, verdicts: v, why: why,
+		check:   "sqlite:db", promise: promise, verdicts: v, why: why,
 	}
 }
 
@@ -133,22 +132,22 @@ func init() {
 		normal = "NORMAL: a power failure at just the wrong time could corrupt a rollback database; WAL stays consistent and may roll back"
 	)
 	subjects = append(subjects,
-		sqlite("delete", "off", 1, off, all("stale, refused"),
+		sqlite("delete", "off", off, all("stale, refused"),
 			"Nothing is synced. The journal can lack what it is to restore, and a journal that is still there undoes the transaction."),
-		sqlite("delete", "normal", 0, normal, all("stale, refused"),
+		sqlite("delete", "normal", normal, all("stale, refused"),
 			"The header of the journal, with the number of its pages, is written with them and synced once. It can persist without the data of a page, "+
 				"and the checksum, which looks at every 200th byte only, does not notice: recovery then writes NULs over the database. The unlink is not synced either."),
-		sqlite("delete", "full", 0, full, all("stale"),
+		sqlite("delete", "full", full, all("stale"),
 			"Whole on every disk. But the transaction commits by unlink of the journal, and nothing forces that: if the journal comes back, it undoes an acknowledged transaction."),
-		sqlite("delete", "extra", 0, extra, all("kept"),
+		sqlite("delete", "extra", extra, all("kept"),
 			"The directory is synced after the unlink, which is what FULL lacks."),
-		sqlite("wal", "off", 1, off, all("stale"),
+		sqlite("wal", "off", off, all("stale"),
 			"Nothing is synced: the log can be gone before what was copied from it into the database has persisted."),
-		sqlite("wal", "normal", 1, normal, all("stale"),
+		sqlite("wal", "normal", normal, all("stale"),
 			"The log is synced at a checkpoint, not at a commit: an acknowledged transaction can lack data of its frame, and is then dropped, as documented."),
-		sqlite("wal", "full", 0, full, all("kept"),
+		sqlite("wal", "full", full, all("kept"),
 			"The log is synced at each commit, and its name when it is made."),
-		sqlite("wal", "extra", 1, extra, all("none up to 1 loss"),
+		sqlite("wal", "extra", extra, all("kept"),
 			"As FULL: in WAL mode there is no journal to unlink."),
 	)
 	subjects = append(subjects,
