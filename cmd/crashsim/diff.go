@@ -27,7 +27,9 @@ func (a *app) diffCommand() *cobra.Command {
 		Long: `Diff lists every case of A and of B, as "crashsim states" does, and prints those
 that only one of them has: the marks, and how the tree differs from the nearest
 case of the other. Lines of A begin with "-", lines of B with "+". A case that the
-oracle of its scenario rejects is marked as wrong; wrong ones come first.
+oracle of its scenario rejects is marked as wrong; wrong ones come first. A case
+names each mark once, however often it was made, so that one which both have can
+be wrong in one of them alone.
 
 A and B are names of scenarios, or else files: litmus files, and traces that
 "crashsim trace", "record" and "import" have written, which have no oracle. Write
