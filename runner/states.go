@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
 )
 
 // State is a case: the visible tree of a cut, and the marks made before the
@@ -16,6 +18,9 @@ import (
 type State struct {
 	Marks []string // sorted, each once
 	Tree  Tree
+	// Wrong is what breaks the promise in the case, where an oracle was asked:
+	// see Scenario.States. Warnings are left out.
+	Wrong []oracle.Violation
 }
 
 // Tree is what can be reached from the root, by path; the root itself is not
@@ -76,8 +81,36 @@ const maxListed = 64 << 20
 // States returns every distinct case of all crash points of a trace under a
 // model, in the order of their lines.
 func States(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]State, error) {
-	plan := persist.Lower(trace, model)
-	l := lister{plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, marks: map[int][]string{}}
+	return listStates(ctx, persist.Lower(trace, model), nil)
+}
+
+// States returns the cases of what the scenario does, as the function States
+// does, and lets its recovery and its oracle judge each of them. Where marks
+// that were made in another order, or more often, give one case, what is wrong
+// with any of them is wrong with it.
+func (s Scenario) States(ctx context.Context, model persist.Model) ([]State, error) {
+	take, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	plan := persist.Lower(take.trace, model)
+	pool := newPool(&s, plan, &Options{})
+	defer pool.close()
+	return listStates(ctx, plan, func(point int, part persist.Part) []oracle.Violation {
+		outcome := pool.once(point, part).outcome
+		if !outcome.wrong() {
+			return nil
+		}
+		return slices.DeleteFunc(slices.Clone(outcome.violations), func(v oracle.Violation) bool { return v.Kind.Warning() })
+	})
+}
+
+// listStates lists the cases of a plan, and judges them if it can.
+func listStates(ctx context.Context, plan *persist.Plan, judge judgeFunc) ([]State, error) {
+	l := lister{
+		plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, marks: map[int][]string{},
+		judge: judge, judged: map[judgedKey]bool{},
+	}
 	e := newExplorer(plan, l.run, l.visit, &budget{maxLosses: -1})
 	e.explore(ctx)
 	if l.err == nil {
@@ -86,11 +119,7 @@ func States(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]S
 	if l.err != nil {
 		return nil, l.err
 	}
-	lines := make([]string, 0, len(l.seen))
-	for line := range l.seen {
-		lines = append(lines, line)
-	}
-	slices.Sort(lines)
+	lines := slices.Sorted(maps.Keys(l.seen))
 	states := make([]State, len(lines))
 	for i, line := range lines {
 		states[i] = l.seen[line]
@@ -100,11 +129,23 @@ func States(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]S
 
 // lister is a checker that reads the whole tree.
 type lister struct {
-	plan  *persist.Plan
-	disk  *persist.Disk
-	seen  map[string]State
-	marks map[int][]string // sorted, by crash point
-	err   error
+	plan   *persist.Plan
+	disk   *persist.Disk
+	seen   map[string]State
+	marks  map[int][]string // sorted, by crash point
+	judge  judgeFunc        // nil: nobody judges
+	judged map[judgedKey]bool
+	err    error
+}
+
+// judgeFunc says what is wrong with a part of a crash point.
+type judgeFunc func(point int, part persist.Part) []oracle.Violation
+
+// judgedKey is what an oracle can tell apart: a case, and how many marks were
+// made.
+type judgedKey struct {
+	line  string
+	marks int
 }
 
 // listing is what a run of the lister found.
@@ -141,9 +182,20 @@ func (l *lister) visit(c *cube[*listing]) bool {
 		l.err = err
 	}
 	line := `{"marks":` + string(head) + `,"tree":` + c.outcome.json + `}`
-	if _, known := l.seen[line]; !known {
-		l.seen[line] = State{marks, c.outcome.tree}
+	state, known := l.seen[line]
+	if !known {
+		state = State{Marks: marks, Tree: c.outcome.tree}
 	}
+	key := judgedKey{line, len(l.plan.Marks(c.point))}
+	if l.judge != nil && !l.judged[key] {
+		l.judged[key] = true
+		for _, v := range l.judge(c.point, c.whole()) {
+			if !slices.Contains(state.Wrong, v) {
+				state.Wrong = append(state.Wrong, v)
+			}
+		}
+	}
+	l.seen[line] = state
 	return l.err == nil
 }
 

@@ -194,7 +194,7 @@ func (s *Stored) State() (State, error) {
 	l := lister{plan: s.plan, disk: s.plan.NewDisk()}
 	a := &attempt[*listing]{job: job{s.Point, s.part}}
 	l.run([]*attempt[*listing]{a})
-	return State{sortedMarks(s.plan, s.Point), a.outcome.tree}, l.err
+	return State{Marks: sortedMarks(s.plan, s.Point), Tree: a.outcome.tree}, l.err
 }
 
 // Judge runs a scenario's recovery and oracle on the disk of the failure and

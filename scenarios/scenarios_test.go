@@ -222,3 +222,40 @@ func TestFixNeedsNoMoreThanTheTwin(t *testing.T) {
 	}
 	require.Greater(t, repaired, 6)
 }
+
+// The cases that are listed and judged one by one are wrong in the ways that the
+// search finds, which never lists them: where recovery is not crashed, no call
+// fails and nothing rots, both judge every case of the power cut.
+func TestListedCasesAreWrongAsTheSearchSays(t *testing.T) {
+	compared, broken := 0, 0
+	for _, s := range scenarios.All() {
+		s.Media = nil
+		for _, name := range []string{"kill", "ext4", "posix"} {
+			model, err := persist.ParseModel(name)
+			require.NoError(t, err)
+			results, err := runner.Run(t.Context(), s, runner.Options{
+				Models: []persist.Model{model}, All: true, Depth: -1, Faults: []faultfs.Fault{},
+			})
+			require.NoError(t, err)
+			r := results[0]
+			if len(r.Coverage.Cuts) > 4 {
+				continue // there are enough others
+			}
+			states, err := s.States(t.Context(), model)
+			require.NoError(t, err)
+			got := runner.Keeps()
+			for _, state := range states {
+				for _, v := range state.Wrong {
+					got = runner.Breaks(append(got.Kinds, v.Kind)...)
+				}
+			}
+			require.Equal(t, r.Outcome, got, "%s under %s", s.Name, name)
+			compared++
+			if got.Verdict == runner.Broken {
+				broken++
+			}
+		}
+	}
+	require.Greater(t, compared, 100)
+	require.Greater(t, broken, 30)
+}

@@ -70,6 +70,19 @@ func (a *app) completeScenarios(most int) cobra.CompletionFunc {
 	}
 }
 
+// completeScenariosOrFiles completes at most so many arguments that name
+// scenarios or else files.
+func (a *app) completeScenariosOrFiles(most int) cobra.CompletionFunc {
+	scenarios := a.completeScenarios(most)
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		words, directive := scenarios(cmd, args, word)
+		if len(args) < most {
+			directive = cobra.ShellCompDirectiveDefault
+		}
+		return words, directive
+	}
+}
+
 // find returns the scenario with a name.
 func (a *app) find(name string) (runner.Scenario, error) {
 	for _, s := range a.scenarios {

@@ -33,7 +33,7 @@ func TestOutputDoesNotDependOnWorkersOrTime(t *testing.T) {
 
 func TestColorChangesNoWord(t *testing.T) {
 	colors := regexp.MustCompile(`\x1b\[[0-9;]*m`)
-	for _, args := range [][]string{{"run"}, {"list"}, {"models"}, {"litmus", "../../testdata/litmus"}} {
+	for _, args := range [][]string{{"run"}, {"list"}, {"models"}, {"litmus", "../../testdata/litmus"}, {"diff", "toy-hasty", "toy-sound"}} {
 		_, want, _ := call(args...)
 		var out, errs bytes.Buffer
 		a := newApp(toys(), &out, &errs)
@@ -71,7 +71,7 @@ func TestBadUsageLeavesNothingOnStandardOutput(t *testing.T) {
 		{"run", "--max-losses", "-1"}, {"run", "--budget-time", "-1s"}, {"run", "--samples", "-2"},
 		{"states"}, {"states", "a", "b"}, {"states", "nowhere.txtar"}, {"states", "--model", "ext4", "--model", "xfs", "a"},
 		{"litmus"}, {"litmus", "nowhere"}, {"litmus", "."}, {"models", "ext5"}, {"replay"}, {"replay", "main.go"},
-		{"trace"}, {"trace", "nope"}, {"trace", "toy-restless"},
+		{"trace"}, {"trace", "nope"}, {"trace", "toy-restless"}, {"diff"}, {"diff", "toy-sound", "nope"}, {"diff", "toy-sound", "."},
 	} {
 		status, stdout, stderr := call(args...)
 		assert.Equal(t, exitUsage, status, args)

@@ -13,22 +13,11 @@ import (
 // behind an indent.
 func showState(s *runner.State, indent string) string {
 	var b strings.Builder
-	marks := "none"
-	if len(s.Marks) > 0 {
-		quoted := make([]string, len(s.Marks))
-		for i, m := range s.Marks {
-			quoted[i] = fmt.Sprintf("%q", m)
-		}
-		marks = strings.Join(quoted, " ")
-	}
-	fmt.Fprintf(&b, "%smarks  %s\n", indent, marks)
+	fmt.Fprintf(&b, "%smarks  %s\n", indent, showMarks(s.Marks))
 	var rows []row
 	for _, path := range slices.Sorted(maps.Keys(s.Tree)) {
 		e := s.Tree[path]
-		name := indent + fmt.Sprintf("%q", path)
-		if !strings.ContainsAny(name[len(indent)+1:len(name)-1], "\\ ") {
-			name = indent + path
-		}
+		name := indent + showPath(path)
 		switch {
 		case e.Dir:
 			rows = append(rows, row{cells: cells(name, e.Mode, "directory")})
@@ -43,4 +32,23 @@ func showState(s *runner.State, indent string) string {
 	}
 	writeTable(&b, rows)
 	return b.String()
+}
+
+func showMarks(marks []string) string {
+	if len(marks) == 0 {
+		return "none"
+	}
+	quoted := make([]string, len(marks))
+	for i, m := range marks {
+		quoted[i] = fmt.Sprintf("%q", m)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// showPath quotes a path only where it would not be read as one word.
+func showPath(path string) string {
+	if quoted := fmt.Sprintf("%q", path); strings.ContainsAny(quoted[1:len(quoted)-1], "\\ ") {
+		return quoted
+	}
+	return path
 }

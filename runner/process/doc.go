@@ -14,7 +14,7 @@
 // some test of it. It runs on the undetermined disk, so that what it reads
 // decides what was lost, and one process stands for all cuts that would have
 // shown it the same; or, materialised, on a copy of each case in a directory.
-// Both give the same verdicts.
+// Both give the same verdicts, but of a check that counts links.
 //
 // # Environment
 //
@@ -28,6 +28,7 @@
 //
 // It works where package mount does. A program must come to an end, or be ended
 // by its timeout; what it leaves running is killed. A check must depend on
-// nothing but its disk and the marks. Programs are not run again, so that their
-// calls cannot be made to fail.
+// nothing but its disk and the marks. A file of an undetermined disk has one link,
+// however many names lead to it: to count them would be to read them all.
+// Programs are not run again, so that their calls cannot be made to fail.
 package process

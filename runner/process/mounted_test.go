@@ -110,3 +110,29 @@ mv e/a c; echo 6 >e/a; rm d; mkdir d; mv b d/b; echo done`)}
 	require.Greater(t, len(disks), 100, results[0].Line())
 	require.NoError(t, c.Close())
 }
+
+// What stat counts is one link on an undetermined disk, and what it is on a copy:
+// the limit that the package tells of. That both names are of one file, both say.
+func TestLinksAreCountedOnCopiesOnly(t *testing.T) {
+	live := faultfs.New()
+	require.NoError(t, afero.WriteFile(live, "/f", []byte("data"), 0o644))
+	require.NoError(t, live.LinkIfPossible("/f", "/g"))
+	live.Crash()
+	model, err := persist.ParseModel("strict")
+	require.NoError(t, err)
+	plan := persist.Lower(live.Trace(), model)
+	for want, o := range map[string]Options{"1 same": {}, "2 same": {Materialise: true}} {
+		c, err := NewChecker(o)
+		if errors.Is(err, mount.ErrUnavailable) {
+			t.Skip(err)
+		}
+		require.NoError(t, err)
+		said, err := c.Oracle(Shell(`echo "torn: $(stat -c %h f) $([ f -ef g ] && echo same)"; exit 1`))
+		require.NoError(t, err)
+		disk := plan.NewDisk()
+		disk.Begin(plan.Points()-1, persist.Part{})
+		violations := said.Judge(faultfs.Unrecorded(disk), disk.Marks())
+		require.Equal(t, []oracle.Violation{{Kind: oracle.Torn, Detail: want}}, violations)
+		require.NoError(t, c.Close())
+	}
+}
