@@ -1,0 +1,336 @@
+package lessons
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// shown is how many disks are shown of those that are possible.
+const shown = 8
+
+// here is the mark behind the last op of a program that is looked at: what is
+// possible with it is possible now.
+const here = "here"
+
+// ops shows what a program asked the file system for.
+func ops(s runner.Scenario) part {
+	return func(context.Context) (Block, error) {
+		b := Block{Kind: Look, Title: "what the file system is asked for"}
+		trace, err := runner.Record(s)
+		if err != nil {
+			return b, err
+		}
+		for i := range trace.Ops {
+			b.Lines = append(b.Lines, fmt.Sprintf("%2d  %s", i+1, trace.Ops[i].Summary()))
+		}
+		return b, nil
+	}
+}
+
+// until is a program up to its first op of a kind, and no further. The zero kind
+// stands for its end.
+func until(s runner.Scenario, last faultfs.OpKind) (*faultfs.Trace, error) {
+	whole, err := runner.Record(s)
+	if err != nil {
+		return nil, err
+	}
+	n := len(whole.Ops)
+	if last != faultfs.OpNone {
+		i := slices.IndexFunc(whole.Ops, func(op faultfs.Op) bool { return op.Kind == last })
+		if i < 0 {
+			return nil, fmt.Errorf("the program has no %s", last)
+		}
+		n = i + 1
+	}
+	fs := faultfs.Over(whole.Base())
+	for _, op := range whole.Ops[:n] {
+		if _, err := fs.Do(op); err != nil {
+			return nil, err
+		}
+	}
+	fs.Mark(here)
+	return fs.Trace(), nil
+}
+
+// disks are the disks that a crash may leave, each in a line, in order, where
+// the power fails when the program has come to the end of a trace.
+func disks(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]string, error) {
+	states, err := runner.States(ctx, trace, model)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, s := range states {
+		if slices.Contains(s.Marks, here) {
+			lines = append(lines, treeLine(s.Tree))
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines), nil
+}
+
+// treeLine shows the files of a tree in a line.
+func treeLine(tree runner.Tree) string {
+	var names []string
+	for name, e := range tree {
+		if !e.Dir {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %s", name, contents(tree[name].Data))
+	}
+	if names == nil {
+		return "(no file)"
+	}
+	return strings.Join(names, "   ")
+}
+
+// contents shows what a file holds: a byte that stands there again and again
+// once, with how often.
+func contents(data []byte) string {
+	const many = 4 // so often is written out, unless it is all
+	if len(data) == 0 {
+		return "is empty"
+	}
+	var parts []string
+	var plain []byte
+	flush := func() {
+		if len(plain) > 0 {
+			parts = append(parts, strconv.Quote(string(plain)))
+			plain = nil
+		}
+	}
+	for i := 0; i < len(data); {
+		n := 1
+		for i+n < len(data) && data[i+n] == data[i] {
+			n++
+		}
+		if n > many || n == len(data) && n > 2 {
+			flush()
+			parts = append(parts, fmt.Sprintf("%q * %d", data[i:i+1], n))
+		} else {
+			plain = append(plain, data[i:i+n]...)
+		}
+		i += n
+	}
+	flush()
+	return strings.Join(parts, " + ")
+}
+
+// cache shows what programs see, from the page cache, once a program has done its
+// first op of a kind.
+func cache(s runner.Scenario, last faultfs.OpKind) part {
+	return func(ctx context.Context) (Block, error) {
+		b := Block{Kind: Look, Title: "in the page cache, for every program to see"}
+		trace, err := until(s, last)
+		if err == nil {
+			b.Lines, err = disks(ctx, trace, mustModel("kill"))
+		}
+		if err == nil && len(b.Lines) != 1 {
+			err = fmt.Errorf("what a process that is killed leaves is not one thing: %q", b.Lines)
+		}
+		return b, err
+	}
+}
+
+// now shows what the disk may hold if power fails once a program has done its
+// first op of a kind.
+func now(s runner.Scenario, last faultfs.OpKind, model string) part {
+	return func(ctx context.Context) (Block, error) {
+		trace, err := until(s, last)
+		if err != nil {
+			return Block{}, err
+		}
+		lines, err := disks(ctx, trace, mustModel(model))
+		return listed(fmt.Sprintf("on the disk if the power fails now (%s): %s", model, count(len(lines), "possibility", "possibilities")), lines), err
+	}
+}
+
+// gone shows which disks are possible at the end of a program and not at that of
+// another one, which does more for its files.
+func gone(less, more runner.Scenario, model string) part {
+	return func(ctx context.Context) (Block, error) {
+		var sets [2][]string
+		for i, s := range []runner.Scenario{less, more} {
+			trace, err := until(s, faultfs.OpNone)
+			if err != nil {
+				return Block{}, err
+			}
+			if sets[i], err = disks(ctx, trace, mustModel(model)); err != nil {
+				return Block{}, err
+			}
+		}
+		vanished := slices.DeleteFunc(slices.Clone(sets[0]), func(d string) bool { return slices.Contains(sets[1], d) })
+		b := listed(fmt.Sprintf("of %s, this leaves %d (%s):", count(len(sets[0]), "disk", "disks"), len(sets[1]), model), sets[1])
+		if len(vanished) == 0 {
+			return b, fmt.Errorf("nothing vanishes under %s", model)
+		}
+		return b, nil
+	}
+}
+
+// listed is a list of disks, not too long.
+func listed(title string, lines []string) Block {
+	b := Block{Kind: Look, Title: title, Lines: lines}
+	if len(lines) > shown {
+		b.Lines = append(slices.Clone(lines[:shown-1]), fmt.Sprintf("... and %d more", len(lines)-shown+1))
+	}
+	return b
+}
+
+// crash crashes a program everywhere under some models and shows the verdicts,
+// and the story of the first failure. The verdicts are expected: "kept", or the
+// kinds of violations as "broken(lost)", by models, as in "kill strict".
+func crash(s runner.Scenario, want map[string]string) part {
+	return func(ctx context.Context) (Block, error) {
+		b := Block{Kind: Look, Title: "crashed everywhere, and judged"}
+		expected := map[string]string{}
+		for models, outcome := range want {
+			for name := range strings.FieldsSeq(models) {
+				expected[name] = outcome
+			}
+		}
+		story := ""
+		for _, p := range persist.Presets() {
+			outcome, ok := expected[p.Name]
+			if !ok {
+				continue
+			}
+			results, err := runner.Run(ctx, s, runner.Options{Models: []persist.Model{p.Model}})
+			if err != nil {
+				return b, err
+			}
+			r := &results[0]
+			if got := r.Outcome.String(); got != outcome {
+				return b, fmt.Errorf("%s under %s is %s, and the lesson goes on from %s", s.Name, p.Name, got, outcome)
+			}
+			b.Lines = append(b.Lines, fmt.Sprintf("%-7s %-16s %s judged", p.Name, r.Outcome, count(r.Coverage.Cases, "case", "cases")))
+			if len(r.Failures) > 0 && story == "" {
+				story = fmt.Sprintf("%s: %s", p.Name, r.Failures[0].Story)
+			}
+		}
+		if story != "" {
+			b.Lines = append(b.Lines, "", story)
+		}
+		return b, nil
+	}
+}
+
+// fixed finds the syncs that a program lacks under a model and shows them. The
+// lesson goes on from their number; it is -1 where no syncs are enough.
+func fixed(s runner.Scenario, model string, want int) part {
+	return func(ctx context.Context) (Block, error) {
+		b := Block{Kind: Look, Title: "the smallest set of syncs that repairs it (" + model + ")"}
+		r, err := s.Fix(ctx, mustModel(model), runner.Options{})
+		if err != nil {
+			return b, err
+		}
+		n := len(r.Syncs)
+		for _, sync := range r.Syncs {
+			b.Lines = append(b.Lines, sync.String())
+		}
+		if len(r.Beyond) > 0 {
+			n = -1
+			kinds := make([]string, len(r.Beyond))
+			for i, k := range r.Beyond {
+				kinds[i] = k.String()
+			}
+			b.Lines = append(b.Lines, "there is none: with every sync that could be added, it is still "+strings.Join(kinds, " and "))
+		}
+		if n == 0 {
+			b.Lines = append(b.Lines, "nothing is missing")
+		}
+		if n != want {
+			return b, fmt.Errorf("%s under %s lacks %d syncs, and the lesson goes on from %d", s.Name, model, n, want)
+		}
+		return b, nil
+	}
+}
+
+func mustModel(name string) persist.Model {
+	m, err := persist.ParseModel(name)
+	if err != nil {
+		panic("crashsim: bug: " + err.Error())
+	}
+	return m
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// same shows that two programs leave the same disks at their ends.
+func same(one, other runner.Scenario, model string) part {
+	return func(ctx context.Context) (Block, error) {
+		var sets [2][]string
+		for i, s := range []runner.Scenario{one, other} {
+			trace, err := until(s, faultfs.OpNone)
+			if err != nil {
+				return Block{}, err
+			}
+			if sets[i], err = disks(ctx, trace, mustModel(model)); err != nil {
+				return Block{}, err
+			}
+		}
+		b := listed(fmt.Sprintf("the same %s, either way (%s):", count(len(sets[0]), "disk", "disks"), model), sets[0])
+		if !slices.Equal(sets[0], sets[1]) {
+			return b, fmt.Errorf("%s and %s leave different disks", one.Name, other.Name)
+		}
+		return b, nil
+	}
+}
+
+// example shows a disk that is possible and has something about it; that there is
+// none is an error.
+func example(s runner.Scenario, last faultfs.OpKind, model, what string, is func(runner.Tree) bool) part {
+	return func(ctx context.Context) (Block, error) {
+		b := Block{Kind: Look, Title: "a possible disk (" + model + "): " + what}
+		trace, err := until(s, last)
+		if err != nil {
+			return b, err
+		}
+		states, err := runner.States(ctx, trace, mustModel(model))
+		if err != nil {
+			return b, err
+		}
+		for _, state := range states {
+			if slices.Contains(state.Marks, here) && is(state.Tree) {
+				b.Lines = []string{treeLine(state.Tree)}
+				return b, nil
+			}
+		}
+		return b, fmt.Errorf("there is no disk with %s", what)
+	}
+}
+
+func missing(name string) func(runner.Tree) bool {
+	return func(t runner.Tree) bool { _, ok := t[name]; return !ok }
+}
+
+func noData(name string) func(runner.Tree) bool {
+	return func(t runner.Tree) bool { e, ok := t[name]; return ok && len(e.Data) == 0 }
+}
+
+func onlyNULs(name string, size int) func(runner.Tree) bool {
+	return func(t runner.Tree) bool { return string(t[name].Data) == strings.Repeat("\x00", size) }
+}
+
+// onlySecondPage is a file whose first page is of NULs and whose second is full of
+// a letter.
+func onlySecondPage(name, letter string) func(runner.Tree) bool {
+	return func(t runner.Tree) bool {
+		return string(t[name].Data) == strings.Repeat("\x00", len(page(letter)))+page(letter)
+	}
+}
