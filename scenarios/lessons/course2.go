@@ -39,7 +39,7 @@ func beforeFsyncLesson() Lesson {
 			"Before the sync returns, count on nothing: not on the data, not on its order, not on the name.",
 			"A recovery must cope with all three, since each program is interrupted here sometimes.",
 		},
-		Try: []string{"crashsim run 'before-fsync-*'", "crashsim list"},
+		Try: []string{"crashsim run 'just-before-fsync-*'", "crashsim list"},
 	}
 }
 
@@ -156,7 +156,7 @@ func tornLesson() Lesson {
 			"A write may be torn at every unit that the disk writes at once.",
 			"Overwriting in place needs a copy somewhere else: a new file, or a log. A checksum only tells that it went wrong.",
 		},
-		Try: []string{"crashsim run 'overwrite-*'", "crashsim run 'meta-pages*'"},
+		Try: []string{"crashsim run 'overwrite-*'", "crashsim run 'double-meta-page*'"},
 	}
 }
 
