@@ -141,6 +141,9 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	if err != nil {
 		return err
 	}
+	if err := f.run.page.write(cmd.Context(), reports, f.run.options, pageProcessRuns); err != nil {
+		return err
+	}
 	a.status = statusOf(reports)
 	if f.run.json {
 		return a.printJSON(runOf(reports, f.run.options.Seed))

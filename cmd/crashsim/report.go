@@ -12,7 +12,7 @@ import (
 
 // printReports prints a table of scenarios and models, below each scenario
 // what there is to say about it, and totals at the end.
-func (a *app) printReports(reports []report, o runner.Options) {
+func (a *app) printReports(reports []trial, o runner.Options) {
 	head := []cell{{"SCENARIO", a.style.head}}
 	for _, m := range o.Models {
 		head = append(head, cell{m.String(), a.style.head})
@@ -44,7 +44,7 @@ func (a *app) verdictCell(r *runner.Result) cell {
 }
 
 // details is what stands below a scenario's line.
-func (a *app) details(rep *report) string {
+func (a *app) details(rep *trial) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, "    "+format+"\n", args...) }
 	if rep.err != nil {
@@ -255,7 +255,7 @@ func (t *tally) String() string {
 }
 
 // totals is the end of the output of run.
-func totals(reports []report) string {
+func totals(reports []trial) string {
 	var sum tally
 	verdicts := map[runner.Verdict]int{}
 	all, declared, failed := 0, 0, 0

@@ -18,6 +18,7 @@ type runFlags struct {
 	faults  []string
 	depth   int
 	json    bool
+	page    pageFlags
 	options runner.Options
 }
 
@@ -45,7 +46,8 @@ ones that are not are unknown.`,
 		Example: `  crashsim run
   crashsim run seed-atomic-rename --model ext4 --model posix,unit=512
   crashsim run 'seed-*' --max-losses 2 --json
-  crashsim run seed-defer-close --failures testdata/failures`,
+  crashsim run seed-defer-close --failures testdata/failures
+  crashsim run rename-without-fsync --model ext4 --report out.html`,
 		ValidArgsFunction: a.completeScenarios(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			chosen, err := a.choose(args)
@@ -57,6 +59,9 @@ ones that are not are unknown.`,
 			}
 			reports, err := a.runAll(cmd.Context(), chosen, f.options)
 			if err != nil {
+				return err
+			}
+			if err := f.page.write(cmd.Context(), reports, f.options, pageRuns); err != nil {
 				return err
 			}
 			a.status = statusOf(reports)
@@ -84,6 +89,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	flags.Uint64Var(&o.Seed, "seed", 0, "where random draws begin")
 	flags.IntVar(&o.Workers, "workers", 0, "how many checkers run at once; the output does not depend on it (default one for each CPU)")
 	flags.StringVar(&o.Failures, "failures", "", "store failures in this `directory`, for \"crashsim replay\"")
+	f.page.add(cmd)
 	jsonFlag(cmd, &f.json)
 }
 
@@ -130,8 +136,8 @@ func (f *runFlags) finish() error {
 	return nil
 }
 
-// report is what was found out about a scenario.
-type report struct {
+// trial is what was found out about a scenario.
+type trial struct {
 	scenario runner.Scenario
 	results  []runner.Result
 	err      error // it could not be judged
@@ -139,10 +145,10 @@ type report struct {
 
 // runAll runs scenarios one after the other. It fails only where going on
 // would not help.
-func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Options) ([]report, error) {
+func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Options) ([]trial, error) {
 	p := newProgress(a.stderr)
 	defer p.clear()
-	var reports []report
+	var reports []trial
 	for i, s := range chosen {
 		o.Progress = func(now runner.Progress) {
 			p.show(time.Now(), func() string {
@@ -155,14 +161,14 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		reports = append(reports, report{s, results, err})
+		reports = append(reports, trial{s, results, err})
 	}
 	return reports, nil
 }
 
 // statusOf returns the exit status: 1 where a verdict is not the declared one,
 // else 3 where one is unknown or could not be found.
-func statusOf(reports []report) int {
+func statusOf(reports []trial) int {
 	status := exitOK
 	for _, rep := range reports {
 		if rep.err != nil {
@@ -181,7 +187,7 @@ func statusOf(reports []report) int {
 }
 
 // runOf tells reports.
-func runOf(reports []report, seed uint64) runJSON {
+func runOf(reports []trial, seed uint64) runJSON {
 	out := runJSON{Schema: runSchema, Seed: seed, Results: []resultJSON{}, Errors: []errorJSON{}}
 	for _, rep := range reports {
 		if rep.err != nil {

@@ -186,3 +186,15 @@ func (u *units) from(unit int64) []int64 {
 	slices.Sort(found[at:])
 	return found
 }
+
+// EachRise calls f for each bound of a cell that is higher at a crash point than
+// at the one before: high, of the newest version that may be on the disk, or
+// not, of the oldest that must be. A cell begins with both at zero.
+func (p *Plan) EachRise(point int, f func(cell Cell, high bool, to Version)) {
+	for _, s := range p.points[point].high {
+		f(s.cell, true, s.to)
+	}
+	for _, s := range p.points[point].low {
+		f(s.cell, false, s.to)
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/report"
+)
+
+// pageFlags are the flags of commands that write what they found for people to
+// look at.
+type pageFlags struct {
+	page string
+	svg  string
+}
+
+func (f *pageFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.page, "report", "", "write a page of HTML to this `file`: ops, page cache and disk at each crash point, failures, and what would repair them")
+	cmd.Flags().StringVar(&f.svg, "svg", "", "write the timeline to this `file`, as a picture")
+}
+
+// The fix and the audit of a page crash the program many times over. They are
+// worked out where the search itself took at most so many runs.
+const (
+	pageRuns        = 3000
+	pageProcessRuns = 150 // where each run starts a process
+)
+
+// write writes the page and the picture that are asked for. Of several results
+// the picture shows the first that is broken, or else the first.
+func (f *pageFlags) write(ctx context.Context, reports []trial, o runner.Options, most int) error {
+	if f.page == "" && f.svg == "" {
+		return nil
+	}
+	page := report.Page{Title: "What a crash can leave"}
+	for _, rep := range reports {
+		for i := range rep.results {
+			r := &rep.results[i]
+			parts := r.Parts()
+			if f.page != "" {
+				repaired(ctx, rep.scenario, r, &parts[0], o, most)
+			}
+			page.Parts = append(page.Parts, parts...)
+		}
+	}
+	if len(page.Parts) == 0 {
+		return fmt.Errorf("nothing was judged: there is nothing to show")
+	}
+	if len(reports) == 1 {
+		page.Title = reports[0].scenario.Name + ": what a crash can leave"
+	}
+	if f.svg != "" {
+		shown := &page.Parts[0]
+		for i := range page.Parts {
+			if p := &page.Parts[i]; !p.Good && len(p.Failures) > 0 {
+				shown = p
+				break
+			}
+		}
+		if err := runner.WriteFile(f.svg, shown.SVG()); err != nil {
+			return err
+		}
+	}
+	if f.page == "" {
+		return nil
+	}
+	text, err := page.HTML()
+	if err != nil {
+		return err
+	}
+	return runner.WriteFile(f.page, text)
+}
+
+// repaired adds to a part what the program lacks and what each of its syncs is
+// good for, where that is found out soon.
+func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *report.Part, o runner.Options, most int) {
+	if r.Coverage.Runs > most {
+		part.Notes = append(part.Notes, fmt.Sprintf("the fix and the audit are left out: the search took more than %d runs; \"crashsim fix\" and \"crashsim audit\" find them", most))
+		return
+	}
+	if r.Outcome.Verdict == runner.Broken {
+		found, err := s.Fix(ctx, r.Model, runner.Options{Workers: o.Workers, Timeout: o.Timeout, Depth: o.Depth})
+		part.Fix = fixLines(repairOf(s.Name, r.Model, found, err))
+	}
+	if r.Outcome.Verdict == runner.Kept && s.Trace == nil {
+		mutants, err := runner.Mutate(ctx, s, runner.Options{Models: []persist.Model{r.Model}, Workers: o.Workers, Timeout: o.Timeout})
+		if err != nil {
+			part.Notes = append(part.Notes, "no audit: "+err.Error())
+		}
+		var audit auditJSON
+		audit.add(s.Name, r.Model, mutants)
+		for _, a := range audit.Syncs {
+			line := a.Verdict + ": " + a.Call
+			if a.Story != "" {
+				line += "; without it: " + a.Story
+			}
+			part.Audit = append(part.Audit, line)
+		}
+	}
+}
+
+// fixLines tell a repair, a line for each thing to do.
+func fixLines(r repairJSON) []string {
+	switch {
+	case r.Error != "":
+		return []string{"not found: " + r.Error}
+	case len(r.Beyond) > 0:
+		return []string{fmt.Sprintf("no sync repairs it: with every sync added that could be, it is still %s", strings.Join(r.Beyond, " and "))}
+	case len(r.Syncs) == 0:
+		return []string{"no sync is missing: it takes more than a power cut to break it"}
+	}
+	var lines []string
+	for _, s := range r.Syncs {
+		what := s.Path
+		if s.Directory {
+			what = "the directory " + what
+		}
+		lines = append(lines, fmt.Sprintf("sync %s after %s", what, s.Call))
+	}
+	return append(lines, fmt.Sprintf("then every case is right, which was proved by crashing it everywhere; %s were tried", plural(r.Tried, "program")))
+}

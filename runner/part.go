@@ -1,0 +1,80 @@
+package runner
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/crashsim/crashsim/runner/report"
+)
+
+// Parts returns what a report shows of the result: the program under the model,
+// and once more for each failure that took more than the power cut, with what
+// the program did then. The fix and the audit are for the caller to add.
+func (r *Result) Parts() []report.Part {
+	main := report.Part{
+		Name: r.Scenario, Plan: r.Plan, Verdict: r.Outcome.String(), Good: r.Outcome.Verdict == Kept,
+		Numbers: r.Coverage.numbers(), Notes: r.Notes,
+	}
+	if r.Why != "" {
+		main.Notes = append([]string{r.Why}, main.Notes...)
+	}
+	if r.Recovery != nil {
+		main.Notes = append(main.Notes, r.Recovery.String())
+	}
+	parts := []report.Part{main}
+	for _, f := range r.Failures {
+		part := &parts[0]
+		if f.Plan != r.Plan {
+			parts = append(parts, report.Part{Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
+			part = &parts[len(parts)-1]
+		}
+		part.Failures = append(part.Failures, f.shown())
+	}
+	return parts
+}
+
+// shown is the failure as a report shows it: the first crash of it.
+func (f *Failure) shown() report.Failure {
+	s := report.Failure{Kind: f.Kind.String(), Story: f.Story, Point: f.point, Lost: f.Lost}
+	for _, v := range f.Violations {
+		if text := v.String(); !strings.HasPrefix(s.Story, text) {
+			s.Detail = append(s.Detail, text)
+		}
+	}
+	for i, c := range f.Again {
+		s.Detail = append(s.Detail, fmt.Sprintf("recovery was crashed for the %d. time after op %d of it", i+1, c.After+1))
+	}
+	if f.File != "" {
+		s.Replay = "crashsim replay " + f.File
+	}
+	return s
+}
+
+// numbers are the coverage as a report lists it.
+func (c Coverage) numbers() []report.Number {
+	cuts := shortNumber(c.Cuts)
+	if !c.CutsExact {
+		cuts = "at most " + cuts
+	}
+	how := c.Bound
+	if c.Exhaustive {
+		how = "exhaustive"
+	}
+	numbers := []report.Number{
+		{Name: "ops", Value: strconv.Itoa(c.Ops)}, {Name: "cells", Value: strconv.Itoa(c.Cells)},
+		{Name: "crash points", Value: strconv.Itoa(c.Points)}, {Name: "legal cuts", Value: cuts},
+	}
+	for _, n := range []struct {
+		name string
+		n    int
+	}{
+		{"recoveries crashed", c.Recoveries}, {"kills", c.Kills}, {"faults", c.Faults}, {"damages", c.Damages},
+		{"cases judged", c.Cases}, {"runs of the checker", c.Runs},
+	} {
+		if n.n > 0 {
+			numbers = append(numbers, report.Number{Name: n.name, Value: strconv.Itoa(n.n)})
+		}
+	}
+	return append(numbers, report.Number{Name: "how far", Value: how})
+}

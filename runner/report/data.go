@@ -1,0 +1,164 @@
+package report
+
+import (
+	"cmp"
+	"encoding/json"
+	"path"
+	"slices"
+	"strconv"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// previewed is how many bytes of a write are shown.
+const previewed = 48
+
+// maxLanes is how many lanes there are at most, the last one for all files that
+// have none.
+const maxLanes = 24
+
+// partData is what the script needs to know. What is at a crash point it works
+// out from the rises of the points up to it, so that the data is as long as the
+// trace and not as its square.
+type partData struct {
+	Lanes    []string      `json:"lanes"`
+	Ops      []opData      `json:"ops"`
+	Cells    []string      `json:"cells"`
+	Points   []pointData   `json:"points"`
+	Failures []failureData `json:"failures"`
+}
+
+type opData struct {
+	Text    string       `json:"t"`
+	Site    string       `json:"s,omitempty"`
+	Shape   shape        `json:"k"`
+	Lane    int          `json:"l"`
+	Failed  string       `json:"f,omitempty"`
+	Preview string       `json:"p,omitempty"`
+	Effects []effectData `json:"e,omitempty"`
+}
+
+type effectData struct {
+	Cell    persist.Cell    `json:"c"`
+	Version persist.Version `json:"v"`
+	What    string          `json:"w"`
+}
+
+type pointData struct {
+	After faultfs.OpNum `json:"a"`
+	High  []int         `json:"h,omitempty"` // cell and version in turn
+	Low   []int         `json:"l,omitempty"`
+	Marks int           `json:"m,omitempty"` // how many were made
+}
+
+type failureData struct {
+	Point int      `json:"p"`
+	Lost  [][2]int `json:"l"` // op and index of effects
+}
+
+// data returns the part as JSON that can stand in a page.
+func (p *Part) data() ([]byte, error) {
+	plan := p.Plan
+	ops := plan.Trace().Ops
+	lanes, laneOf := lanesOf(ops)
+	d := partData{Lanes: lanes, Ops: make([]opData, len(ops)), Cells: make([]string, plan.Cells()), Failures: []failureData{}}
+	for i := range ops {
+		op := &ops[i]
+		o := opData{Text: visible(op.Summary()), Shape: shapeOf(op), Lane: laneOf[i]}
+		if site := op.Site.String(); site != "" {
+			o.Site = visible(site)
+		}
+		if op.Failed() {
+			o.Failed = op.Errno.Error()
+		}
+		if op.Kind == faultfs.OpWrite {
+			o.Preview = preview(op.Data)
+		}
+		for _, e := range plan.Effects(faultfs.OpNum(i)) {
+			o.Effects = append(o.Effects, effectData{e.Cell, e.Version, visible(plan.What(e))})
+		}
+		d.Ops[i] = o
+	}
+	for c := range d.Cells {
+		d.Cells[c] = visible(plan.Name(persist.Cell(c)))
+	}
+	for point := range plan.Points() {
+		pt := pointData{After: plan.After(point), Marks: len(plan.Marks(point))}
+		plan.EachRise(point, func(cell persist.Cell, high bool, to persist.Version) {
+			if high {
+				pt.High = append(pt.High, int(cell), int(to))
+			} else {
+				pt.Low = append(pt.Low, int(cell), int(to))
+			}
+		})
+		d.Points = append(d.Points, pt)
+	}
+	for _, f := range p.Failures {
+		fd := failureData{Point: f.Point, Lost: [][2]int{}}
+		for _, e := range f.Lost {
+			fd.Lost = append(fd.Lost, [2]int{int(e.Op), e.Index})
+		}
+		d.Failures = append(d.Failures, fd)
+	}
+	return json.Marshal(d) // writes out <, > and &
+}
+
+// preview shows the first bytes of a write.
+func preview(data []byte) string {
+	if len(data) > previewed {
+		return strconv.QuoteToASCII(string(data[:previewed])) + "..."
+	}
+	return strconv.QuoteToASCII(string(data))
+}
+
+// lanesOf gives each op a lane: that of its file, in the order in which files
+// are first used. Where there are too many, those that are used least share the
+// last one.
+func lanesOf(ops []faultfs.Op) (lanes []string, laneOf []int) {
+	names := make([]string, len(ops))
+	uses := map[string]int{}
+	var order []string
+	for i := range ops {
+		names[i] = laneName(&ops[i])
+		if uses[names[i]] == 0 {
+			order = append(order, names[i])
+		}
+		uses[names[i]]++
+	}
+	own := order
+	if len(order) > maxLanes {
+		own = slices.Clone(order)
+		slices.SortStableFunc(own, func(a, b string) int { return cmp.Compare(uses[b], uses[a]) })
+		own = own[:maxLanes-1]
+	}
+	number := map[string]int{}
+	for _, name := range order {
+		if len(order) <= maxLanes || slices.Contains(own, name) {
+			number[name] = len(lanes)
+			lanes = append(lanes, visible(name))
+		}
+	}
+	if len(order) > maxLanes {
+		lanes = append(lanes, "other files")
+	}
+	laneOf = make([]int, len(ops))
+	for i, name := range names {
+		n, ok := number[name]
+		if !ok {
+			n = len(lanes) - 1
+		}
+		laneOf[i] = n
+	}
+	return lanes, laneOf
+}
+
+func laneName(op *faultfs.Op) string {
+	switch {
+	case op.Kind == faultfs.OpMark:
+		return "told"
+	case op.Path == "":
+		return "no name"
+	}
+	return path.Clean(op.Path)
+}

@@ -1,0 +1,207 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"strings"
+	"unicode"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// Page is what the page shows.
+type Page struct {
+	Title string
+	Parts []Part
+}
+
+// Part is what was found out about a program under a model.
+type Part struct {
+	Name     string // of the program, and what happened to it besides the crash
+	Plan     *persist.Plan
+	Verdict  string // such as "broken(torn)"
+	Good     bool   // the promise is kept
+	Numbers  []Number
+	Failures []Failure
+	Notes    []string
+	Fix      []string // what the program lacks
+	Audit    []string // what each of its syncs is good for
+}
+
+// Number is a number that says how much was tried.
+type Number struct{ Name, Value string }
+
+// Failure is a cut that is wrong.
+type Failure struct {
+	Kind   string
+	Story  string           // may begin with the kind
+	Detail []string         // more lines, such as the pair
+	Point  int              // the crash point
+	Lost   []persist.Effect // what the disk lacks
+	Replay string           // the command that shows it again, "" for none
+}
+
+// Rest returns the story without the kind.
+func (f Failure) Rest() string { return strings.TrimPrefix(f.Story, f.Kind+" ") }
+
+var (
+	//go:embed page.css
+	style string
+	//go:embed page.js
+	script string
+	//go:embed page.html
+	layout string
+)
+
+// listedOps is how many ops a page lists where its script does not run.
+const listedOps = 500
+
+var pageTemplate = template.Must(template.New("page").Parse(layout))
+
+// view is what the template needs of a page.
+type view struct {
+	Title  string
+	Policy string
+	Style  template.CSS
+	Script template.JS
+	Parts  []partView
+}
+
+// partView is what it needs of a part.
+type partView struct {
+	Part
+	ID      int
+	Model   string
+	Points  int // the last crash point
+	Ops     []string
+	Omitted int
+	Data    template.HTML
+	Picture template.HTML
+}
+
+// HTML returns the page.
+func (p Page) HTML() ([]byte, error) {
+	v := view{
+		Title: visible(p.Title), Style: template.CSS(style), Script: template.JS(script),
+		Policy: "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; base-uri 'none'; form-action 'none'",
+	}
+	for i := range p.Parts {
+		part := p.Parts[i].visible()
+		data, err := part.data()
+		if err != nil {
+			return nil, err
+		}
+		pv := partView{
+			Part: part, ID: i, Model: part.Plan.Model().String(), Points: part.Plan.Points() - 1,
+			// The encoder writes out what could end the element.
+			Data: template.HTML(`<script type="application/json" class="data">` + string(data) + `</script>`),
+		}
+		for k := range part.Plan.Trace().Ops {
+			if k == listedOps {
+				pv.Omitted = len(part.Plan.Trace().Ops) - k
+				break
+			}
+			pv.Ops = append(pv.Ops, visible(part.Plan.Trace().Ops[k].Call()))
+		}
+		if len(part.Plan.Trace().Ops) <= pictureOps {
+			pv.Picture = template.HTML(part.SVG())
+		}
+		v.Parts = append(v.Parts, pv)
+	}
+	var b bytes.Buffer
+	err := pageTemplate.Execute(&b, v)
+	return b.Bytes(), err
+}
+
+// hash names a text in a content security policy.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// visible returns the part with all its texts made visible.
+func (p *Part) visible() Part {
+	q := *p
+	q.Name, q.Verdict = visible(p.Name), visible(p.Verdict)
+	q.Notes, q.Fix, q.Audit = visibleAll(p.Notes), visibleAll(p.Fix), visibleAll(p.Audit)
+	q.Failures = make([]Failure, len(p.Failures))
+	for i, f := range p.Failures {
+		f.Kind, f.Story, f.Replay, f.Detail = visible(f.Kind), visible(f.Story), visible(f.Replay), visibleAll(f.Detail)
+		q.Failures[i] = f
+	}
+	return q
+}
+
+func visibleAll(texts []string) []string {
+	all := make([]string, len(texts))
+	for i, t := range texts {
+		all[i] = visible(t)
+	}
+	return all
+}
+
+// visible writes out the characters that cannot be seen, or that change how
+// others are seen.
+func visible(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n':
+			b.WriteString("\\n")
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(escape(r))
+		}
+	}
+	return b.String()
+}
+
+func escape(r rune) string {
+	const hex = "0123456789abcdef"
+	digits := 4
+	if r > 0xffff {
+		digits = 6
+	}
+	out := make([]byte, digits)
+	for i := digits - 1; i >= 0; i-- {
+		out[i] = hex[r&15]
+		r >>= 4
+	}
+	return "\\u" + string(out)
+}
+
+// shape is how an op is drawn.
+type shape string
+
+const (
+	box     shape = "data" // data, sizes and modes
+	disc    shape = "name" // names
+	diamond shape = "sync"
+	flag    shape = "mark"
+	dot     shape = "other"
+)
+
+func shapeOf(op *faultfs.Op) shape {
+	switch {
+	case op.Kind == faultfs.OpMark:
+		return flag
+	case op.Kind.Syncs():
+		return diamond
+	}
+	switch op.Kind {
+	case faultfs.OpWrite, faultfs.OpTruncate, faultfs.OpChmod:
+		return box
+	}
+	if op.Kind.Changes() {
+		return disc
+	}
+	return dot
+}
