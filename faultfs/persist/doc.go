@@ -300,11 +300,13 @@
 // be under both names and the other under none.
 //
 // S97. An exchange from one directory to another touches both under
-// names=directory; under sync=inode it changes both, and both inodes that it
-// moves, for fsync only.
+// names=directory, and changes both under sync=inode.
 //
 // S98. The promise replace says nothing of an exchange: no name of it leads to
 // less than before.
+//
+// S99. Under sync=inode an exchange changes both inodes that it moves, for fsync
+// only.
 //
 // # Limits
 //
