@@ -12,7 +12,7 @@ import (
 
 // DoAt performs and records an op that is given by numbers: Dir and Name for
 // the kinds that make or remove a name, ToDir and ToName for what a rename
-// makes, Ino for all others and for the file of a link. It finds the paths. A
+// makes or an exchange takes, Ino for all others and for the file of a link. It finds the paths. A
 // write at a negative offset appends; a create fails where the name exists, and
 // a read only makes the op: ReadAt reads. No op has a site.
 //
@@ -76,7 +76,7 @@ func (c *call) at(told *int) (errno syscall.Errno) {
 			return syscall.ENOENT
 		}
 		c.op.To, errno = f.pathAt(c.op.Dir, c.op.Name)
-	case OpRename:
+	case OpRename, OpExchange:
 		if c.op.Path, errno = f.pathAt(c.op.Dir, c.op.Name); errno == 0 {
 			c.op.To, errno = f.pathAt(c.op.ToDir, c.op.ToName)
 		}
@@ -101,7 +101,7 @@ func (c *call) stamp() {
 	switch c.op.Kind {
 	case OpWrite, OpTruncate:
 		c.f.tick(c.op.Ino)
-	case OpRename:
+	case OpRename, OpExchange:
 		c.f.tick(c.op.Dir)
 		c.f.tick(c.op.ToDir)
 	case OpCreate, OpMkdir, OpSymlink, OpLink, OpUnlink, OpRmdir:

@@ -61,6 +61,8 @@ func (c *call) do() syscall.Errno {
 		return c.doCreate()
 	case OpRename:
 		return c.rename(c.op.Path, c.op.To)
+	case OpExchange:
+		return c.exchange(c.op.Path, c.op.To)
 	case OpLink:
 		return c.link(c.op.Path, c.op.To)
 	case OpSymlink:

@@ -232,6 +232,7 @@ var fittingErrnos = map[OpKind][]syscall.Errno{
 	OpCreate: {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EINTR},
 	OpMkdir:  {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT}, OpSymlink: {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
 	OpLink: {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT}, OpRename: {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
+	OpExchange: {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT},
 	OpWrite:    {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EINTR},
 	OpTruncate: {syscall.EIO, syscall.EINTR},
 	OpFsync:    {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EINTR}, OpFdatasync: {syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EINTR},

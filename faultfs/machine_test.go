@@ -54,7 +54,7 @@ func (m *machine) run(t *rapid.T) {
 		"writeat": m.writeAt, "read": m.read, "readat": m.readAt, "seek": m.seek, "truncate": m.truncate,
 		"sync": m.sync, "close": m.close, "drop": m.drop, "handle stat": m.handleStat, "handle readdir": m.handleReaddir,
 		"mkdir": m.mkdir, "mkdir again": m.mkdir, "mkdirall": m.mkdirAll, "remove": m.remove, "removeall": m.removeAll,
-		"rename": m.rename, "rename again": m.rename, "link": m.link, "symlink": m.symlink, "readlink": m.readlink,
+		"rename": m.rename, "rename again": m.rename, "exchange": m.exchange, "link": m.link, "symlink": m.symlink, "readlink": m.readlink,
 		"stat": m.stat, "lstat": m.lstat, "chmod": m.chmod, "chown": m.chown, "chtimes": m.chtimes, "readdir": m.readdir,
 	}
 	if m.replay != nil {
@@ -343,6 +343,15 @@ func (m *machine) removeAll(t *rapid.T) {
 func (m *machine) rename(t *rapid.T) {
 	from, to := m.path(t, "from"), m.path(t, "to")
 	m.same(t, "rename", func(i int) []any { return []any{m.subjects[i].Rename(from, to)} })
+}
+
+func (m *machine) exchange(t *rapid.T) {
+	from, to := m.path(t, "from"), m.path(t, "to")
+	m.same(t, "exchange", func(i int) []any {
+		s, ok := m.subjects[i].(interface{ Exchange(from, to string) error })
+		require.True(t, ok)
+		return []any{s.Exchange(from, to)}
+	})
 }
 
 func (m *machine) link(t *rapid.T) {

@@ -207,25 +207,9 @@ func (c *call) rename(oldname, newname string) syscall.Errno {
 	if f.dead {
 		return deadErrno
 	}
-	if hasNUL(oldname) || hasNUL(newname) {
-		return syscall.EINVAL
-	}
-	from, fromDirs, errno := f.vol.walkDirs(oldname)
-	if errno != 0 && from.dir == 0 {
+	from, to, fromDirs, toDirs, errno := c.twoNames(oldname, newname)
+	if errno != 0 {
 		return errno
-	}
-	to, toDirs, toErrno := f.vol.walkDirs(newname)
-	switch {
-	case toErrno != 0 && to.dir == 0:
-		return toErrno
-	case from.dots || to.dots:
-		return syscall.EBUSY
-	case errno != 0:
-		return errno
-	case from.ino == 0:
-		return syscall.ENOENT
-	case toErrno != 0:
-		return toErrno
 	}
 	c.op.Ino, c.op.Dir, c.op.Name = from.ino, from.dir, from.name
 	c.op.ToDir, c.op.ToName, c.op.Over = to.dir, to.name, to.ino
@@ -256,6 +240,73 @@ func (c *call) rename(oldname, newname string) syscall.Errno {
 	default:
 		f.vol.over(to.ino).links--
 	}
+	return 0
+}
+
+// twoNames resolves the paths of a rename or an exchange, with the directories
+// on the way to each. The first must exist.
+func (c *call) twoNames(oldname, newname string) (from, to spot, fromDirs, toDirs []Ino, errno syscall.Errno) {
+	vol := &c.f.vol
+	if hasNUL(oldname) || hasNUL(newname) {
+		return from, to, nil, nil, syscall.EINVAL
+	}
+	if from, fromDirs, errno = vol.walkDirs(oldname); errno != 0 && from.dir == 0 {
+		return from, to, nil, nil, errno
+	}
+	to, toDirs, toErrno := vol.walkDirs(newname)
+	switch {
+	case toErrno != 0 && to.dir == 0:
+		errno = toErrno
+	case from.dots || to.dots:
+		errno = syscall.EBUSY
+	case errno != 0:
+	case from.ino == 0:
+		errno = syscall.ENOENT
+	default:
+		errno = toErrno
+	}
+	return from, to, fromDirs, toDirs, errno
+}
+
+// Exchange is renameat2(2) with RENAME_EXCHANGE: both names must exist, of
+// whatever type, and each then leads to what the other led to. It does nothing
+// if both lead to the same inode.
+func (f *FS) Exchange(oldname, newname string) error {
+	c := f.enter(OpExchange, oldname)
+	c.op.To = absolute(newname)
+	errno := c.exchange(oldname, newname)
+	c.leave(errno)
+	return f.linkFailure("exchange", oldname, newname, errno)
+}
+
+func (c *call) exchange(oldname, newname string) syscall.Errno {
+	f := c.f
+	if f.dead {
+		return deadErrno
+	}
+	from, to, fromDirs, toDirs, errno := c.twoNames(oldname, newname)
+	switch {
+	case errno != 0:
+		return errno
+	case to.ino == 0:
+		return syscall.ENOENT
+	}
+	c.op.Ino, c.op.Dir, c.op.Name = from.ino, from.dir, from.name
+	c.op.ToDir, c.op.ToName, c.op.Over = to.dir, to.name, to.ino
+	switch {
+	// A slash behind a name asks that the name itself leads to a directory.
+	case to.mustDir && f.vol.Type(to.ino) != Directory, from.mustDir && f.vol.Type(from.ino) != Directory:
+		return syscall.ENOTDIR
+	case slices.Contains(toDirs, from.ino), slices.Contains(fromDirs, to.ino):
+		return syscall.EINVAL
+	case to.ino == from.ino:
+		return 0
+	}
+	if errno := c.strike(); errno != 0 {
+		return errno
+	}
+	f.vol.setEntry(to.dir, to.name, from.ino)
+	f.vol.setEntry(from.dir, from.name, to.ino)
 	return 0
 }
 

@@ -53,6 +53,7 @@ const (
 	OpChown            // change the owner of Ino, which no crash state shows
 	OpChtimes          // change the times of Ino, which no crash state shows
 	OpLstat            // look at the attributes of Ino, a symbolic link not followed
+	OpExchange         // let Dir/Name, of Ino, and ToDir/ToName, of Over, lead to each other's inode
 )
 
 var opWords = [...]string{
@@ -61,7 +62,7 @@ var opWords = [...]string{
 	OpFsync: "fsync", OpFdatasync: "fdatasync", OpSync: "sync", OpMark: "mark", OpChmod: "chmod",
 	OpOpen: "open", OpClose: "close", OpRead: "read", OpReaddir: "readdir", OpStat: "stat",
 	OpReadlink: "readlink", OpChown: "chown", OpChtimes: "chtimes",
-	OpLstat: "lstat",
+	OpLstat: "lstat", OpExchange: "exchange",
 }
 
 // String returns the word for k in the text form of a trace.
@@ -76,7 +77,7 @@ func (k OpKind) String() string {
 // what the file system holds.
 func (k OpKind) Changes() bool {
 	switch k {
-	case OpMkdir, OpCreate, OpWrite, OpTruncate, OpRename, OpLink, OpSymlink, OpUnlink, OpRmdir, OpChmod:
+	case OpMkdir, OpCreate, OpWrite, OpTruncate, OpRename, OpLink, OpSymlink, OpUnlink, OpRmdir, OpChmod, OpExchange:
 		return true
 	}
 	return false
@@ -112,9 +113,9 @@ type Op struct {
 	Ino    Ino    // the inode that the call is about
 	Dir    Ino    // the directory whose name is made, removed or moved away
 	Name   string // that name
-	ToDir  Ino    // rename: the directory moved to
-	ToName string // rename: the new name
-	Over   Ino    // rename: the inode that the new name led to before, if any
+	ToDir  Ino    // rename, exchange: the directory moved to
+	ToName string // rename, exchange: the new name
+	Over   Ino    // rename, exchange: the inode that the new name led to before, if any
 
 	Off    int64  // write, read: offset in bytes
 	Size   int64  // truncate: the new size in bytes; read: how many bytes
@@ -152,8 +153,10 @@ func (op *Op) Failed() bool { return op.Errno != 0 }
 func (op *Op) Loses() bool { return op.Kind.Syncs() && !op.Lost.Empty() }
 
 // Idle reports whether the op succeeded in doing nothing: a rename of a name
-// to another name of the same inode.
-func (op *Op) Idle() bool { return op.Kind == OpRename && op.Over == op.Ino }
+// to another name of the same inode, or the exchange of two such names.
+func (op *Op) Idle() bool {
+	return (op.Kind == OpRename || op.Kind == OpExchange) && op.Over == op.Ino
+}
 
 // Call returns the summary of an op with the place in the program that asked for
 // it, where that is known.
@@ -173,7 +176,7 @@ func (op *Op) Summary() string {
 		return fmt.Sprintf("write %s [%d,%d)", path, op.Off, op.Off+int64(len(op.Data)))
 	case OpTruncate:
 		return fmt.Sprintf("truncate %s to %d", path, op.Size)
-	case OpRename, OpLink:
+	case OpRename, OpExchange, OpLink:
 		return fmt.Sprintf("%s %s %s", op.Kind, path, op.To)
 	case OpSymlink:
 		return fmt.Sprintf("symlink %s %s", op.Target, path)

@@ -9,6 +9,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/spf13/afero"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -22,6 +23,15 @@ type osFs struct{ afero.OsFs }
 func (osFs) Rename(oldname, newname string) error {
 	if err := syscall.Rename(oldname, newname); err != nil {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: err}
+	}
+	return nil
+}
+
+// Exchange is renameat2(2).
+func (osFs) Exchange(oldname, newname string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, oldname, unix.AT_FDCWD, newname, unix.RENAME_EXCHANGE)
+	if err != nil {
+		return &os.LinkError{Op: "exchange", Old: oldname, New: newname, Err: err}
 	}
 	return nil
 }

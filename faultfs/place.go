@@ -36,6 +36,9 @@ func (f *FS) rememberOp(op *Op) {
 		f.remember(op.Ino, place{dir: op.Dir, name: op.Name, path: op.Path})
 	case OpLink:
 		f.remember(op.Ino, place{dir: op.Dir, name: op.Name, path: op.To, other: f.standing(op.Ino)})
+	case OpExchange:
+		f.remember(op.Over, place{dir: op.Dir, name: op.Name, path: op.Path, other: f.standing(op.Over)})
+		fallthrough
 	case OpRename:
 		f.remember(op.Ino, place{dir: op.ToDir, name: op.ToName, path: op.To, other: f.standing(op.Ino)})
 	}

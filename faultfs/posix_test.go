@@ -269,6 +269,48 @@ func TestRenameReplaces(t *testing.T) {
 	})
 }
 
+func TestExchangeSwapsTwoNames(t *testing.T) {
+	t.Run("a file and a directory", func(t *testing.T) {
+		f := newFS(t)
+		require.NoError(t, f.Exchange("/file", "/dir"))
+		op := last(t, f, faultfs.OpExchange)
+		require.Equal(t, []any{faultfs.Ino(2), "file", "dir"}, []any{op.Ino, op.Name, op.ToName})
+		require.Equal(t, "exchange /file /dir", op.Summary())
+		require.Equal(t, "0123456789", content(t, f, "/dir"))
+		_, err := f.Stat("/file/sub")
+		require.NoError(t, err)
+	})
+	t.Run("nothing, if both names are one inode", func(t *testing.T) {
+		f := newFS(t)
+		require.NoError(t, f.LinkIfPossible("/file", "/hard"))
+		require.NoError(t, f.Exchange("/file", "/hard"))
+		op := last(t, f, faultfs.OpExchange)
+		require.True(t, op.Idle())
+	})
+	t.Run("a fault leaves both", func(t *testing.T) {
+		f := newFS(t)
+		f.Inject(faultfs.SyncFailure{}, faultfs.Fault{Kind: faultfs.OpExchange, Path: "/empty", Errno: syscall.ENOSPC})
+		require.ErrorIs(t, f.Exchange("/file", "/empty"), syscall.ENOSPC)
+		require.Equal(t, "0123456789", content(t, f, "/file"))
+		require.Empty(t, content(t, f, "/empty"))
+	})
+	for _, c := range []struct {
+		what, one, other string
+		want             syscall.Errno
+	}{
+		{"the first must exist", "/gone", "/file", syscall.ENOENT},
+		{"the second must exist", "/file", "/gone", syscall.ENOENT},
+		{"no directory into itself", "/dir", "/dir/sub", syscall.EINVAL},
+		{"nor the other way round", "/dir/sub", "/dir", syscall.EINVAL},
+		{"a slash asks for a directory", "/dir", "/file/", syscall.ENOTDIR},
+		{"not the root", "/", "/file", syscall.EBUSY},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			require.ErrorIs(t, newFS(t).Exchange(c.one, c.other), c.want)
+		})
+	}
+}
+
 func TestHardLinksShareTheInode(t *testing.T) {
 	f := newFS(t)
 	require.NoError(t, f.LinkIfPossible("/file", "/dir/hard"))

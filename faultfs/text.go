@@ -70,7 +70,7 @@ func appendOp(b []byte, op *Op, position int) []byte {
 	case OpSymlink:
 		word(op.Target)
 		word(op.Path)
-	case OpRename, OpLink:
+	case OpRename, OpExchange, OpLink:
 		word(op.Path)
 		word(op.To)
 	case OpMkdir, OpCreate, OpChmod:
@@ -360,7 +360,7 @@ func parseOp(word string, l *lexer) (op Op, appends bool, err error) {
 		return op, false, err
 	}
 	switch op.Kind {
-	case OpRename, OpLink:
+	case OpRename, OpExchange, OpLink:
 		op.To, err = l.path()
 	case OpMkdir:
 		op.Mode, err = l.mode(defaultDirMode)

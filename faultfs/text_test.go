@@ -107,6 +107,7 @@ func TestTextForm(t *testing.T) {
 		faultfs.Op{Kind: faultfs.OpTruncate, Path: "/d/f", Size: 3},
 		faultfs.Op{Kind: faultfs.OpRename, Path: "/d/f", To: "/d/a name"},
 		faultfs.Op{Kind: faultfs.OpSymlink, Target: "../x;y", Path: "/d/l"},
+		faultfs.Op{Kind: faultfs.OpExchange, Path: "/d/a name", To: "/d/l"},
 		faultfs.Op{Kind: faultfs.OpChmod, Path: "/d", Mode: 0o1700},
 		faultfs.Op{Kind: faultfs.OpMark, Label: "saved"},
 		faultfs.Op{Kind: faultfs.OpFsync, Path: "/d/f", Errno: 5},
@@ -122,6 +123,7 @@ write #3 4 "\x00\xff"*50 ; at=app/save.go:7
 truncate /d/f 3 ; at=app/save.go:7
 rename /d/f "/d/a name" ; at=app/save.go:7
 symlink "../x;y" /d/l ; at=app/save.go:7
+exchange "/d/a name" /d/l ; at=app/save.go:7
 chmod /d 1700 ; at=app/save.go:7
 mark saved ; at=app/save.go:7
 fsync /d/f ; err=EIO at=app/save.go:7

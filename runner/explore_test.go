@@ -57,7 +57,7 @@ func drawOp(t *rapid.T, i int) faultfs.Op {
 	kinds := []faultfs.OpKind{
 		faultfs.OpWrite, faultfs.OpWrite, faultfs.OpWrite, faultfs.OpRename, faultfs.OpRename, faultfs.OpMkdir, faultfs.OpCreate,
 		faultfs.OpMark, faultfs.OpMark, faultfs.OpTruncate, faultfs.OpUnlink, faultfs.OpChmod, faultfs.OpFsync,
-		faultfs.OpSync, faultfs.OpLink,
+		faultfs.OpSync, faultfs.OpLink, faultfs.OpExchange,
 	}
 	path := rapid.SampledFrom(somePaths)
 	op := faultfs.Op{Kind: rapid.SampledFrom(kinds).Draw(t, "op"), Path: path.Draw(t, "path"), Mode: 0o755}
@@ -67,7 +67,7 @@ func drawOp(t *rapid.T, i int) faultfs.Op {
 		op.Data = []byte(strings.Repeat(string(rune('A'+i)), rapid.IntRange(1, 6).Draw(t, "length")))
 	case faultfs.OpTruncate:
 		op.Size = rapid.Int64Range(0, 6).Draw(t, "size")
-	case faultfs.OpRename, faultfs.OpLink:
+	case faultfs.OpRename, faultfs.OpExchange, faultfs.OpLink:
 		op.To = path.Draw(t, "to")
 	case faultfs.OpMark:
 		op.Label = rapid.SampledFrom([]string{"one", "two"}).Draw(t, "label")

@@ -148,7 +148,10 @@ func pathOf(trace *faultfs.Trace, ino faultfs.Ino) string {
 	for _, ops := range [][]faultfs.Op{trace.Ops, trace.Setup} {
 		for i := len(ops) - 1; i >= 0; i-- {
 			switch op := &ops[i]; {
-			case op.Failed() || op.Ino != ino:
+			case op.Failed():
+			case op.Kind == faultfs.OpExchange && op.Over == ino:
+				return op.Path
+			case op.Ino != ino:
 			case op.To != "" && op.Kind != faultfs.OpSymlink:
 				return op.To
 			case op.Path != "":

@@ -35,8 +35,8 @@
 //
 // What the package does not do:
 //
-//   - It refuses what no op says: rename with RENAME_EXCHANGE or RENAME_WHITEOUT
-//     (EINVAL), O_TMPFILE and extended attributes (EOPNOTSUPP), mknod of anything
+//   - It refuses what no op says: rename with RENAME_WHITEOUT (EINVAL),
+//     O_TMPFILE and extended attributes (EOPNOTSUPP), mknod of anything
 //     but a regular file (EPERM), collapsing and inserting ranges (EOPNOTSUPP).
 //   - sync(2) and syncfs(2) do not reach a FUSE file system: they are not in the
 //     trace. Nor is what the kernel answers by itself, such as a create of a name

@@ -176,6 +176,9 @@ func (w *twins) addNames(actions map[string]func(*rapid.T)) {
 	actions["rename once"] = w.onNames("rename once", func(from, to string) error {
 		return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
 	})
+	actions["exchange"] = w.onNames("exchange", func(from, to string) error {
+		return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
+	})
 	actions["link"] = w.onNames("link", unix.Link)
 	actions["symlink"] = func(t *rapid.T) {
 		target, name := names.Draw(t, "target"), names.Draw(t, "name")

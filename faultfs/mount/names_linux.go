@@ -76,11 +76,15 @@ func (d *disk) remove(kind faultfs.OpKind, in *fuse.InHeader, name string) fuse.
 	return status
 }
 
-// Rename is rename(2), and renameat2(2) with RENAME_NOREPLACE.
+// Rename is rename(2), and renameat2(2) with RENAME_NOREPLACE or RENAME_EXCHANGE.
 func (d *disk) Rename(_ <-chan struct{}, in *fuse.RenameIn, name, to string) fuse.Status {
+	kind := faultfs.OpRename
+	if in.Flags == unix.RENAME_EXCHANGE {
+		kind = faultfs.OpExchange
+	}
 	switch {
-	case in.Flags&^unix.RENAME_NOREPLACE != 0:
-		return fuse.EINVAL // no op says that two names were exchanged at once
+	case in.Flags != unix.RENAME_EXCHANGE && in.Flags&^unix.RENAME_NOREPLACE != 0:
+		return fuse.EINVAL
 	case d.markName(in.NodeId, name) != nil || d.markName(in.Newdir, to) != nil:
 		return fuse.EPERM
 	}
@@ -94,7 +98,7 @@ func (d *disk) Rename(_ <-chan struct{}, in *fuse.RenameIn, name, to string) fus
 		}
 	}
 	_, status := d.do(faultfs.Op{
-		Kind: faultfs.OpRename, Dir: node(in.NodeId), Name: name, ToDir: node(in.Newdir), ToName: to,
+		Kind: kind, Dir: node(in.NodeId), Name: name, ToDir: node(in.Newdir), ToName: to,
 	})
 	return status
 }

@@ -137,6 +137,23 @@ func TestNamesBecomeOps(t *testing.T) {
 	})
 }
 
+func TestExchangeBecomesAnOp(t *testing.T) {
+	unix.Umask(0o022)
+	runCalls(t, []call{
+		{"exchange", func(t *testing.T, at func(string) string) {
+			exchange := func(one, other string) error {
+				return unix.Renameat2(unix.AT_FDCWD, at(one), unix.AT_FDCWD, at(other), unix.RENAME_EXCHANGE)
+			}
+			require.NoError(t, exchange("f", "d/g"))
+			require.NoError(t, os.WriteFile(at("h"), nil, 0o644))
+			require.NoError(t, exchange("h", "d"))
+			require.ErrorIs(t, exchange("h", "gone"), unix.ENOENT)
+			require.ErrorIs(t, exchange("h", "h/g"), unix.EINVAL)
+			require.NoError(t, os.Truncate(at("h/g"), 1))
+		}, []string{"exchange /f /d/g", "create /h 0644", "exchange /h /d", "truncate /h/g 1"}},
+	})
+}
+
 func TestDataBecomesOps(t *testing.T) {
 	runCalls(t, []call{
 		{"write and pwrite", func(t *testing.T, at func(string) string) {
@@ -288,7 +305,6 @@ func TestWhatNoOpSaysIsRefused(t *testing.T) {
 		err  error
 		want error
 	}{
-		{"exchange", unix.Renameat2(unix.AT_FDCWD, at("f"), unix.AT_FDCWD, at("d/g"), unix.RENAME_EXCHANGE), unix.EINVAL},
 		{"whiteout", unix.Renameat2(unix.AT_FDCWD, at("f"), unix.AT_FDCWD, at("w"), unix.RENAME_WHITEOUT), unix.EINVAL},
 		{"tmpfile", second(unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)), unix.EOPNOTSUPP},
 		{"xattr", unix.Setxattr(at("f"), "user.a", []byte("b"), 0), unix.EOPNOTSUPP},

@@ -288,6 +288,26 @@
 // S92. An op that failed has no effects, unless it is a sync that lost data; what
 // a write accepted before it failed is a write of its own.
 //
+// S93. An exchange makes one version of each of its two names, and each then leads
+// to what the other did, a file or a directory.
+//
+// S94. Exchanging two names of the same inode does nothing.
+//
+// S95. Under rename=atomic and rename=link-first the two names of an exchange
+// change together, since each is the old name of what the other leads to.
+//
+// S96. Under rename=split the two names of an exchange persist apart: one file can
+// be under both names and the other under none.
+//
+// S97. An exchange from one directory to another touches both under
+// names=directory, and changes both under sync=inode.
+//
+// S98. The promise replace says nothing of an exchange: no name of it leads to
+// less than before.
+//
+// S99. Under sync=inode an exchange changes both inodes that it moves, for fsync
+// only.
+//
 // # Limits
 //
 // Ownership and times are not modelled: no case shows them. A data unit persists

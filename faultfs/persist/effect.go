@@ -80,7 +80,7 @@ func (p *Plan) Name(id Cell) string {
 	case modeCell:
 		return "the mode of " + of
 	}
-	if op.Kind == faultfs.OpLink || op.Kind == faultfs.OpRename && op.ToDir == c.ino && op.ToName == c.name {
+	if op.Kind == faultfs.OpLink || (op.Kind == faultfs.OpRename || op.Kind == faultfs.OpExchange) && op.ToDir == c.ino && op.ToName == c.name {
 		of = op.To
 	}
 	return "the name " + of

@@ -81,7 +81,7 @@ func (a *author) do(op faultfs.Op) {
 // habit does one of the things that programs do.
 func (a *author) habit() {
 	habits := []func(){
-		a.write, a.write, a.write, a.write, a.replace, a.replace, a.truncate, a.truncate, a.truncate, a.rename, a.rename,
+		a.write, a.write, a.write, a.write, a.replace, a.replace, a.truncate, a.truncate, a.truncate, a.rename, a.rename, a.exchange,
 		a.make, a.make, a.make, a.remove, a.link, a.sync, a.sync, a.sync, a.sync, a.mark, a.chmod, a.symlink, a.unnamed,
 	}
 	habits[rapid.IntRange(0, len(habits)-1).Draw(a.t, "habit")]()
@@ -201,6 +201,15 @@ func (a *author) rename() {
 	old, ok := a.pick("old", a.paths(faultfs.Regular), a.paths(faultfs.Directory)[1:], a.paths(faultfs.Symlink))
 	if ok {
 		a.do(faultfs.Op{Kind: faultfs.OpRename, Path: old, To: a.name("new")})
+	}
+}
+
+// exchange draws both from what there is: one may lie below the other.
+func (a *author) exchange() {
+	all := [][]string{a.paths(faultfs.Regular), a.paths(faultfs.Directory)[1:], a.paths(faultfs.Symlink)}
+	if one, ok := a.pick("one", all...); ok {
+		other, _ := a.pick("other", all...)
+		a.do(faultfs.Op{Kind: faultfs.OpExchange, Path: one, To: other})
 	}
 }
 

@@ -287,6 +287,8 @@ func (l *lowerer) op(num faultfs.OpNum, op *faultfs.Op) {
 		l.changed(num, false, op.Ino, op.Dir)
 	case faultfs.OpRename:
 		l.rename(num, op)
+	case faultfs.OpExchange:
+		l.exchange(num, op)
 	case faultfs.OpFsync, faultfs.OpFdatasync, faultfs.OpSync:
 		l.sync(num, op)
 	}
@@ -349,6 +351,22 @@ func (l *lowerer) rename(num faultfs.OpNum, op *faultfs.Op) {
 	}
 	if op.Over != 0 && l.model.Replace == ReplaceData {
 		l.requireContents(target, op.Ino)
+	}
+	dirs := slices.Compact([]faultfs.Ino{op.Dir, op.ToDir})
+	l.namespaceOp(num, l.ops[num], dirs...)
+	l.changed(num, false, op.Ino, op.Over)
+	l.changed(num, false, dirs...)
+}
+
+// exchange lets two names change places. Each is the old name of one inode and
+// the new name of the other, so that what keeps a rename from losing a file
+// ties them in both directions.
+func (l *lowerer) exchange(num faultfs.OpNum, op *faultfs.Op) {
+	there := l.setName(num, op.ToDir, op.ToName, op.Ino)
+	here := l.setName(num, op.Dir, op.Name, op.Over)
+	if l.model.Rename != RenameSplit {
+		l.require(there, here)
+		l.require(here, there)
 	}
 	dirs := slices.Compact([]faultfs.Ino{op.Dir, op.ToDir})
 	l.namespaceOp(num, l.ops[num], dirs...)

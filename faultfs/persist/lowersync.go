@@ -21,7 +21,13 @@ func (l *lowerer) markDirty(id Cell, c *cell) {
 // none does, what was there before has the directories above it that it had,
 // and the links of the base tell a sync nothing.
 func (l *lowerer) movesDirectory(op faultfs.Op) bool {
-	return op.Kind == faultfs.OpRename && !op.Failed() && l.base.Type(op.Ino) == faultfs.Directory
+	switch {
+	case op.Failed():
+		return false
+	case op.Kind == faultfs.OpExchange && l.base.Type(op.Over) == faultfs.Directory:
+		return true
+	}
+	return (op.Kind == faultfs.OpRename || op.Kind == faultfs.OpExchange) && l.base.Type(op.Ino) == faultfs.Directory
 }
 
 // findLinks notes the names below a directory of the base.

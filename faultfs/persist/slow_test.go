@@ -313,6 +313,10 @@ func (s *slow) op(i int, op *faultfs.Op) {
 		if op.Ino != op.Over { // a name of the same inode: does nothing
 			s.rename(i, op)
 		}
+	case faultfs.OpExchange:
+		if op.Ino != op.Over {
+			s.exchange(i, op)
+		}
 	case faultfs.OpFsync, faultfs.OpFdatasync:
 		s.sync(i, op)
 	case faultfs.OpSync:
@@ -364,6 +368,24 @@ func (s *slow) rename(i int, op *faultfs.Op) {
 	s.namespaceOp([]slowEffect{target, old}, op.Dir, op.ToDir)
 	s.step(target, old)
 	s.changed(i, false, op.Ino, op.Over, op.Dir, op.ToDir)
+}
+
+// exchange is two renames at once: of the one inode from here to there, and of
+// the other from there to here. "The absence of the old name needs the new
+// one" is said of each.
+func (s *slow) exchange(i int, op *faultfs.Op) {
+	here, there := slowCell{kind: "name", ino: op.Dir, name: op.Name}, slowCell{kind: "name", ino: op.ToDir, name: op.ToName}
+	one, other := s.now(here), s.now(there)
+	effects := []slowEffect{s.put(i, there, one), s.put(i, here, other)}
+	for k, leaves := range effects { // what makes the name of an inode is what takes the other's away
+		arrives := effects[1-k]
+		if s.model.Rename == persist.RenameAtomic || s.model.Rename == persist.RenameLinkFirst {
+			s.needs = append(s.needs, slowNeed{leaves, arrives})
+		}
+	}
+	s.namespaceOp(effects, op.Dir, op.ToDir)
+	s.step(effects...)
+	s.changed(i, false, faultfs.Ino(one.number), faultfs.Ino(other.number), op.Dir, op.ToDir)
 }
 
 func (s *slow) write(i int, op *faultfs.Op) {

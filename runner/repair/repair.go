@@ -105,7 +105,7 @@ func (f *fixer) findSites() {
 			add(parent(op.Path), true)
 		case faultfs.OpLink:
 			add(parent(op.To), true)
-		case faultfs.OpRename:
+		case faultfs.OpRename, faultfs.OpExchange:
 			add(parent(op.To), true)
 			add(parent(op.Path), true)
 		}

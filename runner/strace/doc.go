@@ -39,7 +39,7 @@
 // nowhere, files that nobody in the log has made and Options.Before does not
 // hold, files and names that come from outside the root or go there, calls that
 // change files and never returned, and what no op says: writable shared maps,
-// io_uring, io_submit, splice, vmsplice to a file, O_TMPFILE, RENAME_EXCHANGE and
+// io_uring, io_submit, splice, vmsplice to a file, O_TMPFILE,
 // RENAME_WHITEOUT, devices, pipes and sockets made by mknod, collapsed and
 // inserted ranges, FICLONERANGE, chroot, and openat2 with a resolve mask.
 //

@@ -68,16 +68,21 @@ func (im *importer) rename(c *call, fromDir, from, toDir, to int, flags string) 
 	if err != nil {
 		return err
 	}
+	exchange := hasFlag(flags, "RENAME_EXCHANGE")
 	b, err := im.path(c, toDir, to, keep)
 	switch {
 	case err != nil:
 		return err
-	case a.isRoot() || b.isRoot() || strings.HasPrefix(im.root+"/", a.path+"/"):
+	case a.isRoot() || b.isRoot() || strings.HasPrefix(im.root+"/", a.path+"/"),
+		exchange && strings.HasPrefix(im.root+"/", b.path+"/"):
 		return errRoot
+	case !a.inside && !b.inside && exchange:
+		im.exchanged(a.path, b.path)
+		return nil
 	case !a.inside && !b.inside:
 		im.moved(a.path, b.path)
 		return nil
-	case hasFlag(flags, "RENAME_EXCHANGE") || hasFlag(flags, "RENAME_WHITEOUT"):
+	case hasFlag(flags, "RENAME_WHITEOUT"):
 		return fmt.Errorf("%s is no op", flags)
 	case !a.inside:
 		return fmt.Errorf("%s comes from outside the root: what it holds the log does not show", clip(b.path))
@@ -85,6 +90,14 @@ func (im *importer) rename(c *call, fromDir, from, toDir, to int, flags string) 
 		return fmt.Errorf("%s goes out of the root, which is no op", clip(a.path))
 	case a.ino == 0:
 		return missing(a.path)
+	case exchange && b.ino == 0:
+		return missing(b.path)
+	case exchange:
+		_, err = im.do(c, faultfs.Op{Kind: faultfs.OpExchange, Dir: a.dir, Name: a.name, ToDir: b.dir, ToName: b.name})
+		if err == nil {
+			im.exchanged(a.path, b.path)
+		}
+		return err
 	}
 	_, err = im.do(c, faultfs.Op{Kind: faultfs.OpRename, Dir: a.dir, Name: a.name, ToDir: b.dir, ToName: b.name})
 	if err == nil && im.isDir(a.ino) {

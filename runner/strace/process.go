@@ -160,3 +160,22 @@ func (im *importer) moved(from, to string) {
 		}
 	}
 }
+
+// exchanged notes that two names lead to what the other did. Neither lies below
+// the other, so no working directory is under both; one that threads share moves
+// once.
+func (im *importer) exchanged(one, other string) {
+	seen := map[*surroundings]bool{}
+	for _, p := range im.processes {
+		if seen[p.fs] {
+			continue
+		}
+		seen[p.fs] = true
+		for _, way := range [][2]string{{one, other}, {other, one}} {
+			if rest, ok := strings.CutPrefix(p.fs.cwd, way[0]); ok && (rest == "" || rest[0] == '/') {
+				p.fs.cwd = path.Clean(way[1] + rest)
+				break
+			}
+		}
+	}
+}
