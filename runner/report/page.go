@@ -128,6 +128,10 @@ func (p *Part) visible() Part {
 	q := *p
 	q.Name, q.Verdict = visible(p.Name), visible(p.Verdict)
 	q.Notes, q.Fix, q.Audit = visibleAll(p.Notes), visibleAll(p.Fix), visibleAll(p.Audit)
+	q.Numbers = make([]Number, len(p.Numbers))
+	for i, n := range p.Numbers {
+		q.Numbers[i] = Number{visible(n.Name), visible(n.Value)}
+	}
 	q.Failures = make([]Failure, len(p.Failures))
 	for i, f := range p.Failures {
 		f.Kind, f.Story, f.Replay, f.Detail = visible(f.Kind), visible(f.Story), visible(f.Replay), visibleAll(f.Detail)
@@ -185,14 +189,14 @@ const (
 	box     shape = "data" // data, sizes and modes
 	disc    shape = "name" // names
 	diamond shape = "sync"
-	flag    shape = "mark"
+	pennant shape = "mark"
 	dot     shape = "other"
 )
 
 func shapeOf(op *faultfs.Op) shape {
 	switch {
 	case op.Kind == faultfs.OpMark:
-		return flag
+		return pennant
 	case op.Kind.Syncs():
 		return diamond
 	}

@@ -92,7 +92,7 @@ func drawOp(b *bytes.Buffer, op *faultfs.Op, x, y int, later, lost bool) {
 		fmt.Fprintf(b, `<circle cx="%d" cy="%d" r="7.5" fill="none" stroke="currentColor" stroke-width="3"/>`, x, y)
 	case diamond:
 		fmt.Fprintf(b, `<path d="M%d %dl9 9l-9 9l-9-9z" fill="#0b7a75"/>`, x, y-9)
-	case flag:
+	case pennant:
 		fmt.Fprintf(b, `<path d="M%d %dv18m0-18l10 5l-10 5" fill="#b7791f" stroke="#b7791f" stroke-width="2"/>`, x-4, y-9)
 	default:
 		fmt.Fprintf(b, `<circle cx="%d" cy="%d" r="2.5"/>`, x, y)
