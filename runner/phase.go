@@ -10,6 +10,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/blame"
 )
 
 // phase is a part of judging a scenario: the crash states of one plan. The
@@ -139,8 +140,9 @@ func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
 			p.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.outcome), got)
 		}
 	}
+	f.Pair = p.blame(f, pinned.Join(below), steps)
 	if len(p.past) == 0 {
-		f.Story = tellStory(p.plan, p.box, f, v, steps)
+		f.Story = tellStory(f, v)
 		return f
 	}
 	f.Again = []Crash{f.Crash}
@@ -159,6 +161,21 @@ func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
 	f.Again = f.Again[1:]
 	f.Story = oneLine(tellAgain(f, v))
 	return f
+}
+
+// blame finds the pair to blame for a failure; cut is its case, and steps what the
+// checker read of it.
+func (p *phase) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame.Pair {
+	switch {
+	case len(f.Lost) == 0:
+		return nil
+	case f.Kind == oracle.Hung: // each case would take as long
+		return &blame.Pair{Lost: f.Lost[0]}
+	}
+	pair := blame.Find(
+		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps},
+		func(point int, part persist.Part) []oracle.Kind { return kindsOf(p.pool.once(point, part).outcome) })
+	return &pair
 }
 
 // marks returns the marks made before the crash at a point.
