@@ -35,6 +35,9 @@ type Failure struct {
 	// Pair is what is to blame: an effect that the last crash lost, and what was
 	// kept though it was; nil where that crash lost nothing.
 	Pair *blame.Pair
+	// Cases is how many of the cases that were judged fail with this kind; where the
+	// search was not exhaustive, there may be more.
+	Cases int
 	// Marks are the marks made before the crash.
 	Marks []string
 	// Story is the failure in one line.

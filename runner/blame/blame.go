@@ -66,6 +66,9 @@ type Pair struct {
 	Bond Bond
 	Kept persist.Effect // K, where it is an effect
 	Op   faultfs.OpNum  // the op of K, where there is one
+	// Last says that losing K alone is not enough: what was kept behind it has to
+	// go, too.
+	Last bool
 }
 
 // suspect is something that may be K.
@@ -260,7 +263,7 @@ func (f *finder) together(l persist.Effect) Pair {
 		point, part = at, less
 		if f.verdict(point, part) != wrong {
 			p := s.pair
-			p.Lost = l
+			p.Lost, p.Last = l, true
 			return p
 		}
 	}
