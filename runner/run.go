@@ -71,8 +71,8 @@ type judging struct {
 	result  *Result
 	found   map[oracle.Kind]bool
 	failing map[oracle.Kind]int // cases judged that fail like this
-	total   Stats // of all phases that ended
-	first   int   // runs when the first failure was found, -1 before
+	total   Stats               // of all phases that ended
+	first   int                 // runs when the first failure was found, -1 before
 	settled bool
 	cut     string // the bound of the first phase that a budget ended
 }

@@ -202,28 +202,46 @@ func (s *Stored) State() (State, error) {
 // crashed it is run up to there first; one that does something else by now is
 // an error.
 func (s *Stored) Judge(scenario Scenario, o Options) ([]oracle.Violation, error) {
+	r, err := s.reach(scenario, o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if outcome := r.pool.once(r.point, r.cut).outcome; outcome != nil {
+		return outcome.violations, nil
+	}
+	return nil, nil
+}
+
+// reached is the last crash of a failure, with what runs the checker after it.
+type reached struct {
+	pool  *pool
+	close func()
+	point int
+	cut   persist.Part
+	lost  []persist.Effect
+}
+
+// reach goes through the crashes of a failure, up to the last one.
+func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 	if s.damage != nil && scenario.Media != nil {
 		scenario.Oracle, scenario.rotten = scenario.Media, true
 	}
 	p := newPool(&scenario, s.plan, &o)
-	defer p.close()
 	p.damage = s.damage
-	point, part := s.Point, s.part
+	r := &reached{p, p.close, s.Point, s.part, s.Lost}
 	for i, c := range s.again {
-		plan, seat, err := p.relive(point, part)
+		plan, seat, err := r.pool.relive(r.point, r.cut)
 		if err == nil {
-			_, part, err = pin(plan, c)
+			r.lost, r.cut, err = pin(plan, c)
 		}
 		if err != nil {
+			r.close()
 			return nil, fmt.Errorf("recovery, run for the %s time, is not what it was: %w", [...]string{"first", "second", "n-th"}[min(i, 2)], err)
 		}
-		p, point = p.later(plan, seat), c.point
+		r.pool, r.point = r.pool.later(plan, seat), c.point
 	}
-	outcome := p.once(point, part).outcome
-	if outcome == nil {
-		return nil, nil
-	}
-	return outcome.violations, nil
+	return r, nil
 }
 
 // relive runs recovery on a single cut of a crash point, and returns what it
@@ -249,6 +267,27 @@ func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box
 	return w.disk.Lower(fs.Trace()), box, nil
 }
 
+// Stored returns a failure of the result as a text file would hold it.
+func (r *Result) Stored(f *Failure) *Stored {
+	s := &Stored{
+		Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
+		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage,
+	}
+	part, err := f.Plan.Pin(f.point, f.Lost)
+	if err != nil {
+		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
+	}
+	s.part = part
+	for _, c := range f.Again {
+		again := storedCrash{point: c.point}
+		for _, e := range c.Lost {
+			again.lost = append(again.lost, [2]int{int(e.Op), e.Index})
+		}
+		s.again = append(s.again, again)
+	}
+	return s
+}
+
 // storeFailures writes the failures of a result into a directory, each as a
 // file of its own.
 func storeFailures(dir string, r *Result) error {
@@ -259,17 +298,7 @@ func storeFailures(dir string, r *Result) error {
 		return err
 	}
 	for _, f := range r.Failures {
-		s := Stored{
-			Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
-			How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage,
-		}
-		for _, c := range f.Again {
-			again := storedCrash{point: c.point}
-			for _, e := range c.Lost {
-				again.lost = append(again.lost, [2]int{int(e.Op), e.Index})
-			}
-			s.again = append(s.again, again)
-		}
+		s := r.Stored(f)
 		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
 		if err := WriteFile(f.File, s.Text()); err != nil {
 			return err
