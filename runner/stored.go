@@ -14,6 +14,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/blame"
 )
 
 // Stored is a failure as a text file holds it: with the trace, so that the
@@ -191,10 +192,22 @@ func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist
 // State returns the disk as the first crash left it, undamaged, and the marks
 // made before it.
 func (s *Stored) State() (State, error) {
-	l := lister{plan: s.plan, disk: s.plan.NewDisk()}
-	a := &attempt[*listing]{job: job{s.Point, s.part}}
+	return s.StateOf(blame.Case{Plan: s.plan, Point: s.Point, Cut: s.part})
+}
+
+// StateOf returns the disk of a case that explains the failure, undamaged, and the marks made
+// before it.
+func (s *Stored) StateOf(c blame.Case) (State, error) {
+	l := lister{plan: c.Plan, disk: c.Plan.NewDisk()}
+	marks := sortedMarks(s.plan, s.Point)
+	if c.Seat != nil {
+		l.disk.Seat(c.Seat)
+	} else {
+		marks = sortedMarks(c.Plan, c.Point)
+	}
+	a := &attempt[*listing]{job: job{c.Point, c.Cut}}
 	l.run([]*attempt[*listing]{a})
-	return State{sortedMarks(s.plan, s.Point), a.outcome.tree}, l.err
+	return State{marks, a.outcome.tree}, l.err
 }
 
 // Judge runs a scenario's recovery and oracle on the disk of the failure and

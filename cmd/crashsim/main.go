@@ -148,7 +148,7 @@ bad files, 3 if a verdict is unknown.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.listCommand(), a.runCommand(), a.statesCommand(), a.litmusCommand(),
 		a.modelsCommand(), a.replayCommand(), a.traceCommand(), a.mutateCommand(),
-		a.recordCommand(), a.execCommand(), a.checkCommand(), a.importCommand(), a.fixCommand(), a.auditCommand())
+		a.recordCommand(), a.execCommand(), a.checkCommand(), a.importCommand(), a.fixCommand(), a.auditCommand(), a.explainCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

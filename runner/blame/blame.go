@@ -60,6 +60,9 @@ const (
 	Told               // K is a mark
 )
 
+// String returns the bond in lower case.
+func (b Bond) String() string { return [...]string{"alone", "before", "within", "told"}[b] }
+
 // Pair is what is to blame for a case.
 type Pair struct {
 	Lost persist.Effect // L
