@@ -34,17 +34,20 @@ func (s *Stored) Explain(scenario Scenario, o Options) (blame.Short, []oracle.Vi
 	case len(c.Lost) > 0 && c.Kind == oracle.Hung:
 		pair = &blame.Pair{Lost: c.Lost[0]}
 	case len(c.Lost) > 0:
-		found := blame.Find(c, r.pool.kinds)
+		found := blame.Find(c, r.pool.wrong)
 		pair = &found
 	}
 	if s.How != "" || len(s.again) > 0 || c.Kind == oracle.Hung {
 		return blame.Short{Case: c, Pair: pair}, ran.outcome.violations, nil
 	}
-	short := blame.Shrink(c, pair, func(plan *persist.Plan) blame.Judge { return r.pool.later(plan, nil).kinds })
+	short := blame.Shrink(c, pair, func(plan *persist.Plan) blame.Judge { return r.pool.later(plan, nil).wrong })
 	return short, ran.outcome.violations, nil
 }
 
-// kinds returns the kinds of what is wrong with the newest cut of a part.
-func (p *pool) kinds(point int, part persist.Part) []oracle.Kind {
-	return kindsOf(p.once(point, part).outcome)
+// wrong returns what is wrong with the newest cut of a part.
+func (p *pool) wrong(point int, part persist.Part) []oracle.Violation {
+	if outcome := p.once(point, part).outcome; outcome != nil {
+		return outcome.violations
+	}
+	return nil
 }

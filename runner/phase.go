@@ -219,7 +219,7 @@ func (p *phase) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame
 		return &blame.Pair{Lost: f.Lost[0]}
 	}
 	pair := blame.Find(
-		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps}, p.pool.kinds)
+		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps}, p.pool.wrong)
 	return &pair
 }
 

@@ -315,7 +315,7 @@ func (a *app) printPage(e *explainedFailure) {
 		_, how, _ := strings.Cut(e.stored.Story, "; power cut ")
 		fmt.Fprintf(w, "    It takes two power cuts: the first %s\n", how)
 	} else if e.stored.How != "" {
-		fmt.Fprintf(w, "    It takes more than a power cut: %s.\n", e.stored.How)
+		fmt.Fprintf(w, "    What happened besides the power cut: %s.\n", strings.TrimPrefix(e.stored.How, "with "))
 	}
 	a.printProgram(e)
 	fmt.Fprintf(w, "\n%s\n", a.style.head("What the program finds when it starts again"))
@@ -330,11 +330,20 @@ func (a *app) printPage(e *explainedFailure) {
 	} else {
 		fmt.Fprintf(w, "\nTo store it as a file that replays: crashsim run %s --model %s --failures DIR\n", e.stored.Scenario, e.stored.Model)
 	}
-	if e.cases > 0 {
-		least := ""
-		if e.least {
-			least = "at least "
-		}
-		fmt.Fprintf(w, "Of the cases that were judged, %s%d fail in this way; this is the one with the fewest losses.\n", least, e.cases)
+	switch {
+	case e.cases == 1 && !e.least:
+		fmt.Fprint(w, "No other case fails in this way.\n")
+	case e.cases > 0 && e.least:
+		fmt.Fprintf(w, "At least %s in this way; none that loses less.\n", fail(e.cases))
+	case e.cases > 0:
+		fmt.Fprintf(w, "%s in this way; none that loses less.\n", fail(e.cases))
 	}
+}
+
+// fail says that so many cases do.
+func fail(cases int) string {
+	if cases == 1 {
+		return "1 case fails"
+	}
+	return plural(cases, "case") + " fail"
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/repair"
 )
 
 // meanings say what kinds of violations are, for who sees one for the first time.
@@ -35,7 +36,7 @@ func (a *app) printProgram(e *explainedFailure) {
 		op := &ops[i]
 		fate := e.fate(faultfs.OpNum(i))
 		if e.Ops == nil && fate == "" && i < len(ops)-1 {
-			continue // a call that did nothing
+			continue // it did nothing
 		}
 		c := cell{text: fate}
 		if strings.Contains(fate, "LOST") {
@@ -95,35 +96,66 @@ func (e *explainedFailure) fate(n faultfs.OpNum) string {
 // why says in words what is to blame.
 func (e *explainedFailure) why() []string {
 	if e.Pair == nil {
-		if e.stored.How == "" && e.Seat == nil {
-			return []string{"Nothing was lost: the disk holds all that was written. It is enough to kill the program there,",
-				"as kill -9 does: it had not come further, and what it leaves at this moment is wrong."}
+		switch {
+		case e.Seat != nil:
+			return []string{"Nothing was lost when the power was cut again: recovery does not get over being cut off in the middle."}
+		case e.stored.How != "":
+			return []string{"The power cut lost nothing. What happened besides it is enough."}
 		}
-		return []string{"Nothing was lost in this power cut: the disk holds all that was written to it."}
+		return []string{"Nothing was lost: the disk holds all that was written. It is enough to kill the program at this moment, as",
+			"kill -9 does: what it has done by then is not what it has promised."}
 	}
 	p := e.Pair
-	l := fmt.Sprintf("the %s of call %d", e.Plan.What(p.Lost), p.Lost.Op+1)
-	lines := []string{capital(l) + " was lost though"}
+	l := fmt.Sprintf("The %s of %s", e.Plan.What(p.Lost), e.call(p.Lost.Op))
+	unless, late := "all would be right", "Nothing had forced it to the disk by then."
+	if !p.Right {
+		unless = fmt.Sprintf("it would not be %s", e.stored.Kind)
+	}
+	if op := e.failedSync(); op >= 0 {
+		late = fmt.Sprintf("Call %d failed to write it. What a failed sync gave up, a later one does not write.", op+1)
+	}
 	switch p.Bond {
 	case blame.Told:
-		mark := &e.Plan.Trace().Ops[p.Op]
-		lines[0] += fmt.Sprintf(" the world had been told %q by call %d.", mark.Label, p.Op+1)
-		lines = append(lines, "Nothing had forced it to the disk by then. Had it been there, or the world not been told yet, all would be right.")
-	case blame.Within:
-		lines[0] += fmt.Sprintf(" the %s of the same call was kept.", e.Plan.What(p.Kept))
-		lines = append(lines, "A file system may write one call in parts, in any order, and no sync can come between them.")
-	case blame.Before:
-		lines[0] += fmt.Sprintf(" the %s of call %d was kept.", e.Plan.What(p.Kept), p.Op+1)
-		lines = append(lines, fmt.Sprintf("Call %d came first, but nothing had forced it to the disk: the file system may write call %d before it.", p.Lost.Op+1, p.Op+1))
-		if p.Last {
-			lines = append(lines, "Without the one, all would be right; so it would without the other and what came after it.")
-		} else {
-			lines = append(lines, "Without either, all would be right.")
+		return []string{
+			fmt.Sprintf("%s was lost though the world had been told %q by %s.", l, e.Plan.Trace().Ops[p.Op].Label, e.call(p.Op)),
+			late + " Had it been there, or the world not been told yet, " + unless + ".",
 		}
-	default:
-		return []string{capital(l) + " was lost. Nothing had forced it to the disk."}
+	case blame.Within:
+		return []string{
+			fmt.Sprintf("%s was lost though the %s of the same call was kept.", l, e.Plan.What(p.Kept)),
+			"A file system may persist one call in parts, in any order, and no sync can come between them.",
+		}
+	case blame.Before:
+		with := ""
+		if p.Last {
+			with = ", with all that came after it"
+		}
+		return []string{
+			fmt.Sprintf("%s was lost though the %s of %s was kept.", l, e.Plan.What(p.Kept), e.call(p.Op)),
+			fmt.Sprintf("%s So what came later could reach the disk without it.", late),
+			fmt.Sprintf("Had the first been kept too, or the second been lost too%s, %s.", with, unless),
+		}
 	}
-	return lines
+	return []string{l + " was lost. " + late}
+}
+
+// call names a call of the program, and where it stands.
+func (e *explainedFailure) call(n faultfs.OpNum) string {
+	if site := e.Plan.Trace().Ops[n].Site.String(); site != "" {
+		return fmt.Sprintf("call %d (%s)", n+1, site)
+	}
+	return fmt.Sprintf("call %d", n+1)
+}
+
+// failedSync returns a sync that failed to write data before what was kept, -1 if there
+// is none.
+func (e *explainedFailure) failedSync() faultfs.OpNum {
+	for n, op := range e.program() {
+		if op.Loses() && faultfs.OpNum(n) > e.Pair.Lost.Op {
+			return faultfs.OpNum(n)
+		}
+	}
+	return -1
 }
 
 func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
@@ -141,7 +173,7 @@ func (a *app) printCure(e *explainedFailure) {
 	case e.cure != "":
 		fmt.Fprintf(w, "    %s before call %d: then no power cut leaves this disk.\n", capital(e.cure), e.Pair.Op+1)
 	case e.Pair != nil && e.Pair.Bond == blame.Within:
-		fmt.Fprint(w, "    Write it where nobody looks yet and put it in place by one rename, or add a checksum that tells half a write.\n")
+		fmt.Fprintf(w, "    %s\n", half(&e.Plan.Trace().Ops[e.Pair.Op]))
 	}
 	switch {
 	case e.fix == nil:
@@ -151,8 +183,40 @@ func (a *app) printCure(e *explainedFailure) {
 	default:
 		fmt.Fprintf(w, "    With %s the program as a whole is right in every case (%s tried):\n",
 			plural(len(e.fix.Syncs), "more sync"), plural(e.fix.Tried, "variant"))
-		for _, s := range e.fix.Syncs {
-			fmt.Fprintf(w, "        %s\n", s)
+		for _, text := range grouped(e.fix.Syncs) {
+			fmt.Fprintf(w, "        %s\n", text)
 		}
 	}
+}
+
+// half says what helps where a call can persist by half.
+func half(op *faultfs.Op) string {
+	if op.Kind == faultfs.OpWrite || op.Kind == faultfs.OpTruncate {
+		return "Write it where nobody looks yet and put it in place by one rename, or add a checksum by which half a write is told."
+	}
+	return "The program has to expect that when it starts again."
+}
+
+// grouped tells syncs that a program lacks, those behind calls of one line together.
+func grouped(syncs []repair.AddedSync) []string {
+	var texts []string
+	times := map[string]int{}
+	first := map[string]int{}
+	for _, s := range syncs {
+		line := s.Call
+		if i := strings.LastIndex(s.Call, " ("); i >= 0 {
+			line = s.Call[i:]
+		}
+		key := fmt.Sprintf("%t%s", s.Dir, line)
+		if times[key]++; times[key] == 1 {
+			first[key] = len(texts)
+			texts = append(texts, s.String())
+		}
+	}
+	for key, n := range times {
+		if n > 1 {
+			texts[first[key]] += fmt.Sprintf(" (%d times, at this line)", n)
+		}
+	}
+	return texts
 }

@@ -46,8 +46,8 @@ type Case struct {
 }
 
 // Judge runs a checker on the newest cut of a part of a crash point, and returns
-// the kinds of what is wrong with it.
-type Judge func(point int, part persist.Part) []oracle.Kind
+// what is wrong with it.
+type Judge func(point int, part persist.Part) []oracle.Violation
 
 // Bond is what K is to L. The zero Bond is none.
 type Bond uint8
@@ -69,6 +69,8 @@ type Pair struct {
 	Bond Bond
 	Kept persist.Effect // K, where it is an effect
 	Op   faultfs.OpNum  // the op of K, where there is one
+	// Right says that without K the case is right. Otherwise it is wrong in another way.
+	Right bool
 	// Last says that losing K alone is not enough: what was kept behind it has to
 	// go, too.
 	Last bool
@@ -106,7 +108,7 @@ func Find(c Case, judge Judge) Pair {
 			for _, l := range lost {
 				if k := f.first(l, bond, want); k != nil {
 					p := k.pair
-					p.Lost, p.Bond = l, bond
+					p.Lost, p.Bond, p.Right = l, bond, want == allGood
 					return p
 				}
 			}
@@ -240,17 +242,19 @@ func (f *finder) verdict(point int, part persist.Part) verdict {
 	if f.left--; f.left < 0 {
 		return wrong
 	}
-	kinds := slices.DeleteFunc(slices.Clone(f.judge(point, part)), oracle.Kind.Warning)
-	if f.Kind.Warning() {
-		kinds = f.judge(point, part)
-	}
+	found := f.judge(point, part)
 	switch {
-	case slices.Contains(kinds, f.Kind):
+	case slices.ContainsFunc(found, func(v oracle.Violation) bool { return v.Kind == f.Kind }):
 		return wrong
-	case len(kinds) > 0:
+	case breaks(found):
 		return other
 	}
 	return allGood
+}
+
+// breaks reports whether any of what is wrong is more than a warning.
+func breaks(found []oracle.Violation) bool {
+	return slices.ContainsFunc(found, func(v oracle.Violation) bool { return !v.Kind.Warning() })
 }
 
 // together finds the last suspect behind a lost effect that has to go, with all behind it,
@@ -264,9 +268,9 @@ func (f *finder) together(l persist.Effect) Pair {
 			continue
 		}
 		point, part = at, less
-		if f.verdict(point, part) != wrong {
+		if v := f.verdict(point, part); v != wrong {
 			p := s.pair
-			p.Lost, p.Last = l, true
+			p.Lost, p.Last, p.Right = l, true, v == allGood
 			return p
 		}
 	}

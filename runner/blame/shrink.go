@@ -30,7 +30,7 @@ const maxShrink = 4000
 // smaller parts of the others, for as long as
 //
 //   - the case is still there: power is cut after the same op, the same effects are
-//     lost, and what is wrong is of the same kind;
+//     lost, and the same is wrong, word for word;
 //   - the same pair is to blame for it;
 //   - with nothing lost the program is right wherever it was, from what stood on the
 //     disk before to the crash;
@@ -40,11 +40,17 @@ const maxShrink = 4000
 // The result is a smallest one in that no single op more can go. A program whose ops overlap, or
 // in which a sync lost data, is left as it is.
 func Shrink(c Case, pair *Pair, check Checker) Short {
-	s := &shrinker{whole: c, pair: pair, check: check, judge: check(c.Plan), left: maxShrink}
+	s := &shrinker{whole: c, pair: pair, check: check, judge: check(c.Plan), left: maxShrink, right: map[int]bool{}}
 	whole := Short{Case: c, Pair: pair}
 	if c.Seat != nil || c.Plan.Points() != len(c.Plan.Trace().Ops)+1 || c.Point == 0 {
 		return whole
 	}
+	found := s.judge(c.Point, c.Cut)
+	i := slices.IndexFunc(found, func(v oracle.Violation) bool { return v.Kind == c.Kind })
+	if i < 0 {
+		return whole
+	}
+	s.what = found[i]
 	s.look()
 	keep := s.plain()
 	best, ok := s.try(keep)
@@ -78,19 +84,19 @@ type shrinker struct {
 	pair   *Pair
 	check  Checker
 	judge  Judge
-	right  []bool            // by crash point: with nothing lost, nothing is wrong
+	what   oracle.Violation  // what is wrong
+	right  map[int]bool      // by crash point: with nothing lost, nothing is wrong
 	forces [][]faultfs.OpNum // by op: whose effects it forces
 	left   int               // cases that may be judged
 }
 
-// look finds out what the whole program does.
+// look finds out what each sync of the program forces.
 func (s *shrinker) look() {
 	plan := s.whole.Plan
 	box := plan.NewBox()
 	ops := plan.Trace().Ops
 	s.forces = make([][]faultfs.OpNum, len(ops))
 	for point := range s.whole.Point + 1 {
-		s.right = append(s.right, s.isRight(s.judge, point))
 		if point == 0 || !ops[point-1].Kind.Syncs() {
 			continue
 		}
@@ -109,9 +115,20 @@ func (s *shrinker) look() {
 	}
 }
 
+// wasRight reports whether the whole program is right at a crash point where
+// nothing is lost.
+func (s *shrinker) wasRight(point int) bool {
+	right, known := s.right[point]
+	if !known {
+		right = s.isRight(s.judge, point)
+		s.right[point] = right
+	}
+	return right
+}
+
 func (s *shrinker) isRight(judge Judge, point int) bool {
 	s.left--
-	return !slices.ContainsFunc(judge(point, persist.Part{}), func(k oracle.Kind) bool { return !k.Warning() })
+	return !breaks(judge(point, persist.Part{}))
 }
 
 // stays reports whether an op must not go: the case is told by it.
@@ -206,9 +223,9 @@ func (s *shrinker) same(short *Short) bool {
 	judge := s.check(short.Plan)
 	fails := func(point int, part persist.Part) bool {
 		s.left--
-		return slices.Contains(judge(point, part), short.Kind)
+		return slices.ContainsFunc(judge(point, part), func(v oracle.Violation) bool { return v.Kind == short.Kind })
 	}
-	if !fails(short.Point, short.Cut) {
+	if s.left--; !slices.Contains(judge(short.Point, short.Cut), s.what) {
 		return false
 	}
 	if p := short.Pair; p != nil {
@@ -222,11 +239,11 @@ func (s *shrinker) same(short *Short) bool {
 			}
 		}
 	}
-	if s.right[0] && !s.isRight(judge, 0) {
+	if s.wasRight(0) && !s.isRight(judge, 0) {
 		return false
 	}
 	for i, op := range short.Ops {
-		if s.right[op+1] && !s.isRight(judge, i+1) {
+		if s.wasRight(int(op)+1) && !s.isRight(judge, i+1) {
 			return false
 		}
 	}
