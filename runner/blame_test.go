@@ -149,3 +149,79 @@ func TestOrderThatAPairLacksRulesTheCaseOut(t *testing.T) {
 		}
 	})
 }
+
+// The short program is judged here without the help of the one that made it short.
+func TestShortProgramFailsInTheSameWay(t *testing.T) {
+	shorter := 0
+	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []judged) {
+		for _, f := range r.Failures {
+			short, violations, err := r.Stored(f).Explain(s, Options{})
+			require.NoError(t, err)
+			require.Equal(t, f.Violations, violations)
+			require.Equal(t, f.Pair, foundAgain(f, &short), "the pair is found again")
+			if short.Ops == nil {
+				continue
+			}
+			require.True(t, short.Done)
+			again, err := faultfs.ParseTrace("short", short.Plan.Trace().Text())
+			require.NoError(t, err)
+			plan := persist.Lower(again, r.Model)
+			part, err := plan.Pin(short.Point, short.Lost)
+			require.NoError(t, err)
+			pool := newPool(&s, plan, &Options{})
+			defer pool.close()
+			require.Equal(t, violations, pool.once(short.Point, part).outcome.violations)
+			require.Len(t, short.Lost, len(f.Lost))
+			require.Len(t, again.Ops, len(short.Ops))
+			require.Equal(t, f.After, short.Ops[len(short.Ops)-1])
+			if len(short.Ops) < int(f.After)+1 {
+				shorter++
+			}
+			for i, op := range short.Ops {
+				require.Equal(t, s.Trace.Ops[op].Summary(), again.Ops[i].Summary())
+			}
+		}
+	})
+	require.Greater(t, shorter, 5, "some programs must be shortened")
+}
+
+// foundAgain returns the pair of a short program with the numbers of the whole one.
+func foundAgain(f *Failure, short *blame.Short) *blame.Pair {
+	if short.Pair == nil || short.Ops == nil {
+		return short.Pair
+	}
+	p := *short.Pair
+	whole := func(e persist.Effect) persist.Effect { return f.Plan.Effects(short.Ops[e.Op])[e.Index] }
+	p.Lost = whole(p.Lost)
+	if p.Bond == blame.Before || p.Bond == blame.Within {
+		p.Kept = whole(p.Kept)
+	}
+	if p.Bond != blame.Alone {
+		p.Op = short.Ops[p.Op]
+	}
+	return &p
+}
+
+// What was forced stays forced, and nothing else is: what a program lacks is not to be
+// mistaken for what was dropped.
+func TestDroppedSyncsForcedNothingThatIsLeft(t *testing.T) {
+	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []judged) {
+		for _, f := range r.Failures {
+			short, _, err := r.Stored(f).Explain(s, Options{})
+			require.NoError(t, err)
+			if short.Ops == nil {
+				continue
+			}
+			whole, left := r.Plan.NewBox(), short.Plan.NewBox()
+			whole.Move(f.point)
+			left.Move(short.Point)
+			for i, op := range short.Ops {
+				for k, e := range short.Plan.Effects(faultfs.OpNum(i)) {
+					was := r.Plan.Effects(op)[k]
+					require.Equal(t, whole.Bound(was.Cell).Lo >= was.Version, left.Bound(e.Cell).Lo >= e.Version,
+						"%s of %s is forced in one program and not in the other", short.Plan.What(e), s.Trace.Ops[op].Summary())
+				}
+			}
+		}
+	})
+}
