@@ -31,6 +31,9 @@ type Stored struct {
 	How string
 	// Fault is the fault that the program met; nil: none.
 	Fault *faultfs.Fault
+	// Pair is what is to blame, where recovery was not crashed; nil: nothing was
+	// lost, or the file is of before pairs were stored.
+	Pair *blame.Pair
 
 	plan   *persist.Plan
 	part   persist.Part
@@ -68,6 +71,9 @@ func (s *Stored) Text() []byte {
 		for _, l := range c.lost {
 			b = fmt.Appendf(b, "lost %d.%d\n", l[0], l[1])
 		}
+	}
+	if p := s.Pair; p != nil {
+		b = append(b, p.Text(s.plan)...)
 	}
 	if s.How != "" {
 		b = fmt.Appendf(b, "how %s\n", s.How)
@@ -117,6 +123,7 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 	story, _, _ := strings.Cut(strings.TrimSpace(comment), "\n")
 	s.Story = story
 	var lost [][2]int
+	pair := ""
 	for i, text := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
 		key, value, _ := strings.Cut(strings.TrimSpace(text), " ")
 		var err error
@@ -141,6 +148,8 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 			var c storedCrash
 			c.point, err = strconv.Atoi(value)
 			s.again = append(s.again, c)
+		case "blame":
+			pair = value
 		case "how":
 			s.How = value
 		case "fault":
@@ -157,17 +166,27 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 			return nil, &faultfs.TextError{File: file, Line: line + i, Err: err}
 		}
 	}
-	if err := s.resolve(lost); err != nil {
+	if err := s.resolve(lost, pair); err != nil {
 		return nil, &faultfs.TextError{File: file, Line: line, Err: err}
 	}
 	return s, nil
 }
 
-// resolve finds the effects that are lost, and the one cut that is left.
-func (s *Stored) resolve(lost [][2]int) (err error) {
+// resolve finds the effects that are lost, the one cut that is left, and the pair to
+// blame.
+func (s *Stored) resolve(lost [][2]int, pair string) (err error) {
 	s.plan = persist.Lower(s.Trace, s.Model)
 	s.Lost, s.part, err = pin(s.plan, storedCrash{s.Point, lost})
+	if err == nil && pair != "" {
+		c := s.Case()
+		s.Pair, err = c.ParsePair(pair)
+	}
 	return err
+}
+
+// Case returns the case that the first crash left.
+func (s *Stored) Case() blame.Case {
+	return blame.Case{Plan: s.plan, Point: s.Point, Cut: s.part, Kind: s.Kind, Lost: s.Lost}
 }
 
 // pin finds the effects that a crash lost, and the one cut that is left.
@@ -192,7 +211,7 @@ func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist
 // State returns the disk as the first crash left it, undamaged, and the marks
 // made before it.
 func (s *Stored) State() (State, error) {
-	return s.StateOf(blame.Case{Plan: s.plan, Point: s.Point, Cut: s.part})
+	return s.StateOf(s.Case())
 }
 
 // StateOf returns the disk of a case that explains the failure, undamaged, and the marks made
@@ -291,6 +310,9 @@ func (r *Result) Stored(f *Failure) *Stored {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
 	s.part = part
+	if len(f.Again) == 0 {
+		s.Pair = f.Pair
+	}
 	for _, c := range f.Again {
 		again := storedCrash{point: c.point}
 		for _, e := range c.Lost {

@@ -118,12 +118,20 @@ func (a *app) explainFile(ctx context.Context, out *explained, file string) erro
 	}
 	s, err := a.find(stored.Scenario)
 	if err != nil {
-		a.status = exitUnknown
-		out.notes = append(out.notes, fmt.Sprintf("%s: this command knows no scenario %q", file, stored.Scenario))
-		return nil
+		return a.tellStored(out, stored, file)
 	}
 	fix := fixOf(ctx, s, stored.Model, stored)
 	return a.explainOne(out, s, &explainedFailure{stored: stored, fix: fix, file: file})
+}
+
+// tellStored tells a failure of a scenario that this command does not know, as its file
+// has it: nothing is judged.
+func (a *app) tellStored(out *explained, stored *runner.Stored, file string) error {
+	a.status = exitUnknown
+	out.notes = append(out.notes, fmt.Sprintf("not judged: this command knows no scenario %q, the story is as it was stored", stored.Scenario))
+	what, _, _ := strings.Cut(stored.Story, "; ")
+	e := explainedFailure{stored: stored, Short: blame.Short{Case: stored.Case(), Pair: stored.Pair}, what: []string{what}, file: file}
+	return e.finish(out)
 }
 
 // explainScenario explains each failure of a scenario under some models.
@@ -186,6 +194,11 @@ func (a *app) explainOne(out *explained, s runner.Scenario, e *explainedFailure)
 	}
 	e.Short = short
 	e.what = violationTexts(violations)
+	return e.finish(out)
+}
+
+// finish works out what follows from the rest, and adds the failure to the others.
+func (e *explainedFailure) finish(out *explained) (err error) {
 	trace := e.stored.Trace
 	after := persist.Lower(trace, e.stored.Model).After(e.stored.Point)
 	for i := range trace.Ops[:after+1] {
@@ -193,10 +206,10 @@ func (a *app) explainOne(out *explained, s runner.Scenario, e *explainedFailure)
 			e.calls++
 		}
 	}
-	if short.Pair != nil {
-		e.cure = short.Cure(*short.Pair)
+	if e.Pair != nil {
+		e.cure = e.Cure(*e.Pair)
 	}
-	e.disk, err = e.stored.StateOf(short.Case)
+	e.disk, err = e.stored.StateOf(e.Case)
 	out.failures = append(out.failures, *e)
 	return err
 }

@@ -97,6 +97,8 @@ func (e *explainedFailure) fate(n faultfs.OpNum) string {
 func (e *explainedFailure) why() []string {
 	if e.Pair == nil {
 		switch {
+		case len(e.Lost) > 0:
+			return []string{fmt.Sprintf("The %s of %s was lost.", e.Plan.What(e.Lost[0]), e.call(e.Lost[0].Op))}
 		case e.Seat != nil:
 			return []string{"Nothing was lost when the power was cut again: recovery does not get over being cut off in the middle."}
 		case e.stored.How != "":
