@@ -143,7 +143,10 @@ func (e *explainedFailure) why() []string {
 
 // call names a call of the program, and where it stands.
 func (e *explainedFailure) call(n faultfs.OpNum) string {
-	if site := e.Plan.Trace().Ops[n].Site.String(); site != "" {
+	switch site := e.Plan.Trace().Ops[n].Site; {
+	case site.Func != "":
+		return fmt.Sprintf("call %d (%s, %s)", n+1, site.Func, site)
+	case site.File != "":
 		return fmt.Sprintf("call %d (%s)", n+1, site)
 	}
 	return fmt.Sprintf("call %d", n+1)
