@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"faultfs/persist":   1,
 	"faultfs/mount":     1,
 	"oracle":            1,
+	"runner/blame":      2,
 	"runner/report":     2,
 	"runner/repair":     2,
 	"runner":            3,

@@ -205,7 +205,7 @@ func (f *Fault) check() error {
 // that is counted from one.
 func (f *Fault) matches(op *Op, place OpNum) bool {
 	switch {
-	case f.Kind != OpNone && f.Kind != op.Kind, f.At != 0 && f.At != place, f.Site != (Site{}) && f.Site != op.Site:
+	case f.Kind != OpNone && f.Kind != op.Kind, f.At != 0 && f.At != place, f.Site != (Site{}) && (f.Site.File != op.Site.File || f.Site.Line != op.Site.Line):
 		return false
 	case f.Path == "":
 		return true

@@ -89,10 +89,12 @@ func (k OpKind) Syncs() bool {
 }
 
 // Site is the place in the program's source from which an op was called: the
-// last two elements of the file's path, and the line. The zero Site is unknown.
+// last two elements of the file's path, the line, and the function where that is
+// known, as "save.Write". The zero Site is unknown.
 type Site struct {
 	File string
 	Line int
+	Func string
 }
 
 // String returns "dir/file.go:line", or "" for the zero Site.

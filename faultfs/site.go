@@ -51,7 +51,7 @@ func findSite(pcs []uintptr) Site {
 	for {
 		frame, more := frames.Next()
 		if frame.File != "" && !isFramework(frame.Function) && !isStandard(frame) {
-			return Site{File: lastTwo(frame.File), Line: frame.Line}
+			return Site{File: lastTwo(frame.File), Line: frame.Line, Func: path.Base(frame.Function)}
 		}
 		if !more {
 			return Site{}

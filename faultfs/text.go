@@ -23,7 +23,7 @@ const (
 // "ops". An op is a line of litmus syntax, followed behind a ";" by what a
 // litmus file does not say: err=, the error; injected=yes, that a fault had a
 // hand in it; lost=, the bytes that a sync failed to write, and evicted=yes;
-// at=, the call site; span=, the edges, where the op overlaps another. "#7" instead of a path is inode 7.
+// at=, the call site, and in=, its function, where it is known; span=, the edges, where the op overlaps another. "#7" instead of a path is inode 7.
 // ParseTrace reads it back.
 func (t *Trace) Text() []byte {
 	a := txtar.Archive{Comment: []byte(traceHeader + strconv.Itoa(traceVersion) + "\n\n")}
@@ -112,6 +112,9 @@ func appendAttributes(b []byte, op *Op, position int) []byte {
 		attr("evicted", "yes")
 	}
 	if op.Site.File != "" {
+		if op.Site.Func != "" {
+			attr("in", op.Site.Func)
+		}
 		attr("at", op.Site.String())
 	}
 	if op.End != 0 && (op.Begin != sequentialBegin(position) || op.End != op.Begin+1) {
@@ -296,7 +299,11 @@ func setAttributes(op *Op, attrs map[string]string) error {
 		case "err":
 			op.Errno, ok = parseErrno(value)
 		case "at":
+			function := op.Site.Func
 			op.Site, ok = parseSite(value)
+			op.Site.Func = function
+		case "in":
+			op.Site.Func, ok = value, value != "" && attrs["at"] != ""
 		case "span":
 			op.Begin, op.End, ok = parseSpan(value)
 		case "injected":
@@ -307,7 +314,7 @@ func setAttributes(op *Op, attrs map[string]string) error {
 		case "evicted":
 			op.Evicted, ok = true, value == "yes" && op.Kind.Syncs()
 		default:
-			return fmt.Errorf("unknown attribute %s, want err, injected, lost, evicted, at or span", clip(key))
+			return fmt.Errorf("unknown attribute %s, want err, injected, lost, evicted, at, in or span", clip(key))
 		}
 		if !ok {
 			return fmt.Errorf("bad attribute %s", clip(key+"="+value))

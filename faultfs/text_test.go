@@ -95,7 +95,7 @@ func TestTextForm(t *testing.T) {
 	f = f.Checkpoint()
 	site := func(ops ...faultfs.Op) {
 		for _, op := range ops {
-			op.Site = faultfs.Site{File: "app/save.go", Line: 7}
+			op.Site = faultfs.Site{File: "app/save.go", Line: 7, Func: "app.Save"}
 			_, err := f.Do(op)
 			require.NoError(t, err)
 		}
@@ -117,17 +117,17 @@ func TestTextForm(t *testing.T) {
 	_, setup, _ := strings.Cut(string(text), "\n\n-- setup --\n")
 	setup, ops, _ := strings.Cut(setup, "-- ops --\n")
 	require.Equal(t, "mkdir /d 0750", strings.Split(setup, " ; ")[0])
-	require.Equal(t, `create /d/f 0644 ; at=app/save.go:7
-write /d/f 0 "one\n" ; at=app/save.go:7
-write #3 4 "\x00\xff"*50 ; at=app/save.go:7
-truncate /d/f 3 ; at=app/save.go:7
-rename /d/f "/d/a name" ; at=app/save.go:7
-symlink "../x;y" /d/l ; at=app/save.go:7
-exchange "/d/a name" /d/l ; at=app/save.go:7
-chmod /d 1700 ; at=app/save.go:7
-mark saved ; at=app/save.go:7
-fsync /d/f ; err=EIO at=app/save.go:7
-sync ; at=app/save.go:7
+	require.Equal(t, `create /d/f 0644 ; in=app.Save at=app/save.go:7
+write /d/f 0 "one\n" ; in=app.Save at=app/save.go:7
+write #3 4 "\x00\xff"*50 ; in=app.Save at=app/save.go:7
+truncate /d/f 3 ; in=app.Save at=app/save.go:7
+rename /d/f "/d/a name" ; in=app.Save at=app/save.go:7
+symlink "../x;y" /d/l ; in=app.Save at=app/save.go:7
+exchange "/d/a name" /d/l ; in=app.Save at=app/save.go:7
+chmod /d 1700 ; in=app.Save at=app/save.go:7
+mark saved ; in=app.Save at=app/save.go:7
+fsync /d/f ; err=EIO in=app.Save at=app/save.go:7
+sync ; in=app.Save at=app/save.go:7
 `, ops)
 }
 
@@ -213,7 +213,7 @@ func TestParseTraceNamesFileAndLine(t *testing.T) {
 		{"-- ops --\nmark\n", `f:2: mark: label missing`},
 		{"-- ops --\nrename /a\n", `f:2: rename: path missing`},
 		{"-- ops --\nsync ; at\n", `f:2: bad attribute "at"`},
-		{"-- ops --\nsync ; x=1\n", `f:2: unknown attribute "x", want err, injected, lost, evicted, at or span`},
+		{"-- ops --\nsync ; x=1\n", `f:2: unknown attribute "x", want err, injected, lost, evicted, at, in or span`},
 		{"-- ops --\nsync ; err=EFUN\n", `f:2: bad attribute "err=EFUN"`},
 		{"-- ops --\nsync ; at=x at=y\n", `f:2: bad attribute "at=y"`},
 		{"-- ops --\nsync ; at=x:1 ; at=y\n", `f:2: a second "; at=y"`},

@@ -52,7 +52,8 @@ func (t *Trace) Marks() []string {
 	return labels
 }
 
-// Same reports whether two traces ask for the same: all but the moments.
+// Same reports whether two traces ask for the same: all but the moments, and the
+// functions that asked.
 func (t *Trace) Same(u *Trace) bool {
 	return slices.EqualFunc(t.Setup, u.Setup, sameCall) && slices.EqualFunc(t.Ops, u.Ops, sameCall)
 }
@@ -63,5 +64,6 @@ func sameCall(a, b Op) bool {
 		return false
 	}
 	a.Data, b.Data = nil, nil
+	a.Site.Func, b.Site.Func = "", "" // which older traces do not know
 	return a.Line() == b.Line()
 }

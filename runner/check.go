@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -95,7 +97,38 @@ func (c *check) run(t TB) {
 			t.Logf("the failures could not be stored: %v", err)
 		}
 	}
-	t.Errorf("%s", r.Report())
+	t.Errorf("%s%s", r.Report(), c.missing(&r))
+}
+
+// A repair is looked for where judging took no more than cheapRuns runs; each program
+// that is tried may take repairRuns. A test that fails is not to be slow, too.
+const (
+	cheapRuns  = 2000
+	repairRuns = 4 * cheapRuns
+)
+
+// missing says which syncs the program lacks, a line each, "" where that is not known.
+func (c *check) missing(r *Result) string {
+	syncs := slices.ContainsFunc(r.Failures, func(f *Failure) bool { return f.How == "" })
+	if !syncs || r.Coverage.Runs > cheapRuns {
+		return ""
+	}
+	s := *c.scenario
+	s.Trace = c.take.trace
+	o := *c.options
+	o.MaxRuns, o.Progress = repairRuns, nil
+	found, err := s.Fix(context.Background(), c.model, o)
+	switch {
+	case err != nil:
+		return ""
+	case len(found.Beyond) > 0:
+		return "  no set of syncs repairs it: something else has to change\n"
+	}
+	text := ""
+	for _, add := range found.Syncs {
+		text += fmt.Sprintf("  missing: %s\n", add)
+	}
+	return text
 }
 
 // replay judges the failures stored by an earlier run. It returns true where
@@ -120,7 +153,7 @@ func (c *check) replay(t TB) bool {
 		case err != nil:
 			t.Errorf("a stored failure cannot be read: %v", err)
 		case !c.same(s):
-			t.Logf("%s is of an older workload, or of one that was killed, and is not replayed; remove it if the new one passes", file)
+			t.Logf("%s is of an older workload and is not replayed; remove it if the new one passes", file)
 		default:
 			violations, err := s.Judge(*c.scenario, *c.options)
 			if err != nil {
@@ -145,7 +178,16 @@ func (c *check) same(s *Stored) bool {
 		}
 		now = run.trace
 	}
-	return s.Trace.Same(now)
+	if !strings.Contains(s.How, killedAfter) || c.scenario.Recover == nil {
+		return s.Trace.Same(now)
+	}
+	same := false
+	err := c.scenario.eachKill(now, s.Fault, s.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
+		more, _ := c.scenario.goOn(live) // the trace tells how far it came
+		same = s.Trace.Same(now.Then(after, more))
+		return !same
+	})
+	return err == nil && same
 }
 
 // Line returns the result in one line.

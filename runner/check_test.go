@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/spf13/afero"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -107,4 +109,33 @@ func TestCheckReportsAWorkloadThatFails(t *testing.T) {
 	runner.Check(&got, s, runner.Options{})
 	require.Len(t, got.errors, 1, "the oracle wants a file that is not there")
 	require.Contains(t, got.errors[0], "unknown")
+}
+
+func TestCheckSaysWhichSyncsAreMissing(t *testing.T) {
+	var got recordingT
+	runner.Check(&got, saving(""), runner.Options{})
+	require.Len(t, got.errors, 1)
+	require.Contains(t, got.errors[0], "  missing: sync /f.tmp after write /f.tmp [0,9) (")
+	require.Contains(t, got.errors[0], "  missing: sync the directory / after rename /f.tmp /f (")
+
+	var blind recordingT
+	s := saving("")
+	s.Workload = func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", []byte("version 1"), 0o644) }
+	runner.Check(&blind, s, runner.Options{})
+	require.Len(t, blind.errors, 1)
+	require.Contains(t, blind.errors[0], "no set of syncs repairs it")
+}
+
+// A failure that took a kill is stored with what recovery did on the page cache.
+func TestCheckReplaysWhatTookAKill(t *testing.T) {
+	dir := t.TempDir()
+	s := trusting()
+	var first, second recordingT
+	runner.Check(&first, s, runner.Options{Failures: dir})
+	require.Len(t, first.errors, 1)
+	require.Contains(t, first.errors[0], "killed after")
+	runner.Check(&second, s, runner.Options{Failures: dir})
+	require.Len(t, second.errors, 1)
+	require.Contains(t, second.errors[0], "broken, as ")
+	require.Empty(t, second.logs)
 }

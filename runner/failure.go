@@ -4,6 +4,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/blame"
 )
 
 // Crash is where power was cut, and what was lost there.
@@ -31,6 +32,12 @@ type Failure struct {
 	Crash
 	// Again are the crashes of recovery that followed.
 	Again []Crash
+	// Pair is what is to blame: an effect that the last crash lost, and what was
+	// kept though it was; nil where that crash lost nothing.
+	Pair *blame.Pair
+	// Cases is how many of the cases that were judged fail with this kind; where the
+	// search was not exhaustive, there may be more.
+	Cases int
 	// Marks are the marks made before the crash.
 	Marks []string
 	// Story is the failure in one line.

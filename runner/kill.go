@@ -8,6 +8,9 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
+// killedAfter begins what a failure says of a kill.
+const killedAfter = "killed after "
+
 // kill kills the program after each op that changes something or tells the
 // world something: it recovers on the page cache that it left, works on, and
 // only then loses power. So recovery acts on what no disk holds yet. With a fault
@@ -17,44 +20,65 @@ func (j *judging) kill(ctx context.Context, trace *faultfs.Trace, fault *faultfs
 	if j.Recover == nil || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
 		return
 	}
+	err := j.eachKill(trace, fault, j.result.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
+		if !j.over(ctx) {
+			j.killAfter(ctx, trace, live, after, fault)
+		}
+		return !j.over(ctx)
+	})
+	if err != nil {
+		j.note("%v", err)
+	}
+}
+
+// eachKill calls f for each op after which the program is killed, with the file system
+// as the program left it, for as long as f returns true.
+func (s *Scenario) eachKill(
+	trace *faultfs.Trace, fault *faultfs.Fault, how faultfs.SyncFailure, f func(live *faultfs.FS, after faultfs.OpNum) bool,
+) error {
 	live := faultfs.Over(trace.Base())
 	if fault != nil {
-		live.Inject(j.result.Model.Failure, *fault)
+		live.Inject(how, *fault)
 	}
 	begun := fault == nil
 	for i := range trace.Ops {
-		if j.over(ctx) {
-			return
-		}
 		op := trace.Ops[i]
 		loses := op.Loses()
 		if loses { // it does so again, and may say so
 			op.Errno, op.Lost, op.Evicted, op.Injected = 0, faultfs.Span{}, false, false
 		}
 		if done, err := live.Do(op); done.Loses() != loses || err != nil && fault == nil {
-			j.note("the program cannot be killed after %s: it does something else when it is done again: %v", op.Call(), err)
-			return
+			return fmt.Errorf("the program cannot be killed after %s: it does something else when it is done again: %w", op.Call(), err)
 		}
 		begun = begun || loses
-		if begun && (loses || !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)) {
-			j.killAfter(ctx, trace, live, faultfs.OpNum(i), fault)
+		if begun && (loses || !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)) && !f(live, faultfs.OpNum(i)) {
+			return nil
 		}
 	}
+	return nil
+}
+
+// goOn recovers on the page cache that a killed program left, and works on. It returns
+// what that did: nothing, where recovery fails. The error is that of working on.
+func (s *Scenario) goOn(live *faultfs.FS) ([]faultfs.Op, error) {
+	next := live.Fork()
+	if err := s.recover(next); err != nil {
+		return nil, nil //nolint:nilerr // "kill -9 is enough" is what the power cut without losses says
+	}
+	var err error
+	if s.WorkOn != nil {
+		err = s.WorkOn(next)
+	}
+	return next.Trace().Ops, err
 }
 
 // killAfter kills the program after an op; live is the file system as the
 // program left it.
 func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *faultfs.FS, after faultfs.OpNum, fault *faultfs.Fault) {
-	next := live.Fork()
-	if err := j.recover(next); err != nil {
-		return // "kill -9 is enough" is what the power cut without losses says
+	more, err := j.goOn(live)
+	if err != nil {
+		j.note("after a kill behind %s the program does not work on: %v", trace.Ops[after].Call(), err)
 	}
-	if j.WorkOn != nil {
-		if err := j.WorkOn(next); err != nil {
-			j.note("after a kill behind %s the program does not work on: %v", trace.Ops[after].Call(), err)
-		}
-	}
-	more := next.Trace().Ops
 	effects := false
 	for i := range more {
 		effects = effects || !more[i].Failed() && (more[i].Kind.Changes() || more[i].Kind == faultfs.OpMark)
@@ -63,7 +87,7 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 		return
 	}
 	plan := persist.Lower(trace.Then(after, more), j.result.Model)
-	how := fmt.Sprintf("killed after %s, recovered", trace.Ops[after].Call())
+	how := fmt.Sprintf(killedAfter+"%s, recovered", trace.Ops[after].Call())
 	if fault != nil {
 		how = fmt.Sprintf("with the fault \"%s\"; %s", fault, how)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/blame"
 )
 
 // phase is a part of judging a scenario: the crash states of one plan. The
@@ -17,14 +18,15 @@ import (
 // program first, or make a call fail.
 type phase struct {
 	*judging
-	plan  *persist.Plan
-	pool  *pool
-	box   *persist.Box
-	how   string // what happened besides the power cut, "" for nothing
-	fault *faultfs.Fault
-	past  []Crash    // the crashes before the last life
-	boxes []job      // parts whose recovery changed the disk, to be crashed again
-	runs  func() int // of this phase so far
+	plan     *persist.Plan
+	pool     *pool
+	box      *persist.Box
+	how      string // what happened besides the power cut, "" for nothing
+	fault    *faultfs.Fault
+	past     []Crash    // the crashes before the last life
+	smallest []smallest // of each kind, the first one found first
+	boxes    []job      // parts whose recovery changed the disk, to be crashed again
+	runs     func() int // of this phase so far
 
 	until      int  // the crash points end before this one; zero: all
 	wholeFirst bool // the cases at the first crash point are judged too that an earlier one has
@@ -53,6 +55,7 @@ func (p *phase) explore(ctx context.Context, from int, tree *tree[*judgement], l
 	if !e.stats.Done && !p.settled && p.options.Samples > 0 {
 		e.sample(rand.New(rand.NewPCG(p.options.Seed, 0)), p.options.Samples)
 	}
+	p.tellSmallest()
 	p.runs = func() int { return 0 }
 	p.total.Cases += e.stats.Cases
 	p.total.Runs += e.stats.Runs
@@ -75,21 +78,70 @@ func (p *phase) visit(c *cube[*judgement]) bool {
 		return p.goesOn()
 	}
 	for _, v := range c.outcome.violations {
-		if p.found[v.Kind] {
+		p.failing[v.Kind]++
+		if !p.found[v.Kind] {
+			p.found[v.Kind] = true
+			p.smallest = append(p.smallest, smallest{c.kept(), v})
+			if p.first < 0 && !v.Kind.Warning() {
+				p.first = p.total.Runs + p.runs()
+			}
 			continue
 		}
-		p.found[v.Kind] = true
-		f := p.failure(c, v)
-		if v.Kind.Warning() {
-			p.result.Warnings = append(p.result.Warnings, f)
-			continue
-		}
-		p.result.Failures = append(p.result.Failures, f)
-		if p.first < 0 {
-			p.first = p.total.Runs + p.runs()
+		i := slices.IndexFunc(p.smallest, func(s smallest) bool { return s.violation.Kind == v.Kind })
+		if i >= 0 && p.isBefore(c, &p.smallest[i].cube) {
+			p.smallest[i] = smallest{c.kept(), v}
 		}
 	}
 	return p.goesOn()
+}
+
+// smallest is the smallest case so far, of a kind that no phase before has found.
+type smallest struct {
+	cube      cube[*judgement]
+	violation oracle.Violation
+}
+
+// kept returns a copy of the cube that lasts.
+func (c *cube[T]) kept() cube[T] {
+	k := *c
+	k.taken = slices.Clone(c.taken)
+	return k
+}
+
+// isBefore reports whether, of two cases, one comes before the other: it has
+// fewer losses, then an earlier crash point, then losses of earlier effects.
+func (p *phase) isBefore(c, other *cube[*judgement]) bool {
+	if by := cmp.Or(cmp.Compare(c.losses, other.losses), cmp.Compare(c.point, other.point)); by != 0 {
+		return by < 0
+	}
+	byPlace := func(a, b persist.Effect) int {
+		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Index, b.Index))
+	}
+	return slices.CompareFunc(p.lostOf(c), p.lostOf(other), byPlace) < 0
+}
+
+// lostOf returns what the newest cut of a cube lacks, and leaves the phase's box there.
+func (p *phase) lostOf(c *cube[*judgement]) []persist.Effect {
+	p.box.Move(c.point)
+	p.box.RestrictTo(c.part)
+	for _, t := range c.taken {
+		p.box.Restrict(t)
+	}
+	return p.box.Lost()
+}
+
+// tellSmallest makes failures of the smallest cases that the phase has found.
+func (p *phase) tellSmallest() {
+	for i := range p.smallest {
+		s := &p.smallest[i]
+		f := p.failure(&s.cube, s.violation)
+		if f.Kind.Warning() {
+			p.result.Warnings = append(p.result.Warnings, f)
+		} else {
+			p.result.Failures = append(p.result.Failures, f)
+		}
+	}
+	p.smallest = nil
 }
 
 // whole returns the cube as a part of its crash point.
@@ -116,14 +168,9 @@ func (p *phase) goesOn() bool {
 // failure makes a failure of a case, and judges the case again: a checker that
 // changes its mind is flaky.
 func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
-	p.box.Move(c.point)
-	p.box.RestrictTo(c.part)
-	for _, t := range c.taken {
-		p.box.Restrict(t)
-	}
 	f := &Failure{
 		Kind: v.Kind, Violations: c.outcome.violations, How: p.how,
-		Crash: Crash{Plan: p.plan, After: p.plan.After(c.point), Lost: p.box.Lost(), point: c.point},
+		Crash: Crash{Plan: p.plan, After: p.plan.After(c.point), Lost: p.lostOf(c), point: c.point},
 		Marks: p.marks(c.point), Stack: c.outcome.stack, fault: p.fault, damage: p.pool.damage,
 	}
 	pinned, err := p.plan.Pin(c.point, f.Lost)
@@ -139,8 +186,9 @@ func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
 			p.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.outcome), got)
 		}
 	}
+	f.Pair = p.blame(f, pinned.Join(below), steps)
 	if len(p.past) == 0 {
-		f.Story = tellStory(p.plan, p.box, f, v, steps)
+		f.Story = tellStory(f, v)
 		return f
 	}
 	f.Again = []Crash{f.Crash}
@@ -159,6 +207,20 @@ func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
 	f.Again = f.Again[1:]
 	f.Story = oneLine(tellAgain(f, v))
 	return f
+}
+
+// blame finds the pair to blame for a failure; cut is its case, and steps what the
+// checker read of it.
+func (p *phase) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame.Pair {
+	switch {
+	case len(f.Lost) == 0:
+		return nil
+	case f.Kind == oracle.Hung: // each case would take as long
+		return &blame.Pair{Lost: f.Lost[0]}
+	}
+	pair := blame.Find(
+		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps}, p.pool.wrong)
+	return &pair
 }
 
 // marks returns the marks made before the crash at a point.

@@ -70,8 +70,9 @@ type judging struct {
 	pool    *pool
 	result  *Result
 	found   map[oracle.Kind]bool
-	total   Stats // of all phases that ended
-	first   int   // runs when the first failure was found, -1 before
+	failing map[oracle.Kind]int // cases judged that fail like this
+	total   Stats               // of all phases that ended
+	first   int                 // runs when the first failure was found, -1 before
 	settled bool
 	cut     string // the bound of the first phase that a budget ended
 }
@@ -93,7 +94,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	}
 	j := &judging{
 		Scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
-		result: &r, found: map[oracle.Kind]bool{}, first: -1,
+		result: &r, found: map[oracle.Kind]bool{}, failing: map[oracle.Kind]int{}, first: -1,
 	}
 	defer j.pool.close()
 	p := j.phase(plan, "")
@@ -209,6 +210,9 @@ func (j *judging) conclude() {
 	r.Coverage.Cases, r.Coverage.Runs = j.total.Cases, j.total.Runs
 	r.Coverage.Exhaustive = j.cut == ""
 	r.Coverage.Bound = j.cut
+	for _, f := range slices.Concat(r.Failures, r.Warnings) {
+		f.Cases = j.failing[f.Kind]
+	}
 	switch {
 	case len(r.Failures) > 0:
 		kinds := make([]oracle.Kind, len(r.Failures))

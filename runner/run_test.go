@@ -393,6 +393,7 @@ func TestFailuresAreStoredAndReplayAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, f.Kind, violations[0].Kind)
 		require.Equal(t, f.Story, s.Story)
+		require.Equal(t, f.Pair, s.Pair)
 		state, err := s.State()
 		require.NoError(t, err)
 		require.Contains(t, state.Tree, "/f")
@@ -416,6 +417,13 @@ func TestBadFailureFilesAreRefusedWithTheLine(t *testing.T) {
 		{"lost 0.0", "lost 3.0", `f.txt:6: there is no op 3`},
 		{"lost 0.0", "lost 0.4", `f.txt:6: op 0 has no effect 4`},
 		{"lost 0.0", "colour red", `f.txt:10: unknown key "colour"`},
+		{"lost 0.0", "lost 0.0\nblame odd 0.0", `f.txt:6: blame: want one of alone, before, within and told`},
+		{"lost 0.0", "blame alone 0.0", `f.txt:6: blame: effect 0.0 is not lost`},
+		{"lost 0.0", "lost 0.0\nblame before 0.0", `f.txt:6: blame: before wants what was kept`},
+		{"lost 0.0", "lost 0.0\nblame within 0.0 0.0", `f.txt:6: blame: effect 0.0 was not kept within the lost one`},
+		{"lost 0.0", "lost 0.0\nblame told 0.0 0", `f.txt:6: blame: op 0 is no mark made after the lost effect`},
+		{"lost 0.0", "lost 0.0\nblame alone 0.7", `f.txt:6: blame: op 0 has no effect 7`},
+		{"lost 0.0", "lost 0.0\nblame alone 0.0 left", `f.txt:6: blame: unknown word "left"`},
 		{"create /f", "create f", `f.txt:12: path "f" is not absolute`},
 		{"-- failure --", "-- other --", `f.txt:5: unknown part "other"`},
 	} {
@@ -426,6 +434,8 @@ func TestBadFailureFilesAreRefusedWithTheLine(t *testing.T) {
 
 func FuzzParseFailure(f *testing.F) {
 	f.Add([]byte("crashsim failure 1\n\ntold\n\n-- failure --\nscenario s\nmodel posix\nkind torn\npoint 1\nlost 0.0\n-- ops --\ncreate /f\n"))
+	f.Add([]byte("crashsim failure 1\n\ntold\n\n-- failure --\nscenario s\nmodel posix\nkind torn\npoint 2\nlost 0.0\n" +
+		"blame told 0.0 1 right\n-- ops --\ncreate /f\nmark saved\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := runner.ParseFailure("f", text)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/blame"
 )
 
 // Stored is a failure as a text file holds it: with the trace, so that the
@@ -30,6 +31,9 @@ type Stored struct {
 	How string
 	// Fault is the fault that the program met; nil: none.
 	Fault *faultfs.Fault
+	// Pair is what is to blame, where recovery was not crashed; nil: nothing was
+	// lost, or the file is of before pairs were stored.
+	Pair *blame.Pair
 
 	plan   *persist.Plan
 	part   persist.Part
@@ -67,6 +71,9 @@ func (s *Stored) Text() []byte {
 		for _, l := range c.lost {
 			b = fmt.Appendf(b, "lost %d.%d\n", l[0], l[1])
 		}
+	}
+	if p := s.Pair; p != nil {
+		b = append(b, p.Text(s.plan)...)
 	}
 	if s.How != "" {
 		b = fmt.Appendf(b, "how %s\n", s.How)
@@ -116,6 +123,7 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 	story, _, _ := strings.Cut(strings.TrimSpace(comment), "\n")
 	s.Story = story
 	var lost [][2]int
+	pair := ""
 	for i, text := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
 		key, value, _ := strings.Cut(strings.TrimSpace(text), " ")
 		var err error
@@ -140,6 +148,8 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 			var c storedCrash
 			c.point, err = strconv.Atoi(value)
 			s.again = append(s.again, c)
+		case "blame":
+			pair = value
 		case "how":
 			s.How = value
 		case "fault":
@@ -156,17 +166,27 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 			return nil, &faultfs.TextError{File: file, Line: line + i, Err: err}
 		}
 	}
-	if err := s.resolve(lost); err != nil {
+	if err := s.resolve(lost, pair); err != nil {
 		return nil, &faultfs.TextError{File: file, Line: line, Err: err}
 	}
 	return s, nil
 }
 
-// resolve finds the effects that are lost, and the one cut that is left.
-func (s *Stored) resolve(lost [][2]int) (err error) {
+// resolve finds the effects that are lost, the one cut that is left, and the pair to
+// blame.
+func (s *Stored) resolve(lost [][2]int, pair string) (err error) {
 	s.plan = persist.Lower(s.Trace, s.Model)
 	s.Lost, s.part, err = pin(s.plan, storedCrash{s.Point, lost})
+	if err == nil && pair != "" {
+		c := s.Case()
+		s.Pair, err = c.ParsePair(pair)
+	}
 	return err
+}
+
+// Case returns the case that the first crash left.
+func (s *Stored) Case() blame.Case {
+	return blame.Case{Plan: s.plan, Point: s.Point, Cut: s.part, Kind: s.Kind, Lost: s.Lost}
 }
 
 // pin finds the effects that a crash lost, and the one cut that is left.
@@ -191,10 +211,22 @@ func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist
 // State returns the disk as the first crash left it, undamaged, and the marks
 // made before it.
 func (s *Stored) State() (State, error) {
-	l := lister{plan: s.plan, disk: s.plan.NewDisk()}
-	a := &attempt[*listing]{job: job{s.Point, s.part}}
+	return s.StateOf(s.Case())
+}
+
+// StateOf returns the disk of a case that explains the failure, undamaged, and the marks made
+// before it.
+func (s *Stored) StateOf(c blame.Case) (State, error) {
+	l := lister{plan: c.Plan, disk: c.Plan.NewDisk()}
+	marks := sortedMarks(s.plan, s.Point)
+	if c.Seat != nil {
+		l.disk.Seat(c.Seat)
+	} else {
+		marks = sortedMarks(c.Plan, c.Point)
+	}
+	a := &attempt[*listing]{job: job{c.Point, c.Cut}}
 	l.run([]*attempt[*listing]{a})
-	return State{Marks: sortedMarks(s.plan, s.Point), Tree: a.outcome.tree}, l.err
+	return State{Marks: marks, Tree: a.outcome.tree}, l.err
 }
 
 // Judge runs a scenario's recovery and oracle on the disk of the failure and
@@ -202,28 +234,46 @@ func (s *Stored) State() (State, error) {
 // crashed it is run up to there first; one that does something else by now is
 // an error.
 func (s *Stored) Judge(scenario Scenario, o Options) ([]oracle.Violation, error) {
+	r, err := s.reach(scenario, o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if outcome := r.pool.once(r.point, r.cut).outcome; outcome != nil {
+		return outcome.violations, nil
+	}
+	return nil, nil
+}
+
+// reached is the last crash of a failure, with what runs the checker after it.
+type reached struct {
+	pool  *pool
+	close func()
+	point int
+	cut   persist.Part
+	lost  []persist.Effect
+}
+
+// reach goes through the crashes of a failure, up to the last one.
+func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 	if s.damage != nil && scenario.Media != nil {
 		scenario.Oracle, scenario.rotten = scenario.Media, true
 	}
 	p := newPool(&scenario, s.plan, &o)
-	defer p.close()
 	p.damage = s.damage
-	point, part := s.Point, s.part
+	r := &reached{p, p.close, s.Point, s.part, s.Lost}
 	for i, c := range s.again {
-		plan, seat, err := p.relive(point, part)
+		plan, seat, err := r.pool.relive(r.point, r.cut)
 		if err == nil {
-			_, part, err = pin(plan, c)
+			r.lost, r.cut, err = pin(plan, c)
 		}
 		if err != nil {
+			r.close()
 			return nil, fmt.Errorf("recovery, run for the %s time, is not what it was: %w", [...]string{"first", "second", "n-th"}[min(i, 2)], err)
 		}
-		p, point = p.later(plan, seat), c.point
+		r.pool, r.point = r.pool.later(plan, seat), c.point
 	}
-	outcome := p.once(point, part).outcome
-	if outcome == nil {
-		return nil, nil
-	}
-	return outcome.violations, nil
+	return r, nil
 }
 
 // relive runs recovery on a single cut of a crash point, and returns what it
@@ -249,6 +299,30 @@ func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box
 	return w.disk.Lower(fs.Trace()), box, nil
 }
 
+// Stored returns a failure of the result as a text file would hold it.
+func (r *Result) Stored(f *Failure) *Stored {
+	s := &Stored{
+		Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
+		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage,
+	}
+	part, err := f.Plan.Pin(f.point, f.Lost)
+	if err != nil {
+		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
+	}
+	s.part = part
+	if len(f.Again) == 0 {
+		s.Pair = f.Pair
+	}
+	for _, c := range f.Again {
+		again := storedCrash{point: c.point}
+		for _, e := range c.Lost {
+			again.lost = append(again.lost, [2]int{int(e.Op), e.Index})
+		}
+		s.again = append(s.again, again)
+	}
+	return s
+}
+
 // storeFailures writes the failures of a result into a directory, each as a
 // file of its own.
 func storeFailures(dir string, r *Result) error {
@@ -259,17 +333,7 @@ func storeFailures(dir string, r *Result) error {
 		return err
 	}
 	for _, f := range r.Failures {
-		s := Stored{
-			Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
-			How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage,
-		}
-		for _, c := range f.Again {
-			again := storedCrash{point: c.point}
-			for _, e := range c.Lost {
-				again.lost = append(again.lost, [2]int{int(e.Op), e.Index})
-			}
-			s.again = append(s.again, again)
-		}
+		s := r.Stored(f)
 		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
 		if err := WriteFile(f.File, s.Text()); err != nil {
 			return err

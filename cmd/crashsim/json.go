@@ -101,6 +101,7 @@ type opJSON struct {
 	Op   int    `json:"op"`
 	Call string `json:"call"`
 	Site string `json:"site"`
+	Func string `json:"func,omitempty"` // in which that is
 }
 
 type effectJSON struct {
@@ -156,7 +157,7 @@ func crashesOf(crashes []runner.Crash) []crashJSON {
 
 func opOf(trace *faultfs.Trace, n faultfs.OpNum) opJSON {
 	op := &trace.Ops[n]
-	return opJSON{int(n), op.Summary(), op.Site.String()}
+	return opJSON{int(n), op.Summary(), op.Site.String(), op.Site.Func}
 }
 
 func effectsOf(effects []persist.Effect, plan *persist.Plan) []effectJSON {

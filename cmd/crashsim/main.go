@@ -148,7 +148,8 @@ bad files, 3 if a verdict is unknown.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.listCommand(), a.runCommand(), a.statesCommand(), a.litmusCommand(),
 		a.modelsCommand(), a.replayCommand(), a.traceCommand(), a.mutateCommand(),
-		a.recordCommand(), a.execCommand(), a.checkCommand(), a.importCommand(), a.fixCommand(), a.auditCommand(), a.demoCommand(), a.diffCommand())
+		a.recordCommand(), a.execCommand(), a.checkCommand(), a.importCommand(), a.fixCommand(), a.auditCommand(), a.explainCommand(),
+		a.demoCommand(), a.diffCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
