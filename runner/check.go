@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner/report"
 )
 
 // TB is what Check needs of a test: *testing.T, the T of a fuzz target and
@@ -97,7 +99,35 @@ func (c *check) run(t TB) {
 			t.Logf("the failures could not be stored: %v", err)
 		}
 	}
-	t.Errorf("%s%s", r.Report(), c.missing(&r))
+	fix := c.missing(&r)
+	text := r.Report()
+	for _, line := range fix {
+		text += "  " + line + "\n"
+	}
+	t.Errorf("%s%s", text, keepPage(t, &r, fix))
+}
+
+// keepPage writes a page of the result into the artifact directory of a test, and
+// says where it is; "" where the test has none.
+func keepPage(t TB, r *Result, fix []string) string {
+	test, ok := t.(interface{ ArtifactDir() string })
+	if !ok {
+		return ""
+	}
+	parts := r.Parts()
+	parts[0].Fix = fix
+	text, err := report.Page{Title: r.Scenario + ": what a crash can leave", Parts: parts}.HTML()
+	file := filepath.Join(test.ArtifactDir(), "crash.html")
+	if err == nil {
+		err = WriteFile(file, text)
+	}
+	if err != nil {
+		return fmt.Sprintf("  the page could not be written: %v\n", err)
+	}
+	if f := flag.Lookup("test.artifacts"); f == nil || f.Value.String() != "true" {
+		return "  a page with every crash point: go test -artifacts\n" // else the directory goes with the test
+	}
+	return fmt.Sprintf("  a page with every crash point: %s\n", file)
 }
 
 // A repair is looked for where judging took no more than cheapRuns runs; each program
@@ -107,11 +137,12 @@ const (
 	repairRuns = 4 * cheapRuns
 )
 
-// missing says which syncs the program lacks, a line each, "" where that is not known.
-func (c *check) missing(r *Result) string {
+// missing says which syncs the program lacks, a line each, none where that is not
+// known.
+func (c *check) missing(r *Result) []string {
 	syncs := slices.ContainsFunc(r.Failures, func(f *Failure) bool { return f.How == "" })
 	if !syncs || r.Coverage.Runs > cheapRuns {
-		return ""
+		return nil
 	}
 	s := *c.scenario
 	s.Trace = c.take.trace
@@ -120,15 +151,15 @@ func (c *check) missing(r *Result) string {
 	found, err := s.Fix(context.Background(), c.model, o)
 	switch {
 	case err != nil:
-		return ""
+		return nil
 	case len(found.Beyond) > 0:
-		return "  no set of syncs repairs it: something else has to change\n"
+		return []string{"no set of syncs repairs it: something else has to change"}
 	}
-	text := ""
+	var lines []string
 	for _, add := range found.Syncs {
-		text += fmt.Sprintf("  missing: %s\n", add)
+		lines = append(lines, "missing: "+add.String())
 	}
-	return text
+	return lines
 }
 
 // replay judges the failures stored by an earlier run. It returns true where

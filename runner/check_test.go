@@ -139,3 +139,32 @@ func TestCheckReplaysWhatTookAKill(t *testing.T) {
 	require.Contains(t, second.errors[0], "broken, as ")
 	require.Empty(t, second.logs)
 }
+
+// artifactT is a test with a directory for what it leaves.
+type artifactT struct {
+	recordingT
+	dir string
+}
+
+func (t *artifactT) ArtifactDir() string { return t.dir }
+
+func TestCheckLeavesAPage(t *testing.T) {
+	got := artifactT{dir: t.TempDir()}
+	runner.Check(&got, saving(""), runner.Options{})
+	require.Len(t, got.errors, 1)
+	require.Contains(t, got.errors[0], "  a page with every crash point: go test -artifacts\n")
+	text, err := os.ReadFile(filepath.Join(got.dir, "crash.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "<h3>The fix</h3>")
+	require.Contains(t, string(text), "missing: sync /f.tmp after write")
+	require.Contains(t, string(text), "then no power cut leaves this disk")
+
+	kept := artifactT{dir: t.TempDir()}
+	runner.Check(&kept, saving("file dir"), runner.Options{})
+	require.Empty(t, kept.errors)
+	require.NoFileExists(t, filepath.Join(kept.dir, "crash.html"))
+
+	gone := artifactT{dir: filepath.Join(t.TempDir(), "gone")}
+	runner.Check(&gone, saving(""), runner.Options{})
+	require.Contains(t, gone.errors[0], "the page could not be written")
+}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/report"
 )
 
@@ -42,6 +43,9 @@ func (f *Failure) shown() report.Failure {
 			s.Detail = append(s.Detail, text)
 		}
 	}
+	if cure := f.cure(); cure != "" {
+		s.Detail = append(s.Detail, cure)
+	}
 	for i, c := range f.Again {
 		s.Detail = append(s.Detail, fmt.Sprintf("recovery was crashed for the %d. time after op %d of it", i+1, c.After+1))
 	}
@@ -49,6 +53,24 @@ func (f *Failure) shown() report.Failure {
 		s.Replay = "crashsim replay " + f.File
 	}
 	return s
+}
+
+// cure says what rules the failure out: a sync before the effect, or the mark,
+// that should have come after what was lost; "" where there is no such sync.
+func (f *Failure) cure() string {
+	if f.Pair == nil || len(f.Again) > 0 {
+		return ""
+	}
+	cut, err := f.Plan.Pin(f.point, f.Lost)
+	if err != nil {
+		return ""
+	}
+	c := blame.Case{Plan: f.Plan, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost}
+	cure := c.Cure(*f.Pair)
+	if cure == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s before %s: then no power cut leaves this disk", cure, f.Plan.Trace().Ops[f.Pair.Op].Call())
 }
 
 // numbers are the coverage as a report lists it.
