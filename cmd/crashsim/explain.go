@@ -239,10 +239,10 @@ type pageJSON struct {
 	Whole      int             `json:"whole"`           // how many calls the whole program made up to there
 	Shortest   bool            `json:"shortest"`        // no call more can go
 	Disk       any             `json:"disk"`
-	Lost       *effectJSON     `json:"lost"` // of the pair to blame; null: nothing was lost
-	Bond       string          `json:"bond"` // of what was kept: "before", "within", "told", or "alone": there is none
-	Kept       *effectJSON     `json:"kept"` // null where it is a mark, or there is none
-	Told       *opJSON         `json:"told"` // the mark
+	Lost       *effectJSON     `json:"lost" jsonschema:"nullable"` // of the pair to blame; null: nothing was lost
+	Bond       string          `json:"bond"`                       // of what was kept: "before", "within", "told", or "alone": there is none
+	Kept       *effectJSON     `json:"kept" jsonschema:"nullable"` // null where it is a mark, or there is none
+	Told       *opJSON         `json:"told" jsonschema:"nullable"` // the mark
 	Cure       string          `json:"cure,omitempty"`
 	Syncs      []addedSyncJSON `json:"syncs"`  // that the whole program lacks
 	Beyond     []string        `json:"beyond"` // kinds of violations that no sync repairs

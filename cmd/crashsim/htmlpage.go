@@ -12,16 +12,18 @@ import (
 	"github.com/crashsim/crashsim/runner/report"
 )
 
-// pageFlags are the flags of commands that write what they found for people to
-// look at.
+// pageFlags are the flags of commands that write what they found into files: for
+// people to look at, and for machines.
 type pageFlags struct {
-	page string
-	svg  string
+	page, svg    string
+	sarif, junit string
 }
 
 func (f *pageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.page, "report", "", "write a page of HTML to this `file`: ops, page cache and disk at each crash point, failures, and what would repair them")
 	cmd.Flags().StringVar(&f.svg, "svg", "", "write the timeline to this `file`, as a picture")
+	cmd.Flags().StringVar(&f.sarif, "sarif", "", "write a SARIF log to this `file`: broken promises, and each sync that is missing or protects nothing, at its line")
+	cmd.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to this `file`: a suite for each program, a test case for each model")
 }
 
 // The fix and the audit of a page crash the program many times over. They are
@@ -31,12 +33,39 @@ const (
 	pageProcessRuns = 150 // where each run starts a process
 )
 
-// write writes the page and the picture that are asked for. Of several results
-// the picture shows the first that is broken, or else the first.
-func (f *pageFlags) write(ctx context.Context, reports []trial, o runner.Options, most int) error {
+// write writes the files that are asked for.
+func (f *pageFlags) write(ctx context.Context, trials []trial, o runner.Options, most int) error {
+	if f.junit != "" {
+		text, err := junitText(trials)
+		if err == nil {
+			err = runner.WriteFile(f.junit, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if f.sarif != "" {
+		all, err := remarks(ctx, trials, o, most)
+		if err != nil {
+			return err
+		}
+		text, err := sarifText(all, ".")
+		if err == nil {
+			err = runner.WriteFile(f.sarif, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if f.page == "" && f.svg == "" {
 		return nil
 	}
+	return f.draw(ctx, trials, o, most)
+}
+
+// draw writes the page and the picture. Of several results the picture shows the
+// first that is broken, or else the first.
+func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options, most int) error {
 	page := report.Page{Title: "What a crash can leave"}
 	for _, rep := range reports {
 		for i := range rep.results {

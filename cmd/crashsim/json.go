@@ -83,7 +83,7 @@ type failureJSON struct {
 	Kind       string       `json:"kind"`
 	Story      string       `json:"story"`
 	Violations []string     `json:"violations"`
-	After      *opJSON      `json:"after"` // null: before the first op
+	After      *opJSON      `json:"after" jsonschema:"nullable"` // null: before the first op
 	Marks      []string     `json:"marks"`
 	Lost       []effectJSON `json:"lost"`
 	How        string       `json:"how,omitempty"`   // what happened besides the power cut
@@ -93,7 +93,7 @@ type failureJSON struct {
 }
 
 type crashJSON struct {
-	After *opJSON      `json:"after"` // null: before the first op of recovery
+	After *opJSON      `json:"after" jsonschema:"nullable"` // null: before the first op of recovery
 	Lost  []effectJSON `json:"lost"`
 }
 

@@ -149,7 +149,7 @@ bad files, 3 if a verdict is unknown.`,
 	root.AddCommand(a.listCommand(), a.runCommand(), a.statesCommand(), a.litmusCommand(),
 		a.modelsCommand(), a.replayCommand(), a.traceCommand(), a.mutateCommand(),
 		a.recordCommand(), a.execCommand(), a.checkCommand(), a.importCommand(), a.fixCommand(), a.auditCommand(), a.explainCommand(),
-		a.demoCommand(), a.diffCommand())
+		a.demoCommand(), a.schemaCommand(), a.diffCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

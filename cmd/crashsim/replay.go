@@ -110,6 +110,18 @@ func (a *app) printReplay(r *replayed) {
 	}
 }
 
+type replayJSON struct {
+	Schema     string       `json:"schema"`
+	Scenario   string       `json:"scenario"`
+	Model      string       `json:"model"`
+	Kind       string       `json:"kind"` // when it was stored
+	Story      string       `json:"story"`
+	Lost       []effectJSON `json:"lost"`
+	Disk       any          `json:"disk"`
+	Verdict    string       `json:"verdict"`
+	Violations []string     `json:"violations"`
+}
+
 func (r *replayed) json() any {
 	plan := persist.Lower(r.Trace, r.Model)
 	verdict := runner.Unknown
@@ -119,17 +131,7 @@ func (r *replayed) json() any {
 	case r.known:
 		verdict = runner.Kept
 	}
-	return struct {
-		Schema     string       `json:"schema"`
-		Scenario   string       `json:"scenario"`
-		Model      string       `json:"model"`
-		Kind       string       `json:"kind"` // when it was stored
-		Story      string       `json:"story"`
-		Lost       []effectJSON `json:"lost"`
-		Disk       any          `json:"disk"`
-		Verdict    string       `json:"verdict"`
-		Violations []string     `json:"violations"`
-	}{
+	return replayJSON{
 		replaySchema, r.Scenario, r.Model.String(), r.Kind.String(), r.Story,
 		effectsOf(r.Lost, plan), stateOf(&r.disk), verdict.String(), violationTexts(r.violations),
 	}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner"
+)
+
+// The rules that a remark on a line of a program can be about.
+const (
+	ruleBroken    = "broken-promise"
+	ruleMissing   = "missing-sync"
+	ruleRedundant = "redundant-sync"
+)
+
+// rules says what the rules are about.
+var rules = []struct{ id, short, help string }{
+	{ruleBroken, "A power cut can leave a state that breaks a promise", "What was done at this line may be lost while something that came later is kept. The message tells the smallest such case that was found."},
+	{ruleMissing, "A sync is missing behind this call", "With this sync, and the others that are named for the same program, every crash state is right, which was proved by crashing the program with them everywhere."},
+	{ruleRedundant, "This sync protects nothing", "Without this sync alone, no crash state is wrong under the models that are named, which was proved by crashing the program without it everywhere."},
+}
+
+// remark is something to say of a line of a program.
+type remark struct {
+	rule, level string
+	site        faultfs.Site
+	text        string
+	scenario    string
+	models      []string // under which it holds
+}
+
+// remarks finds what is to say of the lines of the programs that were judged:
+// where promises break, which syncs are missing, and which protect nothing.
+func remarks(ctx context.Context, trials []trial, o runner.Options, most int) ([]remark, error) {
+	var all []remark
+	add := func(r remark, model persist.Model) {
+		i := slices.IndexFunc(all, func(old remark) bool {
+			return old.rule == r.rule && old.site == r.site && old.text == r.text && old.scenario == r.scenario
+		})
+		if i < 0 {
+			all = append(all, r)
+			i = len(all) - 1
+		}
+		if !slices.Contains(all[i].models, model.String()) {
+			all[i].models = append(all[i].models, model.String())
+		}
+	}
+	for _, t := range trials {
+		for i := range t.results {
+			r := &t.results[i]
+			for _, f := range r.Failures {
+				level := "error"
+				if r.Declared.Verdict == runner.Broken {
+					level = "note" // known
+				}
+				add(remark{rule: ruleBroken, level: level, site: siteOf(f), text: f.Story, scenario: t.scenario.Name}, r.Model)
+			}
+			if r.Coverage.Runs > most {
+				continue
+			}
+			found, err := repairs(ctx, t.scenario, r, o)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range found {
+				add(f, r.Model)
+			}
+		}
+	}
+	return all, ctx.Err()
+}
+
+// siteOf is where the effect was made that a failure lost, or else where the
+// power was cut.
+func siteOf(f *runner.Failure) faultfs.Site {
+	ops := f.Plan.Trace().Ops
+	if f.Pair != nil && len(f.Again) == 0 {
+		return ops[f.Pair.Lost.Op].Site
+	}
+	if f.After >= 0 {
+		return ops[f.After].Site
+	}
+	return faultfs.Site{}
+}
+
+// repairs are the syncs that a broken program lacks, or those of a sound one that
+// protect nothing.
+func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.Options) ([]remark, error) {
+	ops := r.Plan.Trace().Ops
+	var all []remark
+	o = runner.Options{Workers: o.Workers, Timeout: o.Timeout, Depth: o.Depth}
+	switch {
+	case r.Outcome.Verdict == runner.Broken:
+		found, err := s.Fix(ctx, r.Model, o)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, nil // what is not known is not said
+		}
+		for _, sync := range found.Syncs {
+			all = append(all, remark{rule: ruleMissing, level: "warning", site: ops[sync.After].Site, text: "missing: " + sync.String(), scenario: s.Name})
+		}
+	case r.Outcome.Verdict == runner.Kept && s.Trace == nil:
+		o.Models = []persist.Model{r.Model}
+		mutants, err := runner.Mutate(ctx, s, o)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, nil // an oracle that cannot be believed
+		}
+		for _, m := range mutants {
+			if m.Lacks != "rename" && m.Fate == runner.Harmless {
+				all = append(all, remark{rule: ruleRedundant, level: "note", site: ops[m.Op].Site, text: "redundant: " + m.Call, scenario: s.Name})
+			}
+		}
+	}
+	return all, nil
+}
+
+// sarifText is remarks as a SARIF 2.1.0 log.
+func sarifText(all []remark, root string) ([]byte, error) {
+	report := sarif.NewReport()
+	run := sarif.NewRunWithInformationURI("crashsim", "https://github.com/crashsim/crashsim")
+	for _, r := range rules {
+		run.AddRule(r.id).WithName(r.id).WithShortDescription(sarif.NewMultiformatMessageString().WithText(r.short)).
+			WithFullDescription(sarif.NewMultiformatMessageString().WithText(r.help)).WithHelp(sarif.NewMultiformatMessageString().WithText(r.help))
+	}
+	paths := sourcePaths(root)
+	slices.SortStableFunc(all, func(a, b remark) int {
+		return cmp.Or(cmp.Compare(a.site.File, b.site.File), cmp.Compare(a.site.Line, b.site.Line), cmp.Compare(a.rule, b.rule))
+	})
+	for _, r := range all {
+		sum := sha256.Sum256([]byte(strings.Join([]string{r.rule, r.scenario, r.site.String(), r.text}, "\x00")))
+		properties := sarif.NewPropertyBag()
+		properties.Add("scenario", r.scenario)
+		properties.Add("models", r.models)
+		result := sarif.NewRuleResult(r.rule).WithLevel(r.level).WithKind("fail").
+			WithMessage(sarif.NewTextMessage(fmt.Sprintf("%s (%s, under %s)", r.text, r.scenario, strings.Join(r.models, ", ")))).
+			WithPartialFingerprints(map[string]string{"crashsim/1": hex.EncodeToString(sum[:16])}).
+			WithProperties(properties)
+		if r.site.File != "" {
+			result.AddLocation(sarif.NewLocationWithPhysicalLocation(sarif.NewPhysicalLocation().
+				WithArtifactLocation(sarif.NewSimpleArtifactLocation(paths.of(r.site.File))).
+				WithRegion(sarif.NewRegion().WithStartLine(max(r.site.Line, 1)))))
+		} else {
+			result.WithLocations([]*sarif.Location{})
+		}
+		run.AddResult(result)
+	}
+	if len(all) == 0 {
+		run.Results = []*sarif.Result{}
+	}
+	report.AddRun(run)
+	var b bytes.Buffer
+	err := report.PrettyWrite(&b)
+	return b.Bytes(), err
+}
+
+// paths are source files by the last two elements of their paths, which is what a
+// call site knows; "" where several end like that.
+type paths map[string]string
+
+// sourcePaths finds the Go files below a directory.
+func sourcePaths(root string) paths {
+	known := paths{}
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // what cannot be read is not found
+		}
+		if d.IsDir() && path != root && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || filepath.Ext(path) != ".go" {
+			return nil
+		}
+		below, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		below = filepath.ToSlash(below)
+		end := filepath.Base(filepath.Dir(path)) + "/" + d.Name()
+		if abs, err := filepath.Abs(path); err == nil {
+			end = filepath.Base(filepath.Dir(abs)) + "/" + d.Name()
+		}
+		if _, twice := known[end]; twice {
+			below = ""
+		}
+		known[end] = below
+		return nil
+	})
+	return known
+}
+
+// of returns the path of a file from where the command runs, or what is known of
+// it.
+func (p paths) of(end string) string {
+	if path := p[end]; path != "" {
+		return path
+	}
+	return end
+}
