@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -22,7 +23,58 @@ func (s Scenario) Fix(ctx context.Context, model persist.Model, o Options) (repa
 			return repair.Repair{}, err
 		}
 	}
-	return repair.Fix(program, s.judgeOf(ctx, model, o))
+	found, err := repair.Fix(program, s.judgeOf(ctx, model, o))
+	if err == nil && len(found.Beyond) > 0 {
+		found.Change, err = s.change(ctx, found.Program, model, o)
+	}
+	return found, err
+}
+
+// change says what kind of change a program needs that has every sync which could
+// be added and is broken all the same. It takes one thing away at a time, and what
+// makes the program right is what is wrong with it: the crash in recovery; that
+// the power fails, and not only the process; that a call persists in parts; that a
+// write does.
+func (s Scenario) change(ctx context.Context, program *faultfs.Trace, model persist.Model, o Options) (string, error) {
+	var err error
+	var kinds []oracle.Kind // that were found last
+	right := func(m persist.Model, depth int) bool {
+		if err == nil {
+			variant := o
+			variant.Depth = depth
+			kinds, err = s.judgeOf(ctx, m, variant)(program)
+		}
+		return err == nil && len(kinds) == 0
+	}
+	const whole = 1 << 20 // what is written at once to a file that is no longer persists as a whole
+	kill, strict := presetOf("kill"), presetOf("strict")
+	strictWhole := strict
+	strictWhole.Unit = whole
+	change := ""
+	switch {
+	case s.Recover != nil && right(model, -1):
+		change = "it is the recovery that breaks it, when it is interrupted, or when it trusts what was never synced: it must make durable what it relies on, and bear to be run again"
+	case !right(kill, -1) && !slices.ContainsFunc(kinds, func(k oracle.Kind) bool { return k != oracle.Lost && k != oracle.Stale }):
+		change = "the program says that it is done before it has made the calls that do it: a process that is killed then has told the world what is not so. Say it afterwards"
+	case len(kinds) > 0:
+		change = "the order of the calls is wrong: a process that is killed between two of them leaves what is wrong, with nothing lost. Change everything with one call, such as a rename of a new file, or write down first what will be done"
+	case right(strict, -1):
+		change = "a single call persists in parts, such as the size of an append and its data: add a checksum, so that what is incomplete can be told, or write a new file and rename it"
+	case right(strictWhole, -1):
+		change = "a write is torn: part of it persists and part does not. Write a new file and rename it, or keep a copy elsewhere until it is done; a checksum can tell that it happened"
+	default:
+		change = "a single call persists in parts, and what is there before is destroyed by then: write a new file and rename it"
+	}
+	return change, err
+}
+
+// presetOf returns the model of a preset.
+func presetOf(name string) persist.Model {
+	m, err := persist.ParseModel(name)
+	if err != nil {
+		panic("crashsim: bug: " + err.Error())
+	}
+	return m
 }
 
 // judgeOf returns what judges variants of the scenario's program under a model,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -13,18 +14,21 @@ import (
 
 func (a *app) fixCommand() *cobra.Command {
 	var models []string
-	var asJSON bool
+	var asJSON, patch bool
 	cmd := &cobra.Command{
 		Use:   "fix NAME...",
 		Short: "Find the syncs that a program lacks, and prove that they are enough",
 		Long: `Fix finds, for each scenario and model, a smallest set of syncs with which the
 program keeps its promise in every case: which file or directory, and after which
 call. It is verified by crashing the program with them everywhere. Where no set of
-syncs is enough, that is proved with every sync added that could be.
+syncs is enough, that is proved with every sync added that could be, and the kind
+of change that is needed is told. With --patch it prints a patch of what the
+program does, as "crashsim trace" prints it.
 
 Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 		Example: `  crashsim fix rename-without-fsync
-  crashsim fix 'seed-*' --model posix --model ext4`,
+  crashsim fix 'seed-*' --model posix --model ext4
+  crashsim fix rename-without-fsync --patch`,
 		ValidArgsFunction: a.completeScenarios(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			chosen, parsed, err := a.chosenUnder(args, models)
@@ -35,6 +39,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 				parsed = []persist.Model{persist.Default()}
 			}
 			out := fixJSON{Schema: fixSchema, Repairs: []repairJSON{}}
+			var patches []byte
 			for _, s := range chosen {
 				for _, m := range parsed {
 					found, err := s.Fix(cmd.Context(), m, runner.Options{})
@@ -42,15 +47,42 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 						return err
 					}
 					out.Repairs = append(out.Repairs, repairOf(s.Name, m, found, err))
+					if patch && err == nil && len(found.Syncs) > 0 {
+						text, err := patchOf(s, found)
+						if err != nil {
+							return err
+						}
+						patches = append(patches, text...)
+					}
 				}
 			}
 			a.status = out.status()
+			if patch {
+				a.out.Write(patches)
+				return nil
+			}
 			return a.tell(out, asJSON, func() { a.printRepairs(out) })
 		},
 	}
 	modelFlag(cmd, &models, "repair under this `model`; may be repeated (default posix)")
+	cmd.Flags().BoolVar(&patch, "patch", false, "print the syncs as a patch of the program's ops")
 	jsonFlag(cmd, &asJSON)
+	cmd.MarkFlagsMutuallyExclusive("patch", "json")
 	return cmd
+}
+
+// patchOf is what turns the ops of a program into those of the repaired one.
+func patchOf(s runner.Scenario, found repair.Repair) ([]byte, error) {
+	program := s.Trace
+	if program == nil {
+		var err error
+		if program, err = runner.Record(s); err != nil {
+			return nil, err
+		}
+	}
+	repaired := *found.Program
+	repaired.Setup = program.Setup // it was performed on what the setup had left
+	return diff.Diff(s.Name, program.Text(), s.Name+".repaired", repaired.Text()), nil
 }
 
 const fixSchema = "crashsim/fix/1"
@@ -65,6 +97,7 @@ type repairJSON struct {
 	Model    string          `json:"model"`
 	Syncs    []addedSyncJSON `json:"syncs"`
 	Beyond   []string        `json:"beyond"` // kinds of violations that no sync repairs
+	Change   string          `json:"change"` // what kind of change is needed then
 	Tried    int             `json:"tried"`  // programs that were judged
 	Error    string          `json:"error,omitempty"`
 }
@@ -74,15 +107,17 @@ type addedSyncJSON struct {
 	Call      string `json:"call"`
 	Path      string `json:"path"`
 	Directory bool   `json:"directory"`
+	Site      string `json:"site"`
+	Add       string `json:"add"` // what to add to the source
 }
 
 func repairOf(scenario string, m persist.Model, r repair.Repair, err error) repairJSON {
-	j := repairJSON{Scenario: scenario, Model: m.String(), Syncs: []addedSyncJSON{}, Beyond: []string{}, Tried: r.Tried}
+	j := repairJSON{Scenario: scenario, Model: m.String(), Syncs: []addedSyncJSON{}, Beyond: []string{}, Change: r.Change, Tried: r.Tried}
 	if err != nil {
 		j.Error = err.Error()
 	}
 	for _, s := range r.Syncs {
-		j.Syncs = append(j.Syncs, addedSyncJSON{int(s.After), s.Call, s.Path, s.Dir})
+		j.Syncs = append(j.Syncs, addedSyncJSON{int(s.After), s.Call, s.Path, s.Dir, s.Site.String(), s.Add()})
 	}
 	for _, k := range r.Beyond {
 		j.Beyond = append(j.Beyond, k.String())
@@ -110,8 +145,8 @@ func (a *app) printRepairs(out fixJSON) {
 		case r.Error != "":
 			fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("not judged"), r.Error)
 		case len(r.Beyond) > 0:
-			fmt.Fprintf(&a.out, "%s: with every sync added that could be, it is still %s\n",
-				a.style.bad("no sync repairs it"), strings.Join(r.Beyond, " and "))
+			fmt.Fprintf(&a.out, "%s: with every sync added that could be, it is still %s\n    %s\n",
+				a.style.bad("no sync repairs it"), strings.Join(r.Beyond, " and "), r.Change)
 		case len(r.Syncs) == 0:
 			fmt.Fprintf(&a.out, "%s\n", a.style.good("nothing is to be repaired"))
 		default:
@@ -123,7 +158,7 @@ func (a *app) printRepairs(out fixJSON) {
 			if s.Directory {
 				what = "the directory " + what
 			}
-			fmt.Fprintf(&a.out, "    sync %s after %s\n", what, s.Call)
+			fmt.Fprintf(&a.out, "    sync %s after %s\n        %s\n", what, s.Call, s.Add)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func fixLines(r repairJSON) []string {
 	case r.Error != "":
 		return []string{"not found: " + r.Error}
 	case len(r.Beyond) > 0:
-		return []string{fmt.Sprintf("no sync repairs it: with every sync added that could be, it is still %s", strings.Join(r.Beyond, " and "))}
+		return []string{fmt.Sprintf("no sync repairs it: with every sync added that could be, it is still %s", strings.Join(r.Beyond, " and ")), r.Change}
 	case len(r.Syncs) == 0:
 		return []string{"no sync is missing: it takes more than a power cut to break it"}
 	}
@@ -149,7 +149,7 @@ func fixLines(r repairJSON) []string {
 		if s.Directory {
 			what = "the directory " + what
 		}
-		lines = append(lines, fmt.Sprintf("sync %s after %s", what, s.Call))
+		lines = append(lines, fmt.Sprintf("sync %s after %s: %s", what, s.Call, s.Add))
 	}
 	return append(lines, fmt.Sprintf("then every case is right, which was proved by crashing it everywhere; %s were tried", plural(r.Tried, "program")))
 }

@@ -35,6 +35,12 @@ type Repair struct {
 	// that could be: no set of syncs repairs the program, and something else
 	// about it must change. None: the Syncs repair it.
 	Beyond []oracle.Kind
+	// Change says what kind of change is needed where no set of syncs is enough;
+	// the caller may know. "" where it is not needed, or not known.
+	Change string
+	// Program is the program with the Syncs, or, where they are not enough, with
+	// every sync that could be added.
+	Program *faultfs.Trace
 	// Tried is how many programs were judged to find out.
 	Tried int
 }
@@ -43,6 +49,7 @@ type Repair struct {
 type AddedSync struct {
 	After faultfs.OpNum // the op behind which it belongs
 	Call  string        // that op, with its call site
+	Site  faultfs.Site  // its call site
 	Path  string        // what is to be synced
 	Dir   bool          // it is a directory
 }
@@ -54,6 +61,19 @@ func (a AddedSync) String() string {
 		what = "sync the directory "
 	}
 	return what + a.Path + " after " + a.Call
+}
+
+// Add says what to add to the source, say, "add f.Sync() after save.go:41". Where no
+// call site is known, it names the op by its number, from one.
+func (a AddedSync) Add() string {
+	where := a.Site.String()
+	if where == "" {
+		where = fmt.Sprintf("call %d", a.After+1)
+	}
+	if a.Dir {
+		return fmt.Sprintf("open %s, call its Sync and close it after %s", a.Path, where)
+	}
+	return fmt.Sprintf("add f.Sync() for %s after %s", a.Path, where)
 }
 
 // Fix finds a smallest set of syncs that, added to a program, leave its judge
@@ -70,7 +90,22 @@ func Fix(program *faultfs.Trace, judge Judge) (Repair, error) {
 	for _, i := range syncs {
 		r.Syncs = append(r.Syncs, f.sites[i])
 	}
+	if len(beyond) > 0 {
+		syncs = f.all()
+	}
+	if err == nil {
+		r.Program, err = f.with(syncs)
+	}
 	return r, err
+}
+
+// all is the set of all sites.
+func (f *fixer) all() []int {
+	all := make([]int, len(f.sites))
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // fixer is a search for a repair. A set of syncs is their numbers, rising.
@@ -91,7 +126,7 @@ func (f *fixer) findSites() {
 		if op.Failed() || op.Idle() {
 			continue
 		}
-		site := AddedSync{After: faultfs.OpNum(i), Call: op.Call()}
+		site := AddedSync{After: faultfs.OpNum(i), Call: op.Call(), Site: op.Site}
 		add := func(what string, dir bool) {
 			site.Path, site.Dir = what, dir
 			if what != "" && !slices.Contains(f.sites, site) && !f.syncsNext(i, what) {
@@ -166,10 +201,7 @@ func (f *fixer) broken(set []int) ([]oracle.Kind, error) {
 
 // search returns a smallest set that repairs the program, or what no set does.
 func (f *fixer) search() (set []int, beyond []oracle.Kind, err error) {
-	all := make([]int, len(f.sites))
-	for i := range all {
-		all[i] = i
-	}
+	all := f.all()
 	if beyond, err = f.broken(all); err != nil || len(beyond) > 0 {
 		return nil, beyond, err
 	}

@@ -142,3 +142,81 @@ func TestOracleThatCannotFailIsAnError(t *testing.T) {
 	_, err = saving("").Fix(ctx, persist.Default(), runner.Options{})
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// A program that no sync repairs is told what else has to change: what is taken
+// away until it is right is what is wrong with it.
+func TestChangeIsWhatIsWrong(t *testing.T) {
+	write := func(name string, flag int, texts ...string) func(*faultfs.FS) error {
+		return func(fs *faultfs.FS) error {
+			f, err := fs.OpenFile(name, flag, 0o644)
+			if err != nil {
+				return err
+			}
+			for _, text := range texts {
+				if _, err := f.WriteString(text); err != nil {
+					return err
+				}
+			}
+			return errors.Join(f.Sync(), f.Close())
+		}
+	}
+	pages := strings.Repeat("n", 8192)
+	old := strings.Repeat("o", 8192)
+	oldOrNew := func(old, fresh string) oracle.Oracle {
+		return oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data(old), oracle.Data(fresh)}}
+	}
+	with := func(text string) func(*faultfs.FS) error {
+		return func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", []byte(text), 0o644) }
+	}
+	for _, c := range []struct {
+		name, want string
+		s          runner.Scenario
+	}{
+		{"two pages", "a write is torn", runner.Scenario{Setup: with(old), Workload: write("/f", os.O_WRONLY, pages), Oracle: oldOrNew(old, pages)}},
+		{"append", "a single call persists in parts", runner.Scenario{Setup: with("old"), Workload: write("/f", os.O_WRONLY|os.O_APPEND, "new"), Oracle: oldOrNew("old", "oldnew")}},
+		{"two writes", "the order of the calls is wrong", runner.Scenario{Setup: with("old"), Workload: write("/f", os.O_WRONLY, "n", "ew"), Oracle: oldOrNew("old", "new")}},
+		{"told too early", "says that it is done before", runner.Scenario{
+			Setup: with("old"),
+			Workload: func(fs *faultfs.FS) error {
+				fs.Mark("saved")
+				return write("/f", os.O_WRONLY, "new")(fs)
+			},
+			Oracle: oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data("old"), oracle.Data("new")}, Mark: "saved"},
+		}},
+		{"recovery", "it is the recovery", runner.Scenario{
+			Setup: with("old"), Workload: saving("fd").Workload,
+			Recover: func(disk afero.Fs) error { // it writes in place what it has read
+				text, err := afero.ReadFile(disk, "/f")
+				return errors.Join(err, afero.WriteFile(disk, "/f", text, 0o644))
+			},
+			Oracle: oldOrNew("old", "new"),
+		}},
+	} {
+		c.s.Name = "canary"
+		r := fix(t, c.s, "posix")
+		require.NotEmpty(t, r.Beyond, c.name)
+		require.Contains(t, r.Change, c.want, c.name)
+	}
+	require.Empty(t, fix(t, saving(""), "posix").Change)
+}
+
+// The repaired program that is handed out is the one that was judged.
+func TestRepairedProgramIsRight(t *testing.T) {
+	s := saving("")
+	s.Trace = fix(t, s, "posix").Program
+	require.Empty(t, fix(t, s, "posix").Syncs)
+	results, err := runner.Run(context.Background(), s, runner.Options{Models: []persist.Model{persist.Default()}})
+	require.NoError(t, err)
+	require.Equal(t, runner.Kept, results[0].Outcome.Verdict)
+}
+
+func TestAddTellsWhereInTheSource(t *testing.T) {
+	at := faultfs.Site{File: "app/save.go", Line: 41}
+	for want, a := range map[string]repair.AddedSync{
+		"add f.Sync() for /f after app/save.go:41":                 {Path: "/f", Site: at},
+		"add f.Sync() for /f after call 4":                         {Path: "/f", After: 3},
+		"open /d, call its Sync and close it after app/save.go:41": {Path: "/d", Dir: true, Site: at},
+	} {
+		require.Equal(t, want, a.Add())
+	}
+}
