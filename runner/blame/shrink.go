@@ -34,8 +34,8 @@ const maxShrink = 4000
 //   - the same pair is to blame for it;
 //   - with nothing lost the program is right wherever it was, from what stood on the
 //     disk before to the crash;
-//   - each sync is there that forced an op that is: what a program lacks is not to be
-//     mistaken for what was dropped.
+//   - each sync is there that forced an op that is, and what was forced is forced, nothing
+//     else: what a program lacks is not to be mistaken for what was dropped.
 //
 // The result is a smallest one in that no single op more can go. A program whose ops overlap, or
 // in which a sync lost data, is left as it is.
@@ -199,7 +199,28 @@ func (s *shrinker) try(keep []faultfs.OpNum) (Short, bool) {
 	}
 	var err error
 	short.Cut, err = plan.Pin(short.Point, short.Lost)
-	return short, err == nil && s.same(&short)
+	return short, err == nil && s.forcesTheSame(&short) && s.same(&short)
+}
+
+// forcesTheSame reports whether at the crash the same effects are forced as in the
+// whole program, of those that both have: what a sync forces can depend on other ops.
+func (s *shrinker) forcesTheSame(short *Short) bool {
+	whole, left := s.whole.box(), short.box()
+	for i, op := range short.Ops {
+		effects := s.whole.Plan.Effects(op)
+		for _, e := range short.Plan.Effects(faultfs.OpNum(i)) {
+			what := short.Plan.What(e)
+			k := slices.IndexFunc(effects, func(w persist.Effect) bool { return s.whole.Plan.What(w) == what })
+			if k < 0 {
+				continue
+			}
+			was := effects[k]
+			if (whole.Bound(was.Cell).Lo >= was.Version) != (left.Bound(e.Cell).Lo >= e.Version) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // lacksSync reports whether a sync is dropped that forced an op that is not.
