@@ -124,7 +124,7 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 			return nil, nil // an oracle that cannot be believed
 		}
 		for _, m := range mutants {
-			if m.Lacks != "rename" && m.Fate == runner.Harmless {
+			if m.Lacks != "rename" && (m.Fate == runner.Harmless || m.Fate == runner.Survived) {
 				all = append(all, remark{rule: ruleRedundant, level: "note", site: ops[m.Op].Site, text: "redundant: " + m.Call, scenario: s.Name})
 			}
 		}
