@@ -27,6 +27,7 @@ type Checker struct {
 
 	mu     sync.Mutex
 	mounts map[*faultfs.FS]*mounted
+	idle   map[string][]*forker // by command: shells that stand by; nil: none can
 	count  int
 	err    error // the first thing that kept a command from running
 }
@@ -62,7 +63,7 @@ func NewChecker(o Options) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}}
+	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, idle: map[string][]*forker{}}
 	if o.Materialise {
 		return c, nil
 	}
@@ -79,6 +80,12 @@ func (c *Checker) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.err
+	for _, idle := range c.idle {
+		for _, f := range idle {
+			f.close()
+		}
+	}
+	c.idle = nil
 	for fs, m := range c.mounts {
 		err = errors.Join(err, m.mount.Close())
 		delete(c.mounts, fs)
@@ -188,19 +195,84 @@ func (c *Checker) Recover(args []string) (func(disk afero.Fs) error, error) {
 func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out *output) error {
 	dir, marksAt, done, err := c.present(disk, marks)
 	if err != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.err == nil {
-			c.err = err
+		return c.spoiled(err)
+	}
+	defer done()
+	if f := c.forker(args); f != nil {
+		fresh, err := f.run(filepath.Base(dir), out, c.options.Timeout)
+		if !fresh {
+			f.close()
+		} else {
+			c.rest(args, f)
+		}
+		if errors.Is(err, errForker) {
+			return c.spoiled(err)
 		}
 		return err
 	}
-	defer done()
 	command := command{
 		args: args, dir: dir, output: out, timeout: c.options.Timeout,
 		env: []string{"CRASHSIM_MARKS=" + marksAt, "CRASHSIM_MARK=" + filepath.Join(dir, markFile)},
 	}
 	return command.run(context.Background())
+}
+
+// spoiled notes what kept a command from running.
+func (c *Checker) spoiled(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	return err
+}
+
+// forker returns a shell that stands by for a command, and starts one if need be;
+// nil where the command needs a shell of its own for each run.
+func (c *Checker) forker(args []string) *forker {
+	if c.options.Materialise {
+		return nil
+	}
+	key := strings.Join(args, "\x00")
+	c.mu.Lock()
+	idle, known := c.idle[key]
+	if n := len(idle); n > 0 {
+		c.idle[key] = idle[:n-1]
+		c.mu.Unlock()
+		return idle[n-1]
+	}
+	c.mu.Unlock()
+	if known && idle == nil {
+		return nil
+	}
+	f, err := (*forker)(nil), error(nil)
+	if known || forkable(args) {
+		f, err = newForker(args[2], c.place)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f == nil || err != nil {
+		if !known {
+			c.idle[key] = nil
+		}
+		return nil
+	}
+	if c.idle[key] == nil {
+		c.idle[key] = []*forker{}
+	}
+	return f
+}
+
+// rest lets a shell stand by again.
+func (c *Checker) rest(args []string, f *forker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idle == nil { // closed by now
+		f.close()
+		return
+	}
+	key := strings.Join(args, "\x00")
+	c.idle[key] = append(c.idle[key], f)
 }
 
 // present lets a disk stand at a directory, with the marks in a file.
