@@ -60,6 +60,9 @@ func (d *disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut)
 			return status
 		}
 	}
+	if in.Valid&(fuse.FATTR_KILL_SUIDGID|fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
+		d.dropPrivileges(ino)
+	}
 	if size, ok := in.GetSize(); ok {
 		if _, status := d.do(faultfs.Op{Kind: faultfs.OpTruncate, Ino: ino, Size: int64(size)}); status != fuse.OK {
 			return status
@@ -69,6 +72,24 @@ func (d *disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut)
 		return status
 	}
 	return d.attributes(ino, &out.Attr)
+}
+
+// dropPrivileges takes the set-user-ID and set-group-ID bits from a file that
+// somebody writes to or gives away: the kernel leaves that to the file system, so
+// that it need not ask for attributes at each write.
+func (d *disk) dropPrivileges(ino faultfs.Ino) {
+	info, _, errno := d.fs.StatAt(ino)
+	if errno != 0 || !info.Mode().IsRegular() {
+		return
+	}
+	mode := permissions(info.Mode())
+	kept := mode &^ unix.S_ISUID
+	if mode&unix.S_IXGRP != 0 {
+		kept &^= unix.S_ISGID // without it, the bit is for locks
+	}
+	if kept != mode {
+		_, _ = d.do(faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: kept})
+	}
 }
 
 // show keeps what no op says: owner and times.

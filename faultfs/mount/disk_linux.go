@@ -23,7 +23,7 @@ type disk struct {
 	mu      sync.Mutex
 	handles map[uint64]*handle
 	last    uint64                // number of a handle
-	shown   map[faultfs.Ino]shown // what chown and utimes have set
+	shown   map[faultfs.Ino]shown // what chown, utimes and setxattr have set
 	life    uint64                // of the file system, in which they did
 	panics  error                 // the first one, a bug
 }
@@ -115,6 +115,8 @@ type shown struct {
 	timed        bool
 	atime, mtime time.Time
 	since        time.Time // the logical time at which they were set: a change ends them
+
+	extended map[string][]byte // extended attributes
 }
 
 // attributes fills in what the kernel is told of an inode.

@@ -29,15 +29,16 @@
 //     that only reserves space is no op.
 //   - copy_file_range is a read and a write of up to 1 MiB; the caller asks again
 //     for what is left.
-//   - Looking at names and attributes, following symbolic links, chown and
-//     utimes are not recorded. What chown and utimes set is shown until the
-//     mount ends. Locks are the kernel's own.
+//   - Looking at names and attributes, following symbolic links, chown,
+//     utimes and extended attributes are not recorded. What chown, utimes and
+//     setxattr set is shown until the mount ends; of extended attributes, those
+//     of users. Locks are the kernel's own.
 //
 // What the package does not do:
 //
 //   - It refuses what no op says: rename with RENAME_WHITEOUT (EINVAL),
-//     O_TMPFILE and extended attributes (EOPNOTSUPP), mknod of anything
-//     but a regular file (EPERM), collapsing and inserting ranges (EOPNOTSUPP).
+//     O_TMPFILE and extended attributes but those of users (EOPNOTSUPP), mknod of
+//     anything but a regular file (EPERM), collapsing and inserting ranges (EOPNOTSUPP).
 //   - sync(2) and syncfs(2) do not reach a FUSE file system: they are not in the
 //     trace. Nor is what the kernel answers by itself, such as a create of a name
 //     that exists.

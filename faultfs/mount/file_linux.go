@@ -82,6 +82,9 @@ func (d *disk) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint3
 	if h.mark != nil {
 		return h.mark.write(bytes)
 	}
+	if in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0 {
+		d.dropPrivileges(node(in.NodeId))
+	}
 	op := faultfs.Op{Kind: faultfs.OpWrite, Ino: node(in.NodeId), Off: int64(in.Offset), Data: bytes}
 	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
 		// Of a map; the handle is any that the kernel found.

@@ -97,11 +97,10 @@ func (d *disk) options() *fuse.MountOptions {
 		// Directories are listed without the attributes of what is in them: on a
 		// disk that is not determined yet, looking is deciding.
 		DisableReadDirPlus: true,
-		DisableXAttrs:      true,
 		// The time of a file changes with each write; that is no reason to drop
 		// what a program has mapped.
 		ExplicitDataCacheControl: true,
-		ExtraCapabilities:        fuse.CAP_DIRECT_IO_ALLOW_MMAP | fuse.CAP_ATOMIC_O_TRUNC,
+		ExtraCapabilities:        fuse.CAP_DIRECT_IO_ALLOW_MMAP | fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_HANDLE_KILLPRIV_V2,
 		DisabledCapabilities:     fuse.CAP_WRITEBACK_CACHE | fuse.CAP_PASSTHROUGH,
 		Logger:                   log.New(io.Discard, "", 0),
 		PanicHandler:             d.panicked,

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -307,7 +308,7 @@ func TestWhatNoOpSaysIsRefused(t *testing.T) {
 	}{
 		{"whiteout", unix.Renameat2(unix.AT_FDCWD, at("f"), unix.AT_FDCWD, at("w"), unix.RENAME_WHITEOUT), unix.EINVAL},
 		{"tmpfile", second(unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)), unix.EOPNOTSUPP},
-		{"xattr", unix.Setxattr(at("f"), "user.a", []byte("b"), 0), unix.EOPNOTSUPP},
+		{"trusted xattr", unix.Setxattr(at("f"), "trusted.a", []byte("b"), 0), unix.EOPNOTSUPP},
 		{"fifo", unix.Mkfifo(at("fifo"), 0o600), unix.EPERM},
 		{"collapse", unix.Fallocate(fd, unix.FALLOC_FL_COLLAPSE_RANGE, 0, 4096), unix.EOPNOTSUPP},
 		{"insert", unix.Fallocate(fd, unix.FALLOC_FL_INSERT_RANGE, 0, 4096), unix.EOPNOTSUPP},
@@ -320,6 +321,71 @@ func TestWhatNoOpSaysIsRefused(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func TestExtendedAttributes(t *testing.T) {
+	fs := fixture(t)
+	dir := serve(t, fs, mount.Options{Marks: "marks"})
+	name := filepath.Join(dir, "f")
+	get := func(attr string, size int) (string, error) {
+		buf := make([]byte, size)
+		n, err := unix.Getxattr(name, attr, buf)
+		if err != nil || size == 0 {
+			return strconv.Itoa(n), err
+		}
+		return string(buf[:n]), nil
+	}
+	list := func() string {
+		buf := make([]byte, 1000)
+		n, err := unix.Listxattr(name, buf)
+		require.NoError(t, err)
+		return string(buf[:n])
+	}
+	require.Empty(t, list())
+	require.ErrorIs(t, second(get("user.a", 10)), unix.ENODATA)
+	require.NoError(t, unix.Setxattr(name, "user.b", []byte("two\x00"), unix.XATTR_CREATE))
+	require.NoError(t, unix.Setxattr(name, "user.a", []byte("one"), 0))
+	require.NoError(t, unix.Setxattr(name, "user.a", nil, unix.XATTR_REPLACE))
+	require.ErrorIs(t, unix.Setxattr(name, "user.a", nil, unix.XATTR_CREATE), unix.EEXIST)
+	require.ErrorIs(t, unix.Setxattr(name, "user.c", nil, unix.XATTR_REPLACE), unix.ENODATA)
+	require.ErrorIs(t, second(get("security.capability", 10)), unix.ENODATA)
+	require.ErrorIs(t, unix.Setxattr(filepath.Join(dir, "marks"), "user.a", nil, 0), unix.EOPNOTSUPP)
+	require.Equal(t, "user.a\x00user.b\x00", list())
+	value, err := get("user.b", 10)
+	require.NoError(t, err)
+	require.Equal(t, "two\x00", value)
+	value, err = get("user.b", 0)
+	require.NoError(t, err)
+	require.Equal(t, "4", value)
+	require.ErrorIs(t, second(get("user.b", 3)), unix.ERANGE)
+
+	// They are those of the file, whatever it is called.
+	require.NoError(t, os.Rename(name, filepath.Join(dir, "g")))
+	name = filepath.Join(dir, "g")
+	require.Equal(t, "user.a\x00user.b\x00", list())
+	require.NoError(t, unix.Removexattr(name, "user.a"))
+	require.ErrorIs(t, unix.Removexattr(name, "user.a"), unix.ENODATA)
+	require.Equal(t, "user.b\x00", list())
+
+	// No op says them: what a crash leaves has none.
+	require.Len(t, changes(fs), 1, "the rename")
+}
+
+// Who writes to a program that runs as somebody else, or gives it away, takes that
+// from it.
+func TestWritesDropPrivileges(t *testing.T) {
+	fs := fixture(t)
+	dir := serve(t, fs, mount.Options{})
+	name := filepath.Join(dir, "f")
+	mode := func() os.FileMode {
+		info, err := os.Stat(name)
+		require.NoError(t, err)
+		return info.Mode()
+	}
+	require.NoError(t, os.Chmod(name, 0o755|os.ModeSetuid|os.ModeSetgid))
+	require.Equal(t, 0o755|os.ModeSetuid|os.ModeSetgid, mode())
+	require.NoError(t, os.Lchown(name, os.Getuid(), os.Getgid()))
+	require.Equal(t, os.FileMode(0o755), mode())
+}
 
 func TestAttributesThatNoOpSaysAreShown(t *testing.T) {
 	fs := fixture(t)
