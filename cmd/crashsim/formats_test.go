@@ -205,6 +205,17 @@ func TestSarifNamesTheLines(t *testing.T) {
 	require.Contains(t, string(log), "redundant: fsync /etc/app.conf.tmp")
 }
 
+// A line is redundant only if none of its syncs is needed in any program.
+func TestALineThatIsNeededOnceIsNotRedundant(t *testing.T) {
+	log, _ := written(t, scenarios.All(), "rename-without-fsync-fixed", "--model", "kill", "--model", "posix")
+	require.NotContains(t, string(log), "redundant: fsync")
+	at, other := faultfs.Site{File: "a/b.go", Line: 1}, faultfs.Site{File: "a/b.go", Line: 2}
+	left := withoutNeeded([]remark{
+		{rule: ruleRedundant, site: at}, {rule: ruleNeeded, site: at}, {rule: ruleRedundant, site: other}, {rule: ruleMissing, site: at},
+	})
+	require.Equal(t, []remark{{rule: ruleRedundant, site: other}, {rule: ruleMissing, site: at}}, left)
+}
+
 func TestPathsThatAreNotClearAreLeftAsTheyAre(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a/x/one.go", "b/x/one.go", "b/x/two.go", ".git/x/three.go"} {

@@ -80,7 +80,25 @@ func remarks(ctx context.Context, trials []trial, o runner.Options, most int) ([
 			}
 		}
 	}
-	return all, ctx.Err()
+	return withoutNeeded(all), ctx.Err()
+}
+
+// ruleNeeded is of a sync that protects something, which is not said.
+const ruleNeeded = "needed-sync"
+
+// withoutNeeded leaves out what is said of a line as redundant where another sync
+// of that line, or the same in another program or under another model, is needed:
+// who took the line away would take that one away, too.
+func withoutNeeded(all []remark) []remark {
+	needed := map[faultfs.Site]bool{}
+	for _, r := range all {
+		if r.rule == ruleNeeded {
+			needed[r.site] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(r remark) bool {
+		return r.rule == ruleNeeded || r.rule == ruleRedundant && needed[r.site]
+	})
 }
 
 // siteOf is where the effect was made that a failure lost, or else where the
@@ -124,7 +142,11 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 			return nil, nil // an oracle that cannot be believed
 		}
 		for _, m := range mutants {
-			if m.Lacks != "rename" && (m.Fate == runner.Harmless || m.Fate == runner.Survived) {
+			switch {
+			case m.Lacks == "rename":
+			case m.Fate == runner.Killed || m.Fate == runner.Unjudged:
+				all = append(all, remark{rule: ruleNeeded, site: ops[m.Op].Site})
+			default:
 				all = append(all, remark{rule: ruleRedundant, level: "note", site: ops[m.Op].Site, text: "redundant: " + m.Call, scenario: s.Name})
 			}
 		}

@@ -24,10 +24,16 @@
 // colon, as "lost: no balance", the failure is of that kind; otherwise it is
 // refused.
 //
+// A check that the shell runs is forked from a shell that stands by, since to
+// start a program takes several times as long. It has a process group and the
+// variables of its own, and says and exits as it would in a new shell; a command
+// that asks for the number of its shell has one for each run.
+//
 // # Limits
 //
 // It works where package mount does. A program must come to an end, or be ended
-// by its timeout; what it leaves running is killed. A check must depend on
+// by its timeout; what it leaves running is killed, that of a check when the check
+// exits. A check must depend on
 // nothing but its disk and the marks. A file of an undetermined disk has one link,
 // however many names lead to it: to count them would be to read them all.
 // Programs are not run again, so that their calls cannot be made to fail.
