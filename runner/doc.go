@@ -23,7 +23,9 @@
 // A verdict is Kept, when every case was judged and none is wrong; Broken, when
 // a case is wrong; otherwise Unknown, which never counts as a pass. A failure is
 // a case that is wrong, with its story in one line; it is stored as a text file
-// that replays alone.
+// that replays alone. Of each kind it is a smallest one: fewest losses, then the earliest
+// crash point, then losses of the earliest effects. Its pair is what is to
+// blame (package blame): an effect that was lost though another one was kept.
 //
 // # Besides the power cut
 //
@@ -49,6 +51,10 @@
 // longer than the timeout fails the case at hand, with its stack.
 //
 // # Limits
+//
+// Where a budget ended the search and cuts were drawn at random, or Options.First ended
+// it, a failure need not be a smallest one. Of each kind one failure is told, and how
+// many cases fail like that; two causes of one kind are not told apart.
 //
 // A checker must depend on nothing but its disk and the marks. One that reads
 // in an order of its own making is noticed, reported, and explored without

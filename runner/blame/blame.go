@@ -19,7 +19,9 @@
 // case is at least not wrong in this way; and where one K alone is not enough,
 // the last one is named that has to go with all behind it.
 //
-// Limits: a pair is one of several that may be there, the first by the order in Find.
+// Limits: a pair is one of several that may be there, the first by the order in Find. That
+// a case is right with L is so where its losses are a smallest set; of cuts drawn at random they
+// need not be. At most so many cases are judged to find a pair, and to shorten a program.
 // What a recovery did before it was crashed itself is not shortened.
 package blame
 
