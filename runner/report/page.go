@@ -107,9 +107,7 @@ func (p Page) HTML() ([]byte, error) {
 			}
 			pv.Ops = append(pv.Ops, visible(part.Plan.Trace().Ops[k].Call()))
 		}
-		if len(part.Plan.Trace().Ops) <= pictureOps {
-			pv.Picture = template.HTML(part.SVG())
-		}
+		pv.Picture = template.HTML(part.SVG())
 		v.Parts = append(v.Parts, pv)
 	}
 	var b bytes.Buffer

@@ -251,7 +251,7 @@
   addEventListener("afterprint", choose);
   choose();
   document.addEventListener("keydown", (e) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || !current || !current.data) return;
+    if (e.ctrlKey || e.metaKey || e.altKey || e.shiftKey || !current || !current.data) return;
     current.key(e);
   });
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
