@@ -91,7 +91,11 @@ func (d *Disk) Halt() {
 }
 
 // Box returns the cuts that the disk may still be.
-func (d *Disk) Box() *Box { return d.box }
+func (d *Disk) Box() *Box {
+	d.mu.Lock() // what other goroutines have read is seen
+	defer d.mu.Unlock()
+	return d.box
+}
 
 // see returns the version of a cell that the disk holds, and decides it if
 // nobody did.
