@@ -211,7 +211,7 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 		return err
 	}
 	command := command{
-		args: args, dir: dir, output: out, timeout: c.options.Timeout,
+		args: args, dir: dir, output: out, timeout: c.options.Timeout, check: true,
 		env: []string{"CRASHSIM_MARKS=" + marksAt, "CRASHSIM_MARK=" + filepath.Join(dir, markFile)},
 	}
 	return command.run(context.Background())

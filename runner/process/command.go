@@ -34,7 +34,11 @@ type command struct {
 	env     []string
 	output  io.Writer // standard error too
 	timeout time.Duration
+	check   bool // what it leaves running ends when it exits, and not when its output does
 }
+
+// waitDelay is how long the output of what got away is waited for.
+const waitDelay = time.Second
 
 // errTimeout says that a process took too long.
 var errTimeout = errors.New("timeout")
@@ -49,18 +53,39 @@ func (c *command) run(ctx context.Context) error {
 	}
 	cmd := exec.CommandContext(ctx, shell, c.shellArgs()...)
 	cmd.Env = append(append(os.Environ(), "CRASHSIM_DIR="+c.dir, "PWD="+c.dir), c.env...)
-	cmd.Stdout, cmd.Stderr = c.output, c.output
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	end := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel = end
-	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
-		return err
+	err = cmd.Start()
+	_ = w.Close()
+	if err != nil {
+		return errors.Join(err, r.Close())
 	}
-	err := cmd.Wait()
+	read := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(c.output, r)
+		_ = r.Close() // where nobody can write, nobody is to wait
+		read <- err
+	}()
+	err = cmd.Wait()
+	if c.check {
+		_ = end()
+	}
+	_ = r.SetReadDeadline(time.Now().Add(waitDelay))
+	cut := <-read
 	_ = end() // what is left of its group, as a rule nothing
-	if ctx.Err() == context.DeadlineExceeded {
+	switch {
+	case ctx.Err() == context.DeadlineExceeded:
 		return fmt.Errorf("%w after %s", errTimeout, c.timeout)
+	case err == nil && errors.Is(cut, os.ErrDeadlineExceeded):
+		return exec.ErrWaitDelay
+	case err == nil:
+		return cut
 	}
 	return err
 }

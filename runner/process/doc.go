@@ -25,9 +25,11 @@
 // refused.
 //
 // A check that the shell runs is forked from a shell that stands by, since to
-// start a program takes several times as long. It has a process group and the
-// variables of its own, and says and exits as it would in a new shell; a command
-// that asks for the number of its shell has one for each run.
+// start a program takes several times as long. It has a process group, an output
+// and the variables of its own, and no terminal; it says and exits as it would in
+// a new shell, but that one which a signal ends has the exit status that a shell
+// gives it, 128 and the number of the signal. A command that asks for the number
+// of a process, or has an alias, has a new shell for each run.
 //
 // # Limits
 //

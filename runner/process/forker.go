@@ -2,8 +2,6 @@ package process
 
 import (
 	"bufio"
-	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,41 +20,61 @@ import (
 // start a program costs several times what a fork does, and the command of a
 // small check is run by the shell anyway.
 //
-// Each run has a process group of its own, which is why the shell has a terminal:
-// without one, it keeps no jobs. What a run leaves behind is ended with it.
+// Each run has a process group of its own, which is why the shell begins with a
+// terminal: without one, it keeps no jobs. The terminal is gone before the first
+// run, so that no run has one. What a run leaves behind is ended with it.
 type forker struct {
-	cmd      *exec.Cmd
-	terminal *os.File
-	jobs     *os.File // a line for each run
-	results  *bufio.Reader
-	output   *os.File
-	closers  []io.Closer
+	cmd     *exec.Cmd
+	jobs    *os.File // a line for each run
+	results *bufio.Reader
+	closers []io.Closer
 }
 
-// forkable reports whether a forked shell runs a command as a new one would. The
-// number of the shell is not that of the fork, and a last line that goes on must
-// not go on with what stands behind the command there.
+// notForkable are what a forked shell says otherwise than a new one. It has the
+// number of the shell that it was forked from, and that of the last run; it reads
+// the command at once, before an alias is there; and it stands in a function.
+var notForkable = []string{"$$", "${$", "$!", "${!", "alias", "local", "set -m"}
+
+// forkable reports whether a forked shell runs a command as a new one would. A
+// last line that goes on must not go on with what stands behind the command there.
 func forkable(args []string) bool {
 	if len(args) != 3 || args[0] != shell || args[1] != "-c" {
 		return false
 	}
 	text := args[2]
-	return !strings.Contains(text, "$$") && !strings.HasSuffix(text, "\\") && !strings.Contains(text, "${$") && exec.Command(shell, "-n", "-c", text).Run() == nil
+	for _, not := range notForkable {
+		if strings.Contains(text, not) {
+			return false
+		}
+	}
+	return !strings.HasSuffix(text, "\\") && exec.Command(shell, "-n", "-c", text).Run() == nil
 }
 
-// loop is what the shell of a forker does: of each line that it is told, the first
-// word is the directory of a run below a place, and the second what ends its
-// output. The command begins on the second line, as it does in a shell of its own,
-// so that errors name the same lines. A run has one variable that is its own, and
-// not exported.
+// loop is what the shell of a forker does. The command is a function, so that a
+// break in it is not one of the loop, and it begins on the second line, as it does
+// in a shell of its own, so that errors name the same lines. Of each line that the
+// shell is told, the first word is the directory of a run below a place, and the
+// second is where its output goes: no two runs share that, since what has left
+// the group of a run can go on to print. If it cannot be opened, the shell ends.
 func loop(text, place string) string {
-	return "set -m; echo ready >&9; while read -r CRASHSIM_DIR CRASHSIM_END <&8; do CRASHSIM_DIR=" + quoted(place+"/") + `$CRASHSIM_DIR; ` +
-		"CRASHSIM_MARKS=$CRASHSIM_DIR/" + marksFile + "; CRASHSIM_MARK=$CRASHSIM_DIR/" + markFile + "; ( " +
-		strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" +
-		`) </dev/null >&7 2>&1 7>&- 8<&- 9>&- &
+	return "CRASHSIM_CHECK() { set +m; unset CRASHSIM_OUT; " + strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" + `}
+trap '' HUP
+set -m
+exec </dev/null >/dev/null 2>&1
+echo ready >&9
+read -r CRASHSIM_DIR <&8
+trap - HUP
+while read -r CRASHSIM_DIR CRASHSIM_OUT <&8; do
+exec 7>"$CRASHSIM_OUT"
+CRASHSIM_DIR=` + quoted(place+"/") + `$CRASHSIM_DIR
+CRASHSIM_MARKS=$CRASHSIM_DIR/` + marksFile + `
+CRASHSIM_MARK=$CRASHSIM_DIR/` + markFile + `
+( CRASHSIM_CHECK ) >&7 2>&1 7>&- 8<&- 9>&- &
+echo "$!" >&9
 wait "$!"
-echo "$! $?" >&9
-printf '%s' "$CRASHSIM_END" >&7
+CRASHSIM_OUT=$?
+exec 7>&-
+echo "$CRASHSIM_OUT" >&9
 done
 `
 }
@@ -73,53 +91,46 @@ func newForker(text, place string) (f *forker, err error) {
 			f.close()
 		}
 	}()
-	open := func(file *os.File, err2 error) *os.File {
-		if err = errors.Join(err, err2); err2 == nil {
-			f.closers = append(f.closers, file)
-		}
-		return file
-	}
 	terminal, tty, err := pty.Open()
 	if err != nil {
 		return f, err
 	}
-	f.terminal = open(terminal, nil)
+	defer func() { _ = terminal.Close() }()
 	defer func() { _ = tty.Close() }()
-	var theirs [3]*os.File
-	var ours [3]*os.File
-	for i := range theirs {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return f, err
-		}
-		if ours[i], theirs[i] = r, w; i == 1 {
-			ours[i], theirs[i] = w, r
-		}
-		open(ours[i], nil)
-		defer func() { _ = theirs[i].Close() }()
+	told, jobs, err := os.Pipe()
+	if err != nil {
+		return f, err
 	}
-	f.output, f.jobs, f.results = ours[0], ours[1], bufio.NewReader(ours[2])
+	f.jobs, f.closers = jobs, append(f.closers, jobs)
+	defer func() { _ = told.Close() }()
+	results, says, err := os.Pipe()
+	if err != nil {
+		return f, err
+	}
+	f.results, f.closers = bufio.NewReader(results), append(f.closers, results)
+	defer func() { _ = says.Close() }()
 	f.cmd = exec.Command(shell, "-c", loop(text, place))
-	// Extra files begin at 3, so that these are 7, 8 and 9.
-	f.cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, theirs[0], theirs[1], theirs[2]}
+	// Extra files begin at 3, so that these are 8 and 9.
+	f.cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, nil, told, says}
 	f.cmd.Env = append(os.Environ(), "CRASHSIM_DIR=", "CRASHSIM_MARKS=", "CRASHSIM_MARK=")
 	f.cmd.Stdin, f.cmd.Stdout, f.cmd.Stderr = tty, tty, tty
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	err = f.cmd.Start()
-	for _, file := range theirs {
-		_ = file.Close() // so that the end of the shell is seen
-	}
-	if err != nil {
+	if err := f.cmd.Start(); err != nil {
 		f.cmd = nil
 		return f, err
 	}
-	go func() { _, _ = io.Copy(io.Discard, terminal) }() // what it says of its jobs
+	_ = says.Close() // so that the end of the shell is seen
 	stop := time.AfterFunc(patience, f.kill)
 	defer stop.Stop()
 	if line, err := f.results.ReadString('\n'); err != nil || line != "ready\n" {
 		return f, fmt.Errorf("the shell that is to run checks does not stand by: %q, %w", line, err)
 	}
-	return f, nil
+	// The shell does not mind the hangup, and is told when it is over.
+	if err := errors.Join(tty.Close(), terminal.Close()); err != nil {
+		return f, err
+	}
+	_, err = f.jobs.WriteString("go\n")
+	return f, err
 }
 
 func (f *forker) kill() {
@@ -150,39 +161,51 @@ type exitStatus int
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // run runs the command in a directory, and ends what it leaves running. The error
-// is errTimeout, wrapped, an exitStatus, or errForker, wrapped; fresh says whether
-// the forker can be used again.
+// is errTimeout, wrapped, an exitStatus, exec.ErrWaitDelay where something got
+// away and may still print, or errForker, wrapped; fresh says whether the forker
+// can be used again.
 func (f *forker) run(dir string, out io.Writer, timeout time.Duration) (fresh bool, err error) {
-	end := rand.Text()[:endLength]
-	var reading sync.WaitGroup
-	reading.Go(func() { copyUntil(out, f.output, []byte(end)) })
-	pid, status, late, err := f.tell(dir+" "+end+"\n", timeout)
+	r, w, err := os.Pipe()
 	if err != nil {
-		f.kill()
-		_ = f.output.SetReadDeadline(time.Now())
-		reading.Wait()
-		return false, err
+		return true, fmt.Errorf("%w: %w", errForker, err)
 	}
-	reading.Wait()
-	// What is left of it may still print: then nobody listens any more.
-	fresh = syscall.Kill(-pid, syscall.SIGKILL) != nil
+	defer func() { _ = r.Close() }()
+	read := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(out, r)
+		read <- err
+	}()
+	// The shell opens the pipe by the name that the kernel has for it.
+	pid, status, late, err := f.tell(fmt.Sprintf("%s /proc/%d/fd/%d\n", dir, os.Getpid(), w.Fd()), timeout)
+	_ = w.Close()
+	left := pid > 1 && syscall.Kill(-pid, syscall.SIGKILL) == nil
+	_ = r.SetReadDeadline(time.Now().Add(waitDelay))
+	cut := <-read
 	switch {
+	case err != nil:
+		f.kill()
+		return false, err
 	case late:
-		return fresh, fmt.Errorf("%w after %s", errTimeout, timeout)
+		return !left, fmt.Errorf("%w after %s", errTimeout, timeout)
 	case status != 0:
-		return fresh, exitStatus(status)
+		return !left, exitStatus(status)
+	case cut != nil:
+		return !left, exec.ErrWaitDelay
 	}
-	return fresh, nil
+	return !left, nil
 }
-
-// endLength is how many letters end an output: so many are not said by chance.
-const endLength = 12
 
 // tell lets the shell run once, and returns the number of the run, its status, and
 // whether it was ended because it took too long.
 func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late bool, err error) {
+	start := time.Now()
+	deadline := time.AfterFunc(timeout+patience, f.kill) // it does not even die
+	defer deadline.Stop()
 	if _, err := f.jobs.WriteString(job); err != nil {
 		return 0, 0, false, fmt.Errorf("%w: %w", errForker, err)
+	}
+	if pid, err = f.number(); err != nil || pid <= 1 {
+		return 0, 0, false, fmt.Errorf("%w: run %d: %w", errForker, pid, err)
 	}
 	var mu sync.Mutex
 	over := false
@@ -191,59 +214,40 @@ func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late 
 		defer mu.Unlock()
 		if !over {
 			late = true
-			f.endRun()
+			_ = syscall.Kill(-pid, syscall.SIGKILL)
 		}
 	})
-	deadline := time.AfterFunc(timeout+patience, f.kill) // it does not even die
-	line, err := f.results.ReadString('\n')
+	status, err = f.number()
 	timer.Stop()
-	deadline.Stop()
 	mu.Lock()
 	defer mu.Unlock()
 	over = true
+	if err == nil && !late && stopped(pid, status) {
+		time.Sleep(timeout - time.Since(start)) // nobody lets it go on
+		late = true
+	}
+	return pid, status, late, err
+}
+
+// number reads the next number that the shell says.
+func (f *forker) number() (int, error) {
+	line, err := f.results.ReadString('\n')
 	if err != nil {
-		return 0, 0, late, fmt.Errorf("%w: %w", errForker, err)
+		return 0, fmt.Errorf("%w: %w", errForker, err)
 	}
-	if _, err := fmt.Sscanf(line, "%d %d\n", &pid, &status); err != nil || pid <= 1 {
-		return 0, 0, late, fmt.Errorf("%w: it says %q", errForker, line)
+	n, err := strconv.Atoi(strings.TrimSuffix(line, "\n"))
+	if err != nil {
+		return 0, fmt.Errorf("%w: it says %q", errForker, line)
 	}
-	return pid, status, late, nil
+	return n, nil
 }
 
-// endRun ends the run at hand, with its process group: that of the shell's only
-// child.
-func (f *forker) endRun() {
-	shell := strconv.Itoa(f.cmd.Process.Pid)
-	children, err := os.ReadFile("/proc/" + shell + "/task/" + shell + "/children")
-	ended := false
-	for child := range strings.FieldsSeq(string(children)) {
-		if pid, err := strconv.Atoi(child); err == nil && pid > 1 {
-			ended = syscall.Kill(-pid, syscall.SIGKILL) == nil || ended
-		}
+// stopped reports whether a run did not end, but was stopped by a signal: the
+// shell waits no longer then.
+func stopped(pid, status int) bool {
+	if status < 128+int(syscall.SIGSTOP) || status > 128+int(syscall.SIGTTOU) {
+		return false
 	}
-	if err != nil || !ended {
-		f.kill() // without it there is no verdict
-	}
-}
-
-// copyUntil copies what is read up to an end that nothing else says.
-func copyUntil(to io.Writer, from io.Reader, end []byte) {
-	var held []byte // what may be the beginning of the end
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		held = append(held, buf[:n]...)
-		if i := bytes.Index(held, end); i >= 0 {
-			_, _ = to.Write(held[:i])
-			return
-		}
-		if done := len(held) - len(end) + 1; done > 0 {
-			_, _ = to.Write(held[:done])
-			held = append(held[:0], held[done:]...)
-		}
-		if err != nil {
-			_, _ = to.Write(held)
-			return
-		}
-	}
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && strings.Contains(string(stat), ") T ")
 }

@@ -25,7 +25,7 @@ func runs(t *testing.T, text string, timeout time.Duration) (texts, errs [2]stri
 		out := &output{}
 		var err error
 		if i == 0 {
-			c := command{args: Shell(text), dir: dir, output: out, timeout: timeout, env: []string{
+			c := command{args: Shell(text), dir: dir, output: out, timeout: timeout, check: true, env: []string{
 				"CRASHSIM_MARKS=" + filepath.Join(dir, marksFile), "CRASHSIM_MARK=" + filepath.Join(dir, markFile),
 			}}
 			err = c.run(t.Context())
@@ -57,19 +57,29 @@ func TestForkedRunIsLikeOneInAShellOfItsOwn(t *testing.T) {
 		"trap 'echo trapped' EXIT; exit 4", "exec cat small", "exec 7>own; echo seven >&7; exec 7>&-; cat own",
 		"echo no 8 >&8", "echo no 9 >&9", "cat", "read x; echo \"got $x\"", "for i in 1 2 3; do echo $i; done; exit $#",
 		"printf 'no newline'", "f() { return 5; }; f", "( exit 6 )", "echo a | grep b", "echo a | cat; exit 2", "# a comment",
-		"set -- a b; echo $2; shift; echo $1", "alias x=y; unset PATH; exit 9", "exit 200", "sh -c 'exit 137'; exit $?",
+		"set -- a b; echo $2; shift; echo $1", "unset PATH; exit 9", "exit 200", "sh -c 'exit 137'; exit $?",
 		"head -c 200000 /dev/zero | tr '\\0' x", "echo 'quoted \\ text' \"$(echo sub)\"", "cat <<E\nhere\nE", "set -u; echo $nothing",
-		"sleep 0.01 & wait; echo waited", "exit 0 # ) & evil",
+		"sleep 0.01 & wait; echo waited", "exit 0 # ) & evil", "exit 0 # } evil",
+		// What only a loop, a function, a terminal or a shell with jobs would heed.
+		"break; echo torn; exit 1", "continue; echo torn; exit 1", "while :; do break 2; done; echo torn; exit 1", "return 3; echo no",
+		`echo "$-"`, "set -o", "set | grep -c CRASHSIM_", "( : </dev/tty ) 2>&1; echo $?", "read x </dev/tty; echo \"got $x\"", "cut -d' ' -f 7 /proc/self/stat",
+		"grep '^Sig[IBC]' /proc/self/status", "trap 'echo t' HUP; trap", "jobs; wait %1; echo $?", "unset CRASHSIM_DIR; env | grep -c CRASHSIM",
+		// What is left running ends with the check, and what it would say is not waited for.
+		"sleep 1000 & exit 0", "{ sleep 0.2; echo torn: late; } & exit 1",
+		// What gets away is waited for, a little.
+		"setsid sh -c 'echo >up; sleep 2' & while [ ! -e up ]; do sleep 0.01; done; rm up; exit 0",
+		"setsid sh -c 'echo >up; sleep 0.1; echo late' & while [ ! -e up ]; do sleep 0.01; done; rm up; exit 1",
 	} {
 		texts, errs, fresh := runs(t, text, time.Minute)
 		require.Equal(t, texts[0], texts[1], text)
 		require.Equal(t, errs[0], errs[1], text)
-		require.True(t, fresh, text)
+		leaves := strings.HasPrefix(text, "sleep 1000") || strings.HasPrefix(text, "{ sleep")
+		require.Equal(t, !leaves, fresh, text)
 	}
 }
 
 func TestForkedRunThatTakesTooLongIsEnded(t *testing.T) {
-	for _, text := range []string{"sleep 1000", "sleep 1000 & wait", "while :; do :; done", "trap '' TERM INT HUP; sleep 1000; sleep 1000"} {
+	for _, text := range []string{"sleep 1000", "sleep 1000 & wait", "while :; do :; done", "trap '' TERM INT HUP; sleep 1000; sleep 1000", "kill -STOP 0"} {
 		texts, errs, _ := runs(t, text, 300*time.Millisecond)
 		require.Equal(t, texts[0], texts[1], text)
 		require.Equal(t, "timeout after 300ms", errs[1], text)
@@ -118,7 +128,7 @@ func TestForkerThatIsGoneIsNoVerdict(t *testing.T) {
 // A command that a fork would not run as a new shell does has a new one.
 func TestWhatIsNotForkable(t *testing.T) {
 	for _, args := range [][]string{
-		Shell("kill -9 $$"), Shell("echo ${$}"), Shell("if true"), Shell(`echo last \`), Shell("echo 'open"), Shell(") ; evil ; ("), {"/bin/true"}, {"/bin/sh", "file"},
+		Shell("kill -9 $$"), Shell("echo ${$}"), Shell("echo $!"), Shell("alias hi='echo hi'\nhi"), Shell("local x"), Shell("if true"), Shell(`echo last \`), Shell("echo 'open"), Shell(") ; evil ; ("), {"/bin/true"}, {"/bin/sh", "file"},
 	} {
 		require.False(t, forkable(args), "%q", args)
 	}
@@ -127,25 +137,69 @@ func TestWhatIsNotForkable(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestEndOfAnOutputIsFoundWhereverItFalls(t *testing.T) {
-	for n := 1; n < 30; n++ {
-		out := &output{}
-		copyUntil(out, &slowReader{text: []byte("some text, and ENENDEN then END behind"), n: n}, []byte("END "))
-		require.Equal(t, "some text, and ENENDEN then ", out.raw())
+// A run whose shell ends in the midst of it is no verdict either, and does not go
+// on.
+func TestRunEndsWithItsForker(t *testing.T) {
+	place := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
+	f, err := newForker("sleep 1000 & echo up; sleep 1000", place)
+	require.NoError(t, err)
+	defer f.close()
+	var group int
+	out := &output{next: writerFunc(func([]byte) {
+		children, err := os.ReadFile("/proc/" + strconv.Itoa(f.cmd.Process.Pid) + "/task/" + strconv.Itoa(f.cmd.Process.Pid) + "/children")
+		require.NoError(t, err)
+		group, err = strconv.Atoi(strings.TrimSpace(string(children)))
+		require.NoError(t, err)
+		f.kill()
+	})}
+	fresh, err := f.run("1", out, time.Minute)
+	require.False(t, fresh)
+	require.ErrorIs(t, err, errForker)
+	require.Positive(t, group)
+	require.Eventually(t, func() bool { return !groupRuns(t, group) }, 5*time.Second, 10*time.Millisecond)
+}
+
+// groupRuns reports whether a process of a group is there and no zombie.
+func groupRuns(t *testing.T, group int) bool {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	for _, name := range stats {
+		stat, _ := os.ReadFile(name) // it may be gone by now
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if fields := strings.Fields(rest); len(fields) > 2 && fields[0] != "Z" && fields[2] == strconv.Itoa(group) {
+			return true
+		}
 	}
+	return false
+}
+
+// writerFunc is told of what is written.
+type writerFunc func([]byte)
+
+func (w writerFunc) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
+// What a run that got away says later is not said by the next one.
+func TestRunsDoNotShareTheirOutput(t *testing.T) {
+	place := t.TempDir()
+	for _, dir := range []string{"1", "2"} {
+		require.NoError(t, os.Mkdir(filepath.Join(place, dir), 0o777))
+	}
+	f, err := newForker(`case $CRASHSIM_DIR in
+*/1) setsid sh -c 'trap "" PIPE; echo >gone; while [ ! -e ../2/up ]; do sleep 0.01; done; echo late; echo >../2/said' & while [ ! -e gone ]; do sleep 0.01; done; exit 3 ;;
+*) echo up >up; while [ ! -e said ]; do sleep 0.01; done; echo mine ;;
+esac`, place)
+	require.NoError(t, err)
+	defer f.close()
+	fresh, err := f.run("1", &output{}, time.Minute)
+	require.EqualError(t, err, "exit status 3")
+	require.True(t, fresh)
 	out := &output{}
-	copyUntil(out, strings.NewReader("no end"), []byte("END"))
-	require.Equal(t, "no end", out.raw())
-}
-
-// slowReader returns a few bytes at a time.
-type slowReader struct {
-	text []byte
-	n    int
-}
-
-func (r *slowReader) Read(p []byte) (int, error) {
-	n := copy(p[:min(r.n, len(p))], r.text)
-	r.text = r.text[n:]
-	return n, nil
+	_, err = f.run("2", out, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "mine\n", out.raw())
 }
