@@ -209,6 +209,9 @@ func (s *subject) comparison(t *testing.T, trace *faultfs.Trace, model string) *
 // while. Verdicts under a budget are not compared: a copy reads everything, so
 // that each of its runs is a single cut, and the same budget ends somewhere else.
 func TestMountedAndMaterialisedDisksAgree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes minutes, and it looks at disks that a mount serves, which the race detector does not know to be done")
+	}
 	cuts := cutsCompared
 	if testing.Short() {
 		cuts = cutsComparedShort
