@@ -20,8 +20,7 @@ import (
 // cutsCompared is how many disks of a subject are compared under each model, and
 // with -short.
 const (
-	cutsCompared      = 20
-	cutsComparedShort = 4
+	cutsCompared = 20
 )
 
 // listing tells all that can be seen of a disk: names, types, modes, sizes, which
@@ -213,9 +212,6 @@ func TestMountedAndMaterialisedDisksAgree(t *testing.T) {
 		t.Skip("-short: it takes minutes, and it looks at disks that a mount serves, which the race detector does not know to be done")
 	}
 	cuts := cutsCompared
-	if testing.Short() {
-		cuts = cutsComparedShort
-	}
 	for i := range subjects {
 		s := &subjects[i]
 		t.Run(s.name, func(t *testing.T) {
