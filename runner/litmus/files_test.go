@@ -86,7 +86,7 @@ func TestSentencesAndFilesAgree(t *testing.T) {
 	if len(stated) == 0 {
 		t.Skipf("%s has no numbered sentences", statement)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../MODELS.md")
 	require.NoError(t, err)
 	assert.Contains(t, string(readme), fmt.Sprintf(" %d numbered sentences", len(stated)))
 	held := map[string]bool{}

@@ -24,7 +24,7 @@ import (
 	"github.com/crashsim/crashsim/runner/process"
 )
 
-var update = flag.Bool("update", false, "write the table of subjects into the README")
+var update = flag.Bool("update", false, "write the table of subjects into REALPROGRAMS.md")
 
 // TestMain lets the test binary be the programs that it judges, and makes their
 // surroundings the same everywhere.
@@ -158,22 +158,22 @@ func TestSubjectsEndAsDeclared(t *testing.T) {
 	}
 }
 
-const readme = "../../README.md"
+const table = "../../REALPROGRAMS.md"
 
-// The table of the README is the table that the test above holds.
-func TestReadmeHasTheTable(t *testing.T) {
+// The table of REALPROGRAMS.md is the table that the test above holds.
+func TestRealProgramsHasTheTable(t *testing.T) {
 	const begin, end = "<!-- subjects -->\n", "<!-- /subjects -->"
-	text, err := os.ReadFile(filepath.FromSlash(readme))
+	text, err := os.ReadFile(filepath.FromSlash(table))
 	require.NoError(t, err)
 	before, rest, found := strings.Cut(string(text), begin)
 	require.True(t, found)
-	table, after, found := strings.Cut(rest, end)
+	rows, after, found := strings.Cut(rest, end)
 	require.True(t, found)
 	if *update {
-		require.NoError(t, os.WriteFile(filepath.FromSlash(readme), []byte(before+begin+markdown()+end+after), 0o644))
+		require.NoError(t, os.WriteFile(filepath.FromSlash(table), []byte(before+begin+markdown()+end+after), 0o644))
 		return
 	}
-	require.Equal(t, markdown(), table, "run go test -update, and read the difference")
+	require.Equal(t, markdown(), rows, "run go test -update, and read the difference")
 }
 
 // markdown is the table for people. Models that agree share a word.
