@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/runner"
-	"github.com/crashsim/crashsim/runner/strace"
+	"github.com/crashsim/crashsim/faultfs/strace"
 )
 
 func (a *app) importCommand() *cobra.Command {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/runner/strace"
+	"github.com/crashsim/crashsim/faultfs/strace"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected traces and errors")

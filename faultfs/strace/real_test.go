@@ -20,7 +20,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/mount"
 	"github.com/crashsim/crashsim/runner/process"
-	"github.com/crashsim/crashsim/runner/strace"
+	"github.com/crashsim/crashsim/faultfs/strace"
 )
 
 // traced runs a program under strace, as strace.Command says, in a directory.

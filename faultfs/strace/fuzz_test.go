@@ -9,7 +9,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/runner/strace"
+	"github.com/crashsim/crashsim/faultfs/strace"
 )
 
 // Whatever a log holds, the answer is a trace that can be read back or the line
