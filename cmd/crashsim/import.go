@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/faultfs/strace"
+	"github.com/crashsim/crashsim/runner"
 )
 
 func (a *app) importCommand() *cobra.Command {

@@ -19,8 +19,8 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/mount"
-	"github.com/crashsim/crashsim/runner/process"
 	"github.com/crashsim/crashsim/faultfs/strace"
+	"github.com/crashsim/crashsim/runner/process"
 )
 
 // traced runs a program under strace, as strace.Command says, in a directory.
