@@ -15,7 +15,7 @@ func (a *app) modelsCommand() *cobra.Command {
 		Short: "Show what each model promises",
 		Long: `Models prints the promises of the presets, the strongest first, or of the
 models given. A model is written as a preset and overrides: ext4, posix,unit=512,
-btrfs,replace=data. The names of the columns are the keys of overrides; an
+btrfs,replace=size. The names of the columns are the keys of overrides; an
 unknown value is answered with the known ones.`,
 		Example: `  crashsim models
   crashsim models ext4 ext4,append=all`,

@@ -201,7 +201,7 @@
 // S64. Under rename=split the two names of a rename persist apart.
 //
 // S65. Under replace=data the new name of a rename over an existing file needs
-// the newest size and data of the file moved; under replace=none it does not.
+// the newest size and data of the file moved; under replace=none it needs neither.
 //
 // S66. The promise replace says nothing of a rename to a name that did not
 // exist.
@@ -222,10 +222,12 @@
 // middle.
 //
 // S72. The preset ext4 keeps names in order and data in none: a file that
-// replaced another can be full of NULs, even after a sync of the directory.
+// replaced another is never empty and never short, but can be full of NULs, even
+// after a sync of the directory.
 //
-// S73. The preset xfs is ext4 without the order of tail and size: bytes that a
-// truncate cut off can come back.
+// S73. The preset xfs is ext4 without the order of tail and size, and without
+// the promise replace: bytes that a truncate cut off can come back, and a file that
+// replaced another can be empty.
 //
 // S74. The preset btrfs never loses a file to a rename, but can show both names,
 // even after a sync of the target directory.
@@ -307,6 +309,9 @@
 //
 // S99. Under sync=inode an exchange changes both inodes that it moves, for fsync
 // only.
+//
+// S100. Under replace=size the new name of a rename over an existing file needs
+// the newest size of the file moved, and none of its data.
 //
 // # Limits
 //

@@ -48,7 +48,7 @@ func Example() {
 }
 
 func ExampleParseModel() {
-	model, err := persist.ParseModel("xfs,unit=512,journal=readonly,truncate=tail-ordered")
+	model, err := persist.ParseModel("xfs,unit=512,journal=readonly,truncate=tail-ordered,replace=size")
 	fmt.Println(model, err)
 	fmt.Println(model == persist.Default())
 

@@ -335,7 +335,7 @@ func drawModel(t *rapid.T, grid int64) persist.Model {
 		m.Rename = persist.Rename(rapid.IntRange(0, 2).Draw(t, "rename"))
 	}
 	if change("replace") {
-		m.Replace = persist.Replace(rapid.IntRange(0, 1).Draw(t, "replace"))
+		m.Replace = persist.Replace(rapid.IntRange(0, 2).Draw(t, "replace"))
 	}
 	if change("sync") {
 		m.Sync = persist.Sync(rapid.IntRange(0, 4).Draw(t, "sync"))

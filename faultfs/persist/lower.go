@@ -349,7 +349,7 @@ func (l *lowerer) rename(num faultfs.OpNum, op *faultfs.Op) {
 	case RenameLinkFirst:
 		l.require(old, target)
 	}
-	if op.Over != 0 && l.model.Replace == ReplaceData {
+	if op.Over != 0 {
 		l.requireContents(target, op.Ino)
 	}
 	dirs := slices.Compact([]faultfs.Ino{op.Dir, op.ToDir})
@@ -374,18 +374,21 @@ func (l *lowerer) exchange(num faultfs.OpNum, op *faultfs.Op) {
 	l.changed(num, false, dirs...)
 }
 
-// requireContents makes a version need the newest size and data of a file.
-func (l *lowerer) requireContents(from need, ino faultfs.Ino) {
+// requireContents makes the name of a file that replaces another need what the
+// promise replace says: the newest size of the file, and its newest data.
+func (l *lowerer) requireContents(name need, ino faultfs.Ino) {
 	n := l.inodes[ino]
-	if n == nil {
+	if n == nil || l.model.Replace == ReplaceNone {
 		return
 	}
-	for _, unit := range n.units.from(0) {
-		c := n.units.get(unit)
-		l.require(from, need{c, l.cells[c].newest()})
+	if l.model.Replace == ReplaceData {
+		for _, unit := range n.units.from(0) {
+			c := n.units.get(unit)
+			l.require(name, need{c, l.cells[c].newest()})
+		}
 	}
 	if n.size != noCell {
-		l.require(from, need{n.size, l.cells[n.size].newest()})
+		l.require(name, need{n.size, l.cells[n.size].newest()})
 	}
 }
 

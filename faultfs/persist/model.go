@@ -78,7 +78,8 @@ type Replace uint8
 // Values of Replace.
 const (
 	ReplaceNone Replace = iota // nothing
-	ReplaceData                // the newest size and data of the file moved
+	ReplaceSize                // the newest size of the file moved: it is never short, but can be full of NULs
+	ReplaceData                // its newest size and data
 )
 
 // Sync says what a sync of an inode forces besides the inode.
@@ -129,7 +130,7 @@ var promises = []promise{
 		func(m *Model) uint8 { return uint8(m.Names) }, func(m *Model, v uint8) { m.Names = Names(v) }},
 	{"rename", []string{"split", "link-first", "atomic"},
 		func(m *Model) uint8 { return uint8(m.Rename) }, func(m *Model, v uint8) { m.Rename = Rename(v) }},
-	{"replace", []string{"none", "data"},
+	{"replace", []string{"none", "size", "data"},
 		func(m *Model) uint8 { return uint8(m.Replace) }, func(m *Model, v uint8) { m.Replace = Replace(v) }},
 	{"sync", []string{"none", "name", "own", "inode", "journal"},
 		func(m *Model) uint8 { return uint8(m.Sync) }, func(m *Model, v uint8) { m.Sync = Sync(v) }},
@@ -165,10 +166,10 @@ var presets = func() []Preset {
 	kill := strict
 	kill.Cache = CacheKept
 	ext4 := Model{Unit: pageBytes, Block: pageBytes, Truncate: TruncateTailOrdered,
-		Names: NamesJournal, Rename: RenameAtomic, Sync: SyncInode,
+		Names: NamesJournal, Rename: RenameAtomic, Replace: ReplaceSize, Sync: SyncInode,
 		Failure: faultfs.SyncFailure{Page: faultfs.PageClean, Report: faultfs.ReportNow, Journal: faultfs.JournalReadonly}}
 	xfs := ext4
-	xfs.Truncate = TruncateTail
+	xfs.Truncate, xfs.Replace = TruncateTail, ReplaceNone
 	xfs.Failure.Journal = faultfs.JournalShutdown
 	posix := Model{Unit: pageBytes, Block: pageBytes, Rename: RenameLinkFirst,
 		Failure: faultfs.SyncFailure{Page: faultfs.PageClean, Report: faultfs.ReportNow, Journal: faultfs.JournalOpen}}

@@ -15,7 +15,7 @@ func TestPresetsPromiseWhatTheContractSays(t *testing.T) {
 preset unit block append truncate     names   rename     replace sync    order cache failed   report journal
 kill   4096 4096  all    atomic       journal atomic     data    journal all   kept  dirty    now    open
 strict 4096 4096  all    atomic       journal atomic     data    journal all   lost  dirty    now    open
-ext4   4096 4096  none   tail-ordered journal atomic     none    inode   none  lost  clean    now    readonly
+ext4   4096 4096  none   tail-ordered journal atomic     size    inode   none  lost  clean    now    readonly
 xfs    4096 4096  none   tail         journal atomic     none    inode   none  lost  clean    now    shutdown
 btrfs  4096 4096  none   tail         none    link-first none    name    none  lost  reverted now    readonly
 posix  4096 4096  none   tail         none    link-first none    none    none  lost  clean    now    open
@@ -44,7 +44,7 @@ func eachModel(f func(persist.Model)) {
 	var m persist.Model
 	for _, size := range [][2]int64{{4096, 4096}, {512, 4096}, {1, 3}, {8192, 16384}} {
 		m.Unit, m.Block = size[0], size[1]
-		for n := range 3 * 3 * 3 * 3 * 2 * 5 * 2 * 2 {
+		for n := range 3 * 3 * 3 * 3 * 3 * 5 * 2 * 2 {
 			next := func(values int) uint8 {
 				v := n % values
 				n /= values
@@ -52,7 +52,7 @@ func eachModel(f func(persist.Model)) {
 			}
 			m.Append, m.Truncate = persist.Append(next(3)), persist.Truncate(next(3))
 			m.Names, m.Rename = persist.Names(next(3)), persist.Rename(next(3))
-			m.Replace, m.Sync = persist.Replace(next(2)), persist.Sync(next(5))
+			m.Replace, m.Sync = persist.Replace(next(3)), persist.Sync(next(5))
 			m.Order, m.Cache = persist.Order(next(2)), persist.Cache(next(2))
 			f(m)
 		}
@@ -67,7 +67,7 @@ func TestModelsReadBackFromTheirText(t *testing.T) {
 		require.False(t, texts[text], "%s says two things", text)
 		texts[text] = true
 	})
-	require.Len(t, texts, 4*3240)
+	require.Len(t, texts, 4*4860)
 }
 
 func TestTextOfAModelIsShort(t *testing.T) {
@@ -78,7 +78,9 @@ func TestTextOfAModelIsShort(t *testing.T) {
 		{"btrfs,sync=none,failed=clean,journal=open", "posix"},
 		{"btrfs,sync=none", "btrfs,sync=none"},
 		{"kill,cache=lost", "strict"},
-		{"xfs,truncate=tail-ordered,journal=readonly", "ext4"},
+		{"xfs,truncate=tail-ordered,replace=size,journal=readonly", "ext4"},
+		{"ext4,replace=none,truncate=tail,journal=shutdown", "xfs"},
+		{"btrfs,replace=size", "btrfs,replace=size"},
 		{"ext4,cache=kept,append=all", "ext4,append=all,cache=kept"},
 		{"posix,unit=512,unit=1024", "posix,unit=1024"},
 		{"posix,unit=16777216,block=1073741824", "posix,unit=16777216,block=1073741824"},
@@ -110,7 +112,7 @@ func TestBadModelTextIsAnError(t *testing.T) {
 		{"posix,truncate=Tail", `model "posix,truncate=Tail": truncate=Tail: unknown value, want one of tail, tail-ordered, atomic`},
 		{"posix,names=x", `model "posix,names=x": names=x: unknown value, want one of none, directory, journal`},
 		{"posix,rename=x", `model "posix,rename=x": rename=x: unknown value, want one of split, link-first, atomic`},
-		{"posix,replace=x", `model "posix,replace=x": replace=x: unknown value, want one of none, data`},
+		{"posix,replace=x", `model "posix,replace=x": replace=x: unknown value, want one of none, size, data`},
 		{"posix,order=x", `model "posix,order=x": order=x: unknown value, want one of none, all`},
 		{"posix,cache=x", `model "posix,cache=x": cache=x: unknown value, want one of lost, kept`},
 		{"posix,unit=0", `model "posix,unit=0": unit=0: ` + bytes + "16777216"},

@@ -72,7 +72,7 @@ func variants(t *testing.T) []persist.Model {
 		for _, change := range []string{
 			"unit=2", "unit=8", "block=4", "block=12", "append=none", "append=allocated", "append=all",
 			"truncate=tail", "truncate=tail-ordered", "truncate=atomic", "names=none", "names=directory", "names=journal",
-			"rename=split", "rename=link-first", "rename=atomic", "replace=none", "replace=data",
+			"rename=split", "rename=link-first", "rename=atomic", "replace=none", "replace=size", "replace=data",
 			"sync=none", "sync=name", "sync=own", "sync=inode", "sync=journal", "order=none", "order=all", "cache=lost", "cache=kept",
 		} {
 			if m := model(t, text+","+change); m != variants[len(variants)-1] {

@@ -45,7 +45,9 @@ func stronger(m persist.Model) map[string]persist.Model {
 	if m.Rename < persist.RenameAtomic {
 		add("rename", func(n *persist.Model) { n.Rename++ })
 	}
-	add("replace", func(n *persist.Model) { n.Replace = persist.ReplaceData })
+	if m.Replace < persist.ReplaceData {
+		add("replace", func(n *persist.Model) { n.Replace++ })
+	}
 	add("order", func(n *persist.Model) { n.Order = persist.OrderAll })
 	add("cache", func(n *persist.Model) { n.Cache = persist.CacheKept })
 	switch m.Sync {

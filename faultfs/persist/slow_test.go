@@ -358,9 +358,10 @@ func (s *slow) rename(i int, op *faultfs.Op) {
 	if s.model.Rename == persist.RenameAtomic {
 		s.needs = append(s.needs, slowNeed{target, old})
 	}
-	if op.Over != 0 && s.model.Replace == persist.ReplaceData {
+	if op.Over != 0 {
+		kinds := map[persist.Replace][]string{persist.ReplaceSize: {"size"}, persist.ReplaceData: {"size", "data"}}
 		for cell := range s.cells {
-			if cell.ino == op.Ino && (cell.kind == "data" || cell.kind == "size") {
+			if cell.ino == op.Ino && slices.Contains(kinds[s.model.Replace], cell.kind) {
 				s.needs = append(s.needs, slowNeed{target, s.newest(cell)})
 			}
 		}

@@ -69,7 +69,7 @@ func TestEveryExpectationIsSeenByItsPreset(t *testing.T) {
 
 // sentence is a sentence of the contract, up to the end of its paragraph; the
 // file that holds it begins with it.
-var sentence = regexp.MustCompile(`(?m)^S(\d\d)\. (?:.+\n)+`)
+var sentence = regexp.MustCompile(`(?m)^S(\d\d+)\. (?:.+\n)+`)
 
 func TestSentencesAndFilesAgree(t *testing.T) {
 	const statement = "../../faultfs/persist/doc.go"

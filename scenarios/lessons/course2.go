@@ -111,9 +111,9 @@ func modelsLesson() Lesson {
 				say("A test on the developer's machine would never have shown it."),
 			}},
 			{"Not everything is better on ext4", []part{
-				say("Much of what people believe of ext4 comes from a remedy that it has for one common pattern, and that is not on the list of what it promises: a rename over an old file starts to write the new one's data."),
+				say("ext4 does more for one common pattern: a file that replaces another by a rename is never empty and never short, even if nobody synced it. Many people believe that it is therefore whole. It was never short in thousands of crash images, and in some it was full of NULs at its full size."),
 				code("saveByRename"),
-				ask("Under the promises of ext4 that are on the list, is the new file whole?"),
+				ask("Under the promises of ext4, is the new file whole?"),
 				crash(renamed, map[string]string{"strict": "kept", "ext4": "broken(torn)", "posix": "broken(torn)"}),
 			}},
 		},
