@@ -125,7 +125,7 @@ func (a AllOrNothing) alone(file found, i, acknowledged int) (Kind, string) {
 	case file.exists && !whole:
 		return misfit(file.data, column, "generation")
 	case !whole:
-		return Lost, "is missing, and there is no generation in which it does not exist"
+		return Lost, "is missing, but it exists in every generation"
 	case file.exists || mayMiss || acknowledged >= len(column):
 		return NoKind, ""
 	}

@@ -57,13 +57,13 @@ func TestAllOrNothingRejects(t *testing.T) {
 			"lost /a: is missing, though the mark \"saved\" acknowledged generation 1\n" +
 				`lost /b: is missing, though the mark "saved" acknowledged generation 1`},
 		{"a file lost that was always there", "a0", "-", 0, update,
-			`lost /b: is missing, and there is no generation in which it does not exist`},
+			`lost /b: is missing, but it exists in every generation`},
 		{"an old generation", "a0", "b0", 1, update,
 			`stale /a: all files are of generation 0, though the mark "saved" acknowledged generation 1`},
 		{"a torn file", "a1", "b", 0, update,
-			`torn /b: holds no whole generation but 1 byte: offset 0 is as in generation 1, which has 2 bytes`},
+			`torn /b: holds no whole generation; it has 1 byte: offset 0 is as in generation 1, which has 2 bytes`},
 		{"an alien file", "a1", "c1", 0, update,
-			`alien /b: holds no generation but 2 bytes: none has the byte 0x63 at offset 0`},
+			`alien /b: holds 2 bytes, which are no generation of the file: none has the byte 0x63 at offset 0`},
 		{"more marks than generations", "a0", "b0", 5, update,
 			`stale: all files are of generation 0, though the mark "saved" acknowledged generation 5`},
 	}

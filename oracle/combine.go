@@ -55,7 +55,7 @@ func Exists(path string) Oracle {
 // Gone is the promise that a path leads nowhere: what was removed did not come
 // back; otherwise it is Stale.
 func Gone(path string) Oracle {
-	back := Violation{Kind: Stale, Path: path, Detail: "still exists, or does again"}
+	back := Violation{Kind: Stale, Path: path, Detail: "exists, although it was removed"}
 	return Func(func(disk afero.Fs, _ Marks) []Violation {
 		there, err := exists(disk, path)
 		switch {

@@ -19,15 +19,15 @@ func TestNoLitterReports(t *testing.T) {
 		{"nothing without a pattern", oracle.NoLitter{}, ""},
 		{"nothing where nothing matches", oracle.NoLitter{Match: []string{"/db/*.bak", "/db/lock", "/no/*"}}, ""},
 		{"each file that matches", oracle.NoLitter{Match: []string{"/db/*.tmp"}},
-			"litter /db/a.tmp: is left behind: it matches /db/*.tmp\nlitter /db/b.tmp: is left behind: it matches /db/*.tmp"},
+			"litter /db/a.tmp: was left behind: it matches /db/*.tmp\nlitter /db/b.tmp: was left behind: it matches /db/*.tmp"},
 		{"a file by its name", oracle.NoLitter{Match: []string{"/db/a.tmp"}},
-			"litter /db/a.tmp: is left behind: it matches /db/a.tmp"},
+			"litter /db/a.tmp: was left behind: it matches /db/a.tmp"},
 		{"files in the root", oracle.NoLitter{Match: []string{"/*.tmp"}},
-			"litter /c.tmp: is left behind: it matches /*.tmp"},
+			"litter /c.tmp: was left behind: it matches /*.tmp"},
 		{"a file once", oracle.NoLitter{Match: []string{"/db/a*", "/db/*.tmp", "/db/a.tmp"}, Except: []string{"/db/b*"}},
-			"litter /db/a.tmp: is left behind: it matches /db/a*"},
+			"litter /db/a.tmp: was left behind: it matches /db/a*"},
 		{"all but exceptions", oracle.NoLitter{Match: []string{"/db/*"}, Except: []string{"/db/data", "/db/old"}},
-			"litter /db/a.tmp: is left behind: it matches /db/*\nlitter /db/b.tmp: is left behind: it matches /db/*"},
+			"litter /db/a.tmp: was left behind: it matches /db/*\nlitter /db/b.tmp: was left behind: it matches /db/*"},
 		{"a bad pattern", oracle.NoLitter{Match: []string{"/db/["}},
 			`refused /db/[: cannot be read: pattern "/db/[": syntax error in pattern`},
 		{"a wildcard in a directory", oracle.NoLitter{Match: []string{"/*/x"}},
@@ -69,7 +69,7 @@ func TestAllReportsWhatEachOracleFindsInOrder(t *testing.T) {
 	disk := tree{"/b": ""}.disk(t)
 	require.Empty(t, oracle.All().Judge(disk, noMarks{t}))
 	require.Empty(t, oracle.All(oracle.Exists("/b"), oracle.Gone("/a")).Judge(disk, noMarks{t}))
-	require.Equal(t, "lost /a: is missing\nstale /b: still exists, or does again",
+	require.Equal(t, "lost /a: is missing\nstale /b: exists, although it was removed",
 		found(oracle.All(oracle.Exists("/a"), oracle.Exists("/b"), oracle.Gone("/b")).Judge(disk, noMarks{t})))
 }
 

@@ -133,13 +133,13 @@ func misfit(data []byte, versions []Content, what string) (Kind, string) {
 	at := firstAlien(data, versions)
 	switch {
 	case !anyExists(versions):
-		return Alien, fmt.Sprintf("exists, with %s, and never should", length(data))
+		return Alien, fmt.Sprintf("exists and has %s, but it should not exist", length(data))
 	case at >= 0:
-		return Alien, fmt.Sprintf("holds no %s but %s: none has the byte 0x%02x at offset %d", what, length(data), data[at], at)
+		return Alien, fmt.Sprintf("holds %[2]s, which are no %[1]s of the file: none has the byte 0x%02[3]x at offset %[4]d", what, length(data), data[at], at)
 	case len(data) == 0:
-		return Torn, fmt.Sprintf("is empty, which no %s is", what)
+		return Torn, fmt.Sprintf("is empty; no %s of the file is empty", what)
 	}
-	return Torn, fmt.Sprintf("holds no whole %s but %s: %s", what, length(data), pieces(data, versions, what))
+	return Torn, fmt.Sprintf("holds no whole %s; it has %s: %s", what, length(data), pieces(data, versions, what))
 }
 
 func anyExists(versions []Content) bool {

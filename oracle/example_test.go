@@ -43,7 +43,7 @@ func ExampleOldOrNew() {
 	// kept
 	// lost /config: is missing, though the mark "saved" acknowledged version 1
 	// stale /config: holds version 1, though the mark "saved" acknowledged version 2
-	// torn /config: holds no whole version but 9 bytes: offsets 0 to 4 are as in version 2, offsets 5 to 8 are NUL
+	// torn /config: holds no whole version; it has 9 bytes: offsets 0 to 4 are as in version 2, offsets 5 to 8 are NUL
 }
 
 func ExampleAllOrNothing() {
@@ -135,8 +135,8 @@ func ExampleNoLitter() {
 	show(o, 0, map[string]string{"/config": "", "/config.tmp1": "", "/config.tmp2": ""})
 	// Output:
 	// kept
-	// litter /config.tmp1: is left behind: it matches /*
-	// litter /config.tmp2: is left behind: it matches /*
+	// litter /config.tmp1: was left behind: it matches /*
+	// litter /config.tmp2: was left behind: it matches /*
 }
 
 func ExampleAll() {
@@ -150,8 +150,8 @@ func ExampleAll() {
 	// Output:
 	// kept
 	// lost /config: is missing
-	// stale /config.old: still exists, or does again
-	// litter /config.tmp: is left behind: it matches /config.tmp
+	// stale /config.old: exists, although it was removed
+	// litter /config.tmp: was left behind: it matches /config.tmp
 }
 
 func ExampleAccepted() {

@@ -62,7 +62,7 @@ func (l NoLitter) Judge(disk afero.Fs, _ Marks) []Violation {
 }
 
 func litter(full, pattern string) Violation {
-	return Violation{Kind: Litter, Path: full, Detail: fmt.Sprintf("is left behind: it matches %s", pattern)}
+	return Violation{Kind: Litter, Path: full, Detail: fmt.Sprintf("was left behind: it matches %s", pattern)}
 }
 
 // settled reports whether a file needs no violation for the i-th pattern: it is

@@ -147,7 +147,7 @@ func (l Log) altered(i int, r string, marks Marks) Violation {
 	appended := l.Appended[:min(i, len(l.Appended))]
 	if earlier := slices.Index(appended, r); earlier >= 0 && r != "" {
 		v.Kind = Alien
-		v.Detail = fmt.Sprintf("record %d is record %d once more", place, earlier+1)
+		v.Detail = fmt.Sprintf("record %d repeats record %d", place, earlier+1)
 		return v
 	}
 	v.Kind = Alien

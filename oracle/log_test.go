@@ -76,7 +76,7 @@ func TestLogRejects(t *testing.T) {
 		{"a record too many", returning(nil, "alpha", "beta", "gamma", "delta", "omega"), 4,
 			`alien /log: record 5 is "omega", though only 4 were appended`},
 		{"a record twice", returning(nil, "alpha", "alpha"), 1,
-			`alien /log: record 2 is record 1 once more`},
+			`alien /log: record 2 repeats record 1`},
 		{"a record before its append began", returning(nil, "alpha", "beta", "gamma"), 1,
 			`alien /log: record 3 was returned, though only 2 appends had begun`},
 		{"a reader that fails", returning(errBroken, "alpha"), 1,

@@ -98,7 +98,7 @@ func (l Log) misplaced(records []string, must []bool, last int, cut bool) Violat
 func (l Log) stranger(i int, r string, next int, must []bool) Violation {
 	v := Violation{Kind: Alien, Path: l.Path}
 	if earlier := slices.Index(l.Appended[:next], r); earlier >= 0 && r != "" {
-		v.Detail = fmt.Sprintf("what was returned at place %d is record %d once more", i+1, earlier+1)
+		v.Detail = fmt.Sprintf("what was returned at place %d repeats record %d", i+1, earlier+1)
 		return v
 	}
 	// It may stand for any record up to the first one that must be there.

@@ -69,7 +69,7 @@ func (o OldOrNew) violation(file found, newest int, marks Marks) Violation {
 	case newest < 0 && file.exists:
 		v.Kind, v.Detail = misfit(file.data, o.Versions, "version")
 	case newest < 0:
-		v.Kind, v.Detail = Lost, "is missing, and there is no version in which it does not exist"
+		v.Kind, v.Detail = Lost, "is missing, but it exists in every version"
 	case !file.exists:
 		v.Kind = Lost
 		v.Detail = fmt.Sprintf("is missing, though the mark %q acknowledged version %d", o.Mark, count(marks, o.Mark))

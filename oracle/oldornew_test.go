@@ -39,7 +39,7 @@ func TestOldOrNewRejects(t *testing.T) {
 		want          string
 	}{
 		{"a file lost that was always there", "-", 0, []string{"old", "new"},
-			`lost /f: is missing, and there is no version in which it does not exist`},
+			`lost /f: is missing, but it exists in every version`},
 		{"a file lost that was acknowledged", "-", 1, []string{"-", "new"},
 			`lost /f: is missing, though the mark "saved" acknowledged version 1`},
 		{"an acknowledged version lost to an older one", "old", 2, []string{"old", "mid", "new"},
@@ -47,23 +47,23 @@ func TestOldOrNewRejects(t *testing.T) {
 		{"a removed file that came back", "old", 1, []string{"old", "-"},
 			`stale /f: holds version 0, though the mark "saved" acknowledged version 1`},
 		{"an empty file", "", 0, []string{"old", "new"},
-			`torn /f: is empty, which no version is`},
+			`torn /f: is empty; no version of the file is empty`},
 		{"a prefix", "ne", 0, []string{"old", "new"},
-			`torn /f: holds no whole version but 2 bytes: offsets 0 to 1 are as in version 1, which has 3 bytes`},
+			`torn /f: holds no whole version; it has 2 bytes: offsets 0 to 1 are as in version 1, which has 3 bytes`},
 		{"zeros at full size", nul, 0, []string{"four", "five"},
-			`torn /f: holds no whole version but 4 bytes: offsets 0 to 3 are NUL`},
+			`torn /f: holds no whole version; it has 4 bytes: offsets 0 to 3 are NUL`},
 		{"a mixture", "fiur", 0, []string{"four", "five"},
-			`torn /f: holds no whole version but 4 bytes: offsets 0 to 1 are as in version 1, offsets 2 to 3 are as in version 0`},
+			`torn /f: holds no whole version; it has 4 bytes: offsets 0 to 1 are as in version 1, offsets 2 to 3 are as in version 0`},
 		{"zeros behind a version", "five" + nul, 0, []string{"four", "five"},
-			`torn /f: holds no whole version but 8 bytes: offsets 0 to 3 are as in version 1, offsets 4 to 7 are NUL`},
+			`torn /f: holds no whole version; it has 8 bytes: offsets 0 to 3 are as in version 1, offsets 4 to 7 are NUL`},
 		{"many pieces", "a\x00c\x00e\x00", 0, []string{"-", "abcdef"},
-			`torn /f: holds no whole version but 6 bytes: offset 0 is as in version 1, offset 1 is NUL, offset 2 is as in version 1 and so on`},
+			`torn /f: holds no whole version; it has 6 bytes: offset 0 is as in version 1, offset 1 is NUL, offset 2 is as in version 1 and so on`},
 		{"foreign bytes", "new\x01", 0, []string{"old", "new"},
-			`alien /f: holds no version but 4 bytes: none has the byte 0x01 at offset 3`},
+			`alien /f: holds 4 bytes, which are no version of the file: none has the byte 0x01 at offset 3`},
 		{"bytes of a version at another offset", "ew", 0, []string{"old", "new"},
-			`alien /f: holds no version but 2 bytes: none has the byte 0x65 at offset 0`},
+			`alien /f: holds 2 bytes, which are no version of the file: none has the byte 0x65 at offset 0`},
 		{"a file that should never exist", "", 0, nil,
-			`alien /f: exists, with 0 bytes, and never should`},
+			`alien /f: exists and has 0 bytes, but it should not exist`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestOldOrNewAsksForNoMarkThatDoesNotMatter(t *testing.T) {
 func TestOldOrNewReadsFilesLongerThanItsBuffer(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 10_000)
 	require.Empty(t, judgeFile(t, long, 1, "-", long))
-	require.Equal(t, `torn /f: holds no whole version but 159999 bytes: offsets 0 to 159998 are as in version 1, which has 160000 bytes`,
+	require.Equal(t, `torn /f: holds no whole version; it has 159999 bytes: offsets 0 to 159998 are as in version 1, which has 160000 bytes`,
 		found(judgeFile(t, long[:len(long)-1], 0, "-", long)))
 }
 

@@ -108,7 +108,7 @@ func (p Prefix[S]) violation(state S, missing bool, acknowledged, n int, marks M
 		v.Kind = Lost
 		v.Detail = fmt.Sprintf("the reader found nothing, though operation %d was acknowledged", acknowledged)
 		if acknowledged == 0 {
-			v.Detail = "the reader found nothing, which is not the state before the run"
+			v.Detail = "the reader found nothing, but the state before the run was not empty"
 		}
 	case n >= 0:
 		v.Kind = Alien

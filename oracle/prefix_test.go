@@ -57,7 +57,7 @@ func TestPrefixRejects(t *testing.T) {
 		{"no state", counter(5, nil), 1, `torn /db: holds none of the states 0 to 3 (acknowledged: 1)`},
 		{"no state, explained", differs, 2, `torn /db: holds none of the states 0 to 3 (acknowledged: 2); it differs from state 2: 5, want 3`},
 		{"a store that is gone", counter(0, fs.ErrNotExist), 1, `lost /db: the reader found nothing, though operation 1 was acknowledged`},
-		{"a store that is gone and was always there", before, 0, `lost /db: the reader found nothing, which is not the state before the run`},
+		{"a store that is gone and was always there", before, 0, `lost /db: the reader found nothing, but the state before the run was not empty`},
 		{"a reader that fails", counter(1, errBroken), 1, `refused /db: cannot be read: broken`},
 	}
 	for _, test := range tests {
