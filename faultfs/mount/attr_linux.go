@@ -41,6 +41,9 @@ func typeBits(mode fs.FileMode) uint32 {
 
 // GetAttr is stat(2).
 func (d *disk) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	if status := d.admit("stat", &in.InHeader); status != fuse.OK {
+		return status
+	}
 	if m := d.markNode(in.NodeId); m != nil {
 		out.Attr = m.attributes()
 		return fuse.OK
@@ -50,6 +53,9 @@ func (d *disk) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut)
 
 // SetAttr is chmod(2), truncate(2), chown(2) and utimensat(2).
 func (d *disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	if status := d.admit("change of attributes", &in.InHeader); status != fuse.OK {
+		return status
+	}
 	if m := d.markNode(in.NodeId); m != nil {
 		out.Attr = m.attributes()
 		return fuse.OK
@@ -147,6 +153,9 @@ func choose(set bool, t, otherwise time.Time) time.Time {
 // Access is access(2). There is one user, who may do everything but run what
 // is not made to be run.
 func (d *disk) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
+	if status := d.admit("access", &in.InHeader); status != fuse.OK {
+		return status
+	}
 	if d.markNode(in.NodeId) != nil {
 		return fuse.OK
 	}
@@ -161,7 +170,10 @@ func (d *disk) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
 }
 
 // StatFs is statfs(2): a large disk of which nothing is used.
-func (d *disk) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+func (d *disk) StatFs(_ <-chan struct{}, in *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	if status := d.admit("statfs", in); status != fuse.OK {
+		return status
+	}
 	const block, blocks, files = 4096, 1 << 28, 1 << 30
 	*out = fuse.StatfsOut{
 		Bsize: block, Frsize: block, Blocks: blocks, Bfree: blocks, Bavail: blocks,

@@ -15,7 +15,6 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/mount"
 )
 
@@ -79,30 +78,33 @@ func (m *memory) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uin
 func (m *memory) Fsync(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
 func (m *memory) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
 
-// serveMemory mounts a memory while b runs.
-func serveMemory(b *testing.B) string {
-	dir := b.TempDir()
+// mountMemory mounts a memory at a directory.
+func mountMemory(dir string) (*memoryMount, error) {
 	m := &memory{RawFileSystem: fuse.NewDefaultRawFileSystem(), pages: map[int64]*[4096]byte{}}
 	server, err := fuse.NewServer(m, dir, &fuse.MountOptions{
 		Name: "memory", MaxWrite: 1 << 20, DirectMountStrict: true, DisableReadDirPlus: true, DisableXAttrs: true,
 		ExplicitDataCacheControl: true, ExtraCapabilities: fuse.CAP_DIRECT_IO_ALLOW_MMAP | fuse.CAP_ATOMIC_O_TRUNC,
 		DisabledCapabilities: fuse.CAP_WRITEBACK_CACHE | fuse.CAP_PASSTHROUGH, Logger: log.New(io.Discard, "", 0),
 	})
-	require.NoError(b, err)
+	if err != nil {
+		return nil, err
+	}
 	go server.Serve()
-	require.NoError(b, server.WaitMount())
-	b.Cleanup(func() { require.NoError(b, server.Unmount()) })
-	return dir
+	return &memoryMount{server}, nil
 }
+
+// memoryMount is a memory that is mounted.
+type memoryMount struct{ server *fuse.Server }
+
+// Close ends the mount.
+func (m *memoryMount) Close() error { return m.server.Unmount() }
 
 // benchmarkWrites writes 4 KiB at a time to a file of both file systems, in
 // turns so that both meet the same machine, and reports how fast the mount is
 // where the memory is 1. The writes go round in so many blocks.
 func benchmarkWrites(b *testing.B, blocks int64, then func(*os.File) error) {
-	fs := faultfs.New()
-	_, err := fs.Create("/f")
-	require.NoError(b, err)
-	recorded, plain := serve(b, fs, mount.Options{}), serveMemory(b)
+	recorded := serve(b, &served{t: b, disk: "file"}, mount.Options{})
+	plain := serve(b, &served{t: b, disk: "memory"}, mount.Options{})
 	var files [2]*os.File
 	for i, dir := range []string{recorded, plain} {
 		f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_WRONLY, 0)

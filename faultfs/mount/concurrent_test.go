@@ -4,15 +4,14 @@ package mount_test
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/spf13/afero"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -54,28 +53,40 @@ func worker(dir string, random *rand.Rand, steps int) {
 	}
 }
 
-// inside tells everything that is below a directory of a file system.
-func inside(t *testing.T, fs *faultfs.FS, dir string) string {
-	t.Helper()
-	d, err := fs.Open(dir)
-	require.NoError(t, err)
-	infos, err := d.Readdir(-1)
-	require.NoError(t, err)
-	var b strings.Builder
-	for _, info := range infos {
-		name := path.Join(dir, info.Name())
-		fmt.Fprintf(&b, "%s %v %d\n", name, info.Mode(), info.Size())
-		if info.IsDir() {
-			b.WriteString(inside(t, fs, name))
-			continue
-		}
-		f, err := fs.Open(name)
-		require.NoError(t, err)
-		data, err := io.ReadAll(f)
-		require.NoError(t, err)
-		fmt.Fprintf(&b, "%q\n", data)
+// same returns an error that says how what is below a directory differs in two file
+// systems, nil if it does not.
+func same(one, other *faultfs.FS, dir string) error {
+	a, err := inside(one, dir)
+	if err != nil {
+		return err
 	}
-	return b.String()
+	b, err := inside(other, dir)
+	if err == nil && a != b {
+		err = fmt.Errorf("the disk holds\n%s\nand replayed it holds\n%s", a, b)
+	}
+	return err
+}
+
+// inside tells everything that is below a directory of a file system.
+func inside(fs *faultfs.FS, dir string) (string, error) {
+	var b strings.Builder
+	err := afero.Walk(fs, dir, func(name string, info os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		size := info.Size()
+		if info.IsDir() {
+			size = 0
+		}
+		fmt.Fprintf(&b, "%s %v %d\n", name, info.Mode(), size)
+		if !info.Mode().IsRegular() || size > 64<<20 { // a sparse file, of which the size is enough
+			return nil
+		}
+		data, err := afero.ReadFile(fs, name)
+		fmt.Fprintf(&b, "%q\n", data)
+		return err
+	})
+	return b.String(), err
 }
 
 // TestOpsStandInTheOrderOfTheirEffects reads the trace of concurrent calls
@@ -85,21 +96,13 @@ func TestOpsStandInTheOrderOfTheirEffects(t *testing.T) {
 	if testing.Short() {
 		steps = 100
 	}
-	fs := faultfs.New()
+	fs := empty(t)
 	dir := serve(t, fs, mount.Options{})
 	var workers sync.WaitGroup
 	for seed := range uint64(4) {
 		workers.Go(func() { worker(dir, rand.New(rand.NewPCG(seed, 1)), steps) })
 	}
 	workers.Wait()
-	trace := fs.Trace()
-	again, err := faultfs.ParseTrace("trace", trace.Text())
-	require.NoError(t, err)
-	require.True(t, trace.Same(again))
-	replayed := faultfs.New()
-	for _, op := range again.Ops {
-		_, err := replayed.Do(op)
-		require.NoError(t, err, op.Line())
-	}
-	require.Equal(t, inside(t, fs, "/"), inside(t, replayed, "/"))
+	require.NotEmpty(t, fs.ops())
+	requireReadsBack(t, fs)
 }

@@ -9,6 +9,9 @@ import (
 
 // OpenDir is open(2) of a directory.
 func (d *disk) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	if status := d.admit("open", &in.InHeader); status != fuse.OK {
+		return status
+	}
 	h := &handle{ino: node(in.NodeId), flags: int(in.Flags), told: opening}
 	if _, _, errno := d.fs.DoAt(faultfs.Op{Kind: faultfs.OpOpen, Ino: h.ino}, &h.told); errno != 0 {
 		return fuse.Status(errno)

@@ -2,12 +2,15 @@ package mount
 
 import (
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"github.com/crashsim/crashsim/faultfs"
 )
@@ -19,6 +22,7 @@ type disk struct {
 
 	fs    *faultfs.FS
 	marks []*markFile
+	over  atomic.Bool // nothing is to happen any more
 
 	mu      sync.Mutex
 	handles map[uint64]*handle
@@ -41,13 +45,38 @@ func (d *disk) String() string { return fsName }
 
 // panicked keeps a bug for Close to report; the program gets EIO.
 func (d *disk) panicked(what any) fuse.Status {
+	d.broken(fmt.Errorf("crashsim: bug: %v\n%s", what, debug.Stack()))
+	return fuse.EIO
+}
+
+// broken keeps the first bug for Close to report.
+func (d *disk) broken(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.panics == nil {
-		d.panics = fmt.Errorf("crashsim: bug: %v\n%s", what, debug.Stack())
+		d.panics = err
 	}
-	return fuse.EIO
 }
+
+// admit reports whether a request is to be answered. Every use of a file begins
+// with a request that is asked here, or needs a handle that one has opened.
+//
+// A process must never ask a mount that it serves itself. Where the Go runtime
+// stands still, or the process is being killed, nobody would answer, and the
+// kernel would wait for ever. Such a request is a bug of the process, which Close
+// reports; it is refused so that it does no harm meanwhile.
+func (d *disk) admit(what string, in *fuse.InHeader) fuse.Status {
+	if d.over.Load() {
+		return fuse.Status(unix.ENOTCONN)
+	}
+	if in.Pid != 0 && unix.Tgkill(serving, int(in.Pid), 0) == nil {
+		d.broken(fmt.Errorf("crashsim: bug: the process that serves a mount asked it itself (%s of inode %d), which can hang for ever: let another process ask", what, in.NodeId))
+		return fuse.Status(unix.EDEADLK)
+	}
+	return fuse.OK
+}
+
+var serving = os.Getpid()
 
 func (d *disk) bug() error {
 	d.mu.Lock()
@@ -93,6 +122,8 @@ func (d *disk) handle(fh uint64) (*handle, fuse.Status) {
 	h := d.handles[fh]
 	d.mu.Unlock()
 	switch {
+	case d.over.Load():
+		return nil, fuse.Status(unix.ENOTCONN)
 	case h == nil:
 		return nil, fuse.EBADF
 	case h.life != d.fs.Life():

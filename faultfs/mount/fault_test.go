@@ -17,17 +17,6 @@ import (
 // now is a file system that tells of a sync that failed at once.
 var now = faultfs.SyncFailure{Report: faultfs.ReportNow}
 
-func inject(t *testing.T, fs *faultfs.FS, how faultfs.SyncFailure, texts ...string) {
-	t.Helper()
-	var faults []faultfs.Fault
-	for _, text := range texts {
-		fault, err := faultfs.ParseFault(text)
-		require.NoError(t, err)
-		faults = append(faults, fault)
-	}
-	fs.Inject(how, faults...)
-}
-
 func TestFaultsReachPrograms(t *testing.T) {
 	table := []struct {
 		fault string
@@ -57,11 +46,11 @@ func TestFaultsReachPrograms(t *testing.T) {
 		t.Run(c.fault, func(t *testing.T) {
 			fs := fixture(t)
 			dir := serve(t, fs, mount.Options{})
-			inject(t, fs, faultfs.SyncFailure{}, c.fault)
+			fs.inject(faultfs.SyncFailure{}, c.fault)
 			at := func(name string) string { return filepath.Join(dir, name) }
 			require.ErrorIs(t, c.do(at), c.want)
 			require.NoError(t, c.do(at), "the fault is over")
-			require.Equal(t, []int{1}, fs.Fired())
+			require.Equal(t, []int{1}, fs.fired())
 			requireReadsBack(t, fs)
 		})
 	}
@@ -70,7 +59,7 @@ func TestFaultsReachPrograms(t *testing.T) {
 func TestShortWritesReachPrograms(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
-	inject(t, fs, faultfs.SyncFailure{}, "write /f nth=1 err=ENOSPC short=3", "write /f nth=3 short=2")
+	fs.inject(faultfs.SyncFailure{}, "write /f nth=1 err=ENOSPC short=3", "write /f nth=3 short=2")
 	f := opened(t, filepath.Join(dir, "f"), os.O_WRONLY)
 	n, err := f.WriteString("abcdefgh")
 	require.ErrorIs(t, err, unix.ENOSPC)
@@ -90,7 +79,7 @@ func TestShortWritesReachPrograms(t *testing.T) {
 func TestAShortWriteThatIsNotGoneOnWithOwesNothing(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
-	inject(t, fs, faultfs.SyncFailure{}, "write /f nth=1 err=ENOSPC short=3")
+	fs.inject(faultfs.SyncFailure{}, "write /f nth=1 err=ENOSPC short=3")
 	fd := int(opened(t, filepath.Join(dir, "f"), os.O_WRONLY).Fd())
 	n, err := unix.Pwrite(fd, []byte("abcdefgh"), 0)
 	require.NoError(t, err)
@@ -106,7 +95,7 @@ func TestFailedSyncsAreToldToEachHandleOnce(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
 	name := filepath.Join(dir, "f")
-	inject(t, fs, now, "fsync /f err=EIO")
+	fs.inject(now, "fsync /f err=EIO")
 	f, g := opened(t, name, os.O_WRONLY), opened(t, name, os.O_WRONLY)
 	_, err := f.WriteString("ab")
 	require.NoError(t, err)
@@ -126,7 +115,7 @@ func TestFailedSyncsAreToldToEachHandleOnce(t *testing.T) {
 func TestANewFileHasNoErrorsToTell(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
-	inject(t, fs, now)
+	fs.inject(now)
 	f := opened(t, filepath.Join(dir, "new"), os.O_WRONLY|os.O_CREATE)
 	require.NoError(t, f.Sync())
 	require.Equal(t, []string{"create /new 0644", "fsync /new"}, changes(fs))
@@ -135,7 +124,7 @@ func TestANewFileHasNoErrorsToTell(t *testing.T) {
 func TestSyncedWritesFailWithTheirSync(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
-	inject(t, fs, now, "fdatasync /f err=EIO")
+	fs.inject(now, "fdatasync /f err=EIO")
 	f := opened(t, filepath.Join(dir, "f"), os.O_WRONLY|unix.O_DSYNC)
 	_, err := f.WriteString("ab")
 	require.ErrorIs(t, err, unix.EIO)
@@ -146,7 +135,7 @@ func TestSyncedWritesFailWithTheirSync(t *testing.T) {
 func TestAFailedJournalEndsTheFileSystem(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
-	inject(t, fs, faultfs.SyncFailure{Journal: faultfs.JournalReadonly}, "fsync /d err=EIO")
+	fs.inject(faultfs.SyncFailure{Journal: faultfs.JournalReadonly}, "fsync /d err=EIO")
 	require.ErrorIs(t, opened(t, filepath.Join(dir, "d"), os.O_RDONLY).Sync(), unix.EIO)
 	require.ErrorIs(t, os.Mkdir(filepath.Join(dir, "e"), 0o700), unix.EROFS)
 	_, err := os.ReadFile(filepath.Join(dir, "f"))

@@ -14,6 +14,9 @@ const opening = -1
 
 // Open is open(2) of a file that exists; with O_TRUNC it is a truncate.
 func (d *disk) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	if status := d.admit("open", &in.InHeader); status != fuse.OK {
+		return status
+	}
 	out.OpenFlags = fuse.FOPEN_DIRECT_IO
 	h := &handle{ino: node(in.NodeId), flags: int(in.Flags), told: opening}
 	if h.mark = d.markNode(in.NodeId); h.mark == nil {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,18 +18,14 @@ import (
 const fsName = "crashsim"
 
 // attach mounts a FUSE device at a directory and returns the device.
-func attach(dir string) (int, error) {
-	var st syscall.Stat_t
-	if err := syscall.Stat(dir, &st); err != nil {
-		return -1, &os.PathError{Op: "mount", Path: dir, Err: err}
-	}
+func attach(dir, source string) (int, error) {
 	device, err := syscall.Open("/dev/fuse", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, unavailable("open /dev/fuse", err)
 	}
 	data := fmt.Sprintf("fd=%d,rootmode=%o,user_id=%d,group_id=%d,max_read=%d",
-		device, st.Mode&syscall.S_IFMT, os.Geteuid(), os.Getegid(), maxRequest)
-	if err := syscall.Mount(fsName, dir, "fuse."+fsName, syscall.MS_NOSUID|syscall.MS_NODEV, data); err != nil {
+		device, syscall.S_IFDIR, os.Geteuid(), os.Getegid(), maxRequest)
+	if err := syscall.Mount(source, dir, "fuse."+fsName, syscall.MS_NOSUID|syscall.MS_NODEV, data); err != nil {
 		syscall.Close(device)
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENODEV) {
 			return -1, unavailable("mount", err)
@@ -49,27 +47,198 @@ func unavailable(what string, err error) error {
 }
 
 // detach takes a mount away whoever uses it: the connection is cut, so that no
-// program waits for an answer, and the name is free.
+// program waits for an answer, and the name is free. Only the superuser of the
+// whole system may cut a connection; others only free the name.
 func detach(dir string) error {
-	return syscall.Unmount(dir, syscall.MNT_FORCE|syscall.MNT_DETACH)
+	const flags = syscall.MNT_DETACH | unix.UMOUNT_NOFOLLOW
+	err := syscall.Unmount(dir, flags|syscall.MNT_FORCE)
+	if errors.Is(err, syscall.EPERM) {
+		err = syscall.Unmount(dir, flags)
+	}
+	return err
 }
 
-// removeStale removes what a run that was killed has left mounted at a
+// process names a process in the source of a mount. The zero value is a process
+// of which nothing is known.
+type process struct {
+	pid   int
+	start string // when it began, in ticks since the system did
+	space string // the PID namespace in which it has that number
+}
+
+// thisProcess returns the process that asks.
+func thisProcess() process {
+	// Where /proc belongs to another PID namespace, its numbers are not ours.
+	if self, err := os.Readlink("/proc/self"); err != nil || self != strconv.Itoa(os.Getpid()) {
+		return process{}
+	}
+	space, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return process{}
+	}
+	_, start := stateOf(os.Getpid())
+	return process{pid: os.Getpid(), start: start, space: space}
+}
+
+// stateOf returns the state letter of a process and when it began, both empty if
+// there is none of that number.
+func stateOf(pid int) (state, start string) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", ""
+	}
+	// See proc_pid_stat(5). The name, in brackets, may hold brackets itself.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) < 20 {
+		return "", ""
+	}
+	return fields[0], fields[19]
+}
+
+// newSource returns a text that no other mount has as its source, which mountinfo
+// shows. It says which process made the mount.
+func newSource() string {
+	p := thisProcess()
+	return fmt.Sprintf("%s:%d:%s:%s:%d", fsName, p.pid, p.start, p.space, count.Add(1))
+}
+
+var count atomic.Int64 // of the mounts that this process made
+
+// gone reports whether the process that a source names is known to be no more.
+// Of a process in another PID namespace nothing is known.
+func gone(source string) bool {
+	parts := strings.Split(source, ":")
+	self := thisProcess()
+	if len(parts) != 6 || self.pid == 0 || parts[3]+":"+parts[4] != self.space {
+		return false
+	}
+	pid, err := strconv.Atoi(parts[1])
+	if err != nil || pid <= 0 {
+		return false
+	}
+	state, start := stateOf(pid)
+	return start != parts[2] || state == "Z" || state == "X"
+}
+
+// mounted is a line of mountinfo.
+type mounted struct {
+	at     string
+	kind   string // the type of the file system
+	source string
+	mine   bool // this user made it, if it is a FUSE file system
+}
+
+// crashsim reports whether it is a mount of this package.
+func (m *mounted) crashsim() bool { return m.kind == "fuse."+fsName }
+
+// mountTable returns what is mounted, in the order in which it lies upon each
+// other. It asks the kernel's list, and no file system.
+func mountTable() ([]mounted, error) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return parseMounts(string(text), os.Geteuid()), nil
+}
+
+func parseMounts(text string, uid int) []mounted {
+	var table []mounted
+	for line := range strings.Lines(text) {
+		// See proc_pid_mountinfo(5): behind a separate "-" stand the type, the
+		// source, and the options of the file system.
+		before, behind, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " - ")
+		fields, rest := strings.Split(before, " "), strings.Split(behind, " ")
+		if len(fields) < 6 || len(rest) < 3 {
+			continue
+		}
+		user := "," + rest[2] + ","
+		table = append(table, mounted{
+			at: unescape.Replace(fields[4]), kind: rest[0], source: unescape.Replace(rest[1]),
+			mine: strings.Contains(user, fmt.Sprintf(",user_id=%d,", uid)),
+		})
+	}
+	return table
+}
+
+// unescape reads what stands in mountinfo for characters that separate fields.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")
+
+// top returns the last that was mounted at a directory.
+func top(table []mounted, dir string) (mounted, bool) {
+	for i := len(table) - 1; i >= 0; i-- {
+		if table[i].at == dir {
+			return table[i], true
+		}
+	}
+	return mounted{}, false
+}
+
+// below reports whether a name is that of a directory, or of something in it.
+func below(name, dir string) bool {
+	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// resolve follows the symbolic links of a path, as filepath.EvalSymlinks does. It
+// never asks a mount of this package, which may be one of this process: where the
+// path leads into one, it removes the mount if a process has left it that is no
+// more, and fails otherwise.
+func resolve(dir string) (string, error) {
+	table, err := mountTable()
+	if err != nil {
+		return "", err
+	}
+	rest, at := strings.Split(dir, "/"), "/"
+	for links := 0; len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			at = filepath.Dir(at)
+			continue
+		}
+		next := filepath.Join(at, name)
+		if last, found := top(table, next); found && last.crashsim() {
+			if err := removeStale(next); err != nil {
+				return "", err
+			}
+		}
+		target, err := os.Readlink(next)
+		if errors.Is(err, syscall.EINVAL) { // it is no link
+			at = next
+			continue
+		}
+		if links++; err == nil && links > maxLinks {
+			err = &os.PathError{Op: "mount", Path: dir, Err: syscall.ELOOP}
+		}
+		if err != nil {
+			return "", err
+		}
+		if rest = append(strings.Split(target, "/"), rest...); filepath.IsAbs(target) {
+			at = "/"
+		}
+	}
+	return at, nil
+}
+
+// maxLinks is how many symbolic links Linux follows in one path.
+const maxLinks = 40
+
+// removeStale removes what processes that are no more have left mounted at a
 // directory.
 func removeStale(dir string) error {
 	for {
-		var st syscall.Statfs_t
-		err := syscall.Statfs(dir, &st)
-		ours, listErr := mounted(dir)
+		table, err := mountTable()
+		if err != nil {
+			return err
+		}
+		last, found := top(table, dir)
 		switch {
-		case listErr != nil:
-			return listErr
-		case ours && err == nil:
-			return &os.PathError{Op: "mount", Path: dir, Err: fmt.Errorf("a file system of crashsim is mounted there already: %w", syscall.EBUSY)}
-		case !ours && err == nil:
+		case !found || !last.crashsim():
 			return nil
-		case !ours:
-			return &os.PathError{Op: "mount", Path: dir, Err: err}
+		case !last.mine || !gone(last.source):
+			return &os.PathError{Op: "mount", Path: dir, Err: fmt.Errorf("a file system of crashsim is mounted there already: %w", syscall.EBUSY)}
 		}
 		if err := detach(dir); err != nil {
 			return &os.PathError{Op: "unmount", Path: dir, Err: err}
@@ -77,74 +246,29 @@ func removeStale(dir string) error {
 	}
 }
 
-// mounted reports whether the last that was mounted at a directory is a mount
-// of this package.
-func mounted(dir string) (bool, error) {
-	// The directory itself may not answer; what stands above it does.
-	if up, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil {
-		dir = filepath.Join(up, filepath.Base(dir))
-	}
-	ours := false
-	err := eachMount(func(at string, own bool) {
-		if at == dir {
-			ours = own
-		}
-	})
-	return ours, err
-}
-
-// RemoveBelow takes away the mounts of this package below a directory, whoever
-// uses them: what runs have left that are no more.
+// RemoveBelow takes away all that is mounted below a directory, whoever uses it
+// and whoever mounted it. The caller knows that the directory is its own, and
+// that the process which mounted there is no more.
 func RemoveBelow(dir string) error {
-	dir, err := filepath.EvalSymlinks(dir)
+	up, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if err != nil {
 		return err
 	}
-	var below []string
-	err = eachMount(func(at string, own bool) {
-		if own && strings.HasPrefix(at, dir+"/") {
-			below = append(below, at)
-		}
-	})
-	for _, at := range below {
-		err = errors.Join(err, detach(at))
-	}
-	return err
-}
-
-// eachMount calls f for what is mounted, in order; own says that it is a mount
-// of this package.
-func eachMount(f func(at string, own bool)) error {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	dir = filepath.Join(up, filepath.Base(dir))
+	table, err := mountTable()
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(text)) {
-		// See proc_pid_mountinfo(5): the fifth field is the mount point, and the
-		// one behind the separate "-" the type.
-		fields := strings.Fields(line)
-		if len(fields) < 6 {
+	for i := len(table) - 1; i >= 0; i-- {
+		m := table[i]
+		if m.at == dir || !below(m.at, dir) {
 			continue
 		}
-		_, behind, _ := strings.Cut(line, " - ")
-		f(unescape.Replace(fields[4]), strings.HasPrefix(behind, "fuse."+fsName+" "))
+		if m.crashsim() {
+			err = errors.Join(err, detach(m.at))
+		} else {
+			err = errors.Join(err, syscall.Unmount(m.at, syscall.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
+		}
 	}
-	return nil
-}
-
-// unescape reads what stands in mountinfo for characters that separate fields.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-
-// stopPolling makes the kernel learn that files of the mount cannot be polled,
-// by a name that go-fuse answers for. Package os polls each file that it opens,
-// in a system call during which the Go runtime would not run an answer.
-func stopPolling(dir string) error {
-	fd, err := syscall.Open(filepath.Join(dir, ".go-fuse-epoll-hack"), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer syscall.Close(fd)
-	// That it fails is what is wanted.
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT}}, 0)
-	return nil
+	return err
 }

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"github.com/crashsim/crashsim/faultfs"
 )
@@ -22,6 +25,8 @@ const maxRequest = 1 << 20
 // Mount is a file system that is mounted at a directory.
 type Mount struct {
 	dir    string
+	source string // which no other mount has
+	device int    // the descriptor of the connection to the kernel
 	server *fuse.Server
 	disk   *disk
 	loop   chan struct{} // closed when the last request was answered
@@ -46,31 +51,33 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := removeStale(dir); err != nil {
+	if dir, err = resolve(dir); err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return nil, err
-	}
-	device, err := attach(dir)
+	m := &Mount{dir: dir, source: newSource(), disk: newDisk(fs, o), loop: make(chan struct{})}
+	device, err := attach(dir, m.source)
 	if err != nil {
 		return nil, err
 	}
-	m := &Mount{dir: dir, disk: newDisk(fs, o), loop: make(chan struct{})}
+	// go-fuse owns the device; this is how the mount gets at it.
+	if m.device, err = unix.FcntlInt(uintptr(device), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		syscall.Close(device)
+		return nil, errors.Join(fmt.Errorf("mount at %s: %w", dir, err), detach(dir))
+	}
 	// go-fuse takes a device that is mounted already by this name. By itself it
 	// would leave the device open in every program that is started.
 	m.server, err = fuse.NewServer(m.disk, fmt.Sprintf("/dev/fd/%d", device), m.disk.options())
 	if err != nil {
 		syscall.Close(device)
+		syscall.Close(m.device)
 		return nil, errors.Join(fmt.Errorf("mount at %s: %w", dir, err), detach(dir))
 	}
+	// The kernel has its first answer by now. What programs ask waits in the
+	// kernel until somebody reads it, so that there is nothing to wait for here.
 	go func() {
 		m.server.Serve()
 		close(m.loop)
 	}()
-	if err := stopPolling(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("mount at %s does not answer: %w", dir, err), m.Close())
-	}
 	return m, nil
 }
 
@@ -109,37 +116,110 @@ func (d *disk) options() *fuse.MountOptions {
 
 // Close unmounts the file system and waits until the last request is answered.
 // Where programs still use it, it is taken from them after a moment: they get
-// errors. It can be called again.
+// errors, and so does whoever has a copy of the mount in another mount namespace.
+// What they ask after Close has returned changes nothing. It can be called again.
 func (m *Mount) Close() error {
 	m.close.Do(func() {
 		m.closed = errors.Join(m.end(), m.disk.bug())
+		m.disk.over.Store(true)
+		syscall.Close(m.device)
 	})
 	return m.closed
 }
 
 // patience is how long Close waits for programs to end their use of a mount,
-// and for the last answers.
+// and lastAnswer about how long for the last answers when it has cut the
+// connection. An answer that comes later changes nothing.
 const (
 	patience   = 200 * time.Millisecond
-	lastAnswer = 10 * time.Second
+	lastAnswer = time.Second
 )
 
 func (m *Mount) end() error {
-	err := syscall.Unmount(m.dir, 0)
+	err := syscall.Unmount(m.dir, unix.UMOUNT_NOFOLLOW)
 	for wait := time.Millisecond; err == syscall.EBUSY && wait < patience; wait *= 2 {
 		time.Sleep(wait)
-		err = syscall.Unmount(m.dir, 0)
+		err = syscall.Unmount(m.dir, unix.UMOUNT_NOFOLLOW)
 	}
-	if err != nil {
-		err = detach(m.dir)
-	}
-	if err != nil {
+	// A program may have mounted something upon it, in it, or it somewhere else.
+	if err := m.detachAll(); err != nil {
 		return fmt.Errorf("unmount %s: %w", m.dir, err)
 	}
+	if m.answered(patience) {
+		return nil
+	}
+	m.abort()
+	return nil
+}
+
+// abort cuts the connection to the kernel: whoever waits for an answer gets an
+// error, and so does whoever asks. That is for mounts that do not end when they
+// are unmounted, because a mount namespace that this process does not see has a
+// copy. The kernel cuts a connection when its device is closed, which the readers
+// of the device must do: they find that there is nothing to read, and end.
+func (m *Mount) abort() {
+	m.disk.over.Store(true)
+	if syscall.SetNonblock(m.device, true) != nil {
+		return
+	}
+	for wait := time.Millisecond; wait < lastAnswer && !m.answered(wait); wait *= 2 {
+		wakeThreads()
+	}
+}
+
+// wakeThreads lets system calls of this process that wait begin anew. The signal
+// is the one that the Go runtime itself sends to its threads for that.
+func wakeThreads() {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return
+	}
+	for _, thread := range threads {
+		if id, err := strconv.Atoi(thread.Name()); err == nil {
+			_ = unix.Tgkill(os.Getpid(), id, unix.SIGURG)
+		}
+	}
+}
+
+// answered waits for the last answer, but no longer than so long, and reports
+// whether it was given.
+func (m *Mount) answered(wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
 	case <-m.loop:
-		return nil
-	case <-time.After(lastAnswer):
-		return fmt.Errorf("unmount %s: requests are still under way", m.dir)
+		return true
+	case <-timer.C:
+		return false
 	}
+}
+
+// detachAll takes the file system away wherever it is mounted, and what is
+// mounted upon it.
+func (m *Mount) detachAll() error {
+	table, err := mountTable()
+	if err != nil {
+		return err
+	}
+	var places []string // of the file system
+	for _, other := range table {
+		if other.source == m.source {
+			places = append(places, other.at)
+		}
+	}
+	for i := len(table) - 1; i >= 0; i-- {
+		other := table[i]
+		for _, at := range places {
+			if !below(other.at, at) {
+				continue
+			}
+			if other.source == m.source {
+				err = errors.Join(err, detach(other.at))
+			} else {
+				err = errors.Join(err, syscall.Unmount(other.at, syscall.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
+			}
+			break
+		}
+	}
+	return err
 }

@@ -4,10 +4,10 @@ package mount_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/mount"
 )
 
 // childVariable names the part of TestMain that a process plays: programs that
@@ -28,6 +27,9 @@ var children = map[string]func(dir string) error{
 	"reader":       readThroughMap,
 	"appended":     storeThroughAppended,
 	"append":       appendMany,
+	"rpc":          serveDisks,
+	"asker":        askOwnMount,
+	"copier":       copyMount,
 	"server":       serveUntilKilled,
 	"unprivileged": serveUnprivileged,
 	"holder":       holdOpen,
@@ -69,29 +71,11 @@ func shell(t *testing.T, dir, script string) string {
 	return string(out)
 }
 
-// serve mounts a file system at a new directory while t runs, and skips t
-// where that is not possible.
-func serve(t testing.TB, fs *faultfs.FS, o mount.Options) string {
-	t.Helper()
-	dir := t.TempDir()
-	m, err := mount.Serve(fs, dir, o)
-	if errors.Is(err, mount.ErrUnavailable) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, m.Close()) })
-	return dir
-}
-
 // calls returns the ops of a trace, without those of the given kinds.
-func calls(fs *faultfs.FS, without ...faultfs.OpKind) []string {
+func calls(s *served, without ...faultfs.OpKind) []string {
 	lines := []string{}
-	for _, op := range fs.Trace().Ops {
-		skip := false
-		for _, kind := range without {
-			skip = skip || op.Kind == kind
-		}
-		if !skip {
+	for _, op := range s.ops() {
+		if !slices.Contains(without, op.Kind) {
 			lines = append(lines, op.Line())
 		}
 	}
@@ -99,24 +83,14 @@ func calls(fs *faultfs.FS, without ...faultfs.OpKind) []string {
 }
 
 // changes returns the ops of a trace that change something, sync, or mark.
-func changes(fs *faultfs.FS) []string {
-	return calls(fs, faultfs.OpOpen, faultfs.OpClose, faultfs.OpRead, faultfs.OpReaddir)
+func changes(s *served) []string {
+	return calls(s, faultfs.OpOpen, faultfs.OpClose, faultfs.OpRead, faultfs.OpReaddir)
 }
 
 // requireReadsBack requires that the text of a trace reads back as the same.
-func requireReadsBack(t *testing.T, fs *faultfs.FS) {
+func requireReadsBack(t *testing.T, s *served) {
 	t.Helper()
-	trace := fs.Trace()
-	again, err := faultfs.ParseTrace("trace", trace.Text())
-	require.NoError(t, err)
-	require.True(t, trace.Same(again), "the text of the trace reads back as another")
-	require.Equal(t, len(trace.Ops), len(again.Ops))
-	for i := range trace.Ops {
-		if trace.Ops[i].Errno != 0 {
-			continue // was not tried again
-		}
-		require.Equal(t, trace.Ops[i].Ino, again.Ops[i].Ino, "inode of op %d", i+1)
-	}
+	require.Empty(t, s.readsBack())
 }
 
 // mounts returns the lines of mountinfo that are about a directory.

@@ -9,6 +9,9 @@ import (
 
 // Lookup finds the inode of a name.
 func (d *disk) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	if status := d.admit("lookup", in); status != fuse.OK {
+		return status
+	}
 	if m := d.markName(in.NodeId, name); m != nil {
 		out.NodeId, out.Generation, out.Attr = m.node, 1, m.attributes()
 		return fuse.OK

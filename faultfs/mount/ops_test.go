@@ -29,22 +29,22 @@ func opened(t *testing.T, name string, flag int) *os.File {
 	return f
 }
 
-// fill writes a file without going through the mount.
-func fill(t *testing.T, fs *faultfs.FS, name, data string) {
-	t.Helper()
-	f, err := fs.Create(name)
-	require.NoError(t, err)
-	_, err = f.WriteString(data)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+// fill writes a file without going through a mount.
+func fill(fs *faultfs.FS, name, data string) {
+	f := must(fs.Create(name))
+	must(f.WriteString(data))
+	if err := f.Close(); err != nil {
+		panic(err)
+	}
 }
 
-// fixture is what stands on the disk before each call: /f and /d/g are files.
-func fixture(t *testing.T) *faultfs.FS {
+func newFixture() *faultfs.FS {
 	fs := faultfs.New()
-	fill(t, fs, "/f", "0123456789")
-	require.NoError(t, fs.Mkdir("/d", 0o755))
-	fill(t, fs, "/d/g", "g")
+	fill(fs, "/f", "0123456789")
+	if err := fs.Mkdir("/d", 0o755); err != nil {
+		panic(err)
+	}
+	fill(fs, "/d/g", "g")
 	return fs.Checkpoint()
 }
 
@@ -63,7 +63,7 @@ func runCalls(t *testing.T, table []call) {
 			c.do(t, func(name string) string { return filepath.Join(dir, name) })
 			require.Equal(t, c.want, changes(fs))
 			requireReadsBack(t, fs)
-			for _, op := range fs.Trace().Ops {
+			for _, op := range fs.ops() {
 				require.Zero(t, op.Site, "a program has no site")
 			}
 		})
@@ -425,15 +425,15 @@ func TestLocksAreKept(t *testing.T) {
 	require.ErrorIs(t, unix.FcntlFlock(g.Fd(), unix.F_OFD_SETLK, &lock), unix.EAGAIN)
 }
 
-func TestLargeDirectoriesAreListed(t *testing.T) {
-	fs := faultfs.New()
-	want := []string{}
+func largeDirectory() (names []string) {
 	for i := range 3000 {
-		name := fmt.Sprintf("%04d-%s", i, strings.Repeat("n", i%100))
-		require.NoError(t, fs.Mkdir("/"+name, 0o700))
-		want = append(want, name)
+		names = append(names, fmt.Sprintf("%04d-%s", i, strings.Repeat("n", i%100)))
 	}
-	dir := serve(t, fs, mount.Options{})
+	return names
+}
+
+func TestLargeDirectoriesAreListed(t *testing.T) {
+	dir, want := serve(t, &served{t: t, disk: "large directory"}, mount.Options{}), largeDirectory()
 	d := opened(t, dir, os.O_RDONLY)
 	for range 2 { // and again from the start
 		got, err := d.Readdirnames(-1)
@@ -445,7 +445,7 @@ func TestLargeDirectoriesAreListed(t *testing.T) {
 }
 
 func TestLongWritesBecomeSeveral(t *testing.T) {
-	fs := faultfs.New()
+	fs := empty(t)
 	dir := serve(t, fs, mount.Options{})
 	data := make([]byte, 5<<20)
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(data), func(i, j int) { data[i], data[j] = byte(j), byte(i) })
@@ -453,7 +453,7 @@ func TestLongWritesBecomeSeveral(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(dir, "f"))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, got))
-	for _, op := range fs.Trace().Ops {
+	for _, op := range fs.ops() {
 		require.LessOrEqual(t, len(op.Data), 1<<20)
 	}
 	require.LessOrEqual(t, len(changes(fs)), 8)
@@ -463,7 +463,7 @@ func TestAppendsFindTheEndThatTheKernelDoesNotKnow(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
 	f := opened(t, filepath.Join(dir, "f"), os.O_WRONLY|os.O_APPEND)
-	fill(t, fs, "/f", "shorter")
+	fs.fill("/f", "shorter")
 	_, err := f.WriteString("!")
 	require.NoError(t, err)
 	require.Contains(t, changes(fs), `write /f 7 "!"`)

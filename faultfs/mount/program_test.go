@@ -3,7 +3,6 @@
 package mount_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -55,12 +53,12 @@ func storeThroughMap(dir string) error {
 }
 
 func TestStoresThroughMapsBecomeWrites(t *testing.T) {
-	fs := faultfs.New()
+	fs := empty(t)
 	dir := serve(t, fs, mount.Options{})
 	require.NoError(t, child(t, "map", dir).Run())
 	stored, direct := []string{}, false
 	synced := false
-	for _, op := range fs.Trace().Ops {
+	for _, op := range fs.ops() {
 		switch {
 		case op.Kind == faultfs.OpWrite && op.Off == 100:
 			direct = true
@@ -118,10 +116,8 @@ func TestMapsAreRead(t *testing.T) {
 	require.NoError(t, child(t, "reader", dir).Run())
 }
 
-const appends = 300
-
 // appendMany is a program: when it is told to, it writes to a file of its own
-// and appends lines to one that it shares.
+// and appends lines to one that it shares, until its standard input ends.
 func appendMany(dir string) error {
 	own, err := os.Create(filepath.Join(dir, fmt.Sprint(os.Getpid())))
 	if err != nil {
@@ -135,8 +131,18 @@ func appendMany(dir string) error {
 	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
 		return err
 	}
-	line := fmt.Appendf(nil, "%d %s\n", os.Getpid(), strings.Repeat("x", 8<<10))
-	for range appends {
+	enough := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(enough)
+	}()
+	line := fmt.Appendf(nil, "%d %s\n", os.Getpid(), strings.Repeat("x", 100))
+	for {
+		select {
+		case <-enough:
+			return errors.Join(own.Close(), log.Close())
+		default:
+		}
 		if _, err := own.Write(line); err != nil {
 			return err
 		}
@@ -144,54 +150,57 @@ func appendMany(dir string) error {
 			return err
 		}
 	}
-	return errors.Join(own.Close(), log.Close())
+}
+
+// overlaps counts the writes that began before another call had ended.
+func overlaps(ops []faultfs.Op) (count int) {
+	var last faultfs.Edge
+	for _, op := range ops {
+		if op.Begin < last && op.Kind == faultfs.OpWrite {
+			count++
+		}
+		last = op.End
+	}
+	return count
 }
 
 func TestConcurrentProcessesOverlap(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
 	var programs []*exec.Cmd
-	var start []io.WriteCloser
+	var stdins []io.WriteCloser
 	for range 2 {
 		p := child(t, "append", dir)
 		stdin, err := p.StdinPipe()
 		require.NoError(t, err)
 		running(t, p)
-		programs, start = append(programs, p), append(start, stdin)
+		programs, stdins = append(programs, p), append(stdins, stdin)
 	}
-	// Both write while the file system is held up.
-	var begin sync.Once
-	fs.ListAt(faultfs.Root, func(string, faultfs.Ino, faultfs.Type) {
-		begin.Do(func() {
-			for _, stdin := range start {
-				_, _ = io.WriteString(stdin, "\n")
-			}
-			time.Sleep(time.Second)
-		})
-	})
-	for _, p := range programs {
+	for _, stdin := range stdins {
+		_, err := io.WriteString(stdin, "\n")
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return overlaps(fs.ops()) >= 2 }, childTimeout, 10*time.Millisecond)
+	for i, p := range programs {
+		require.NoError(t, stdins[i].Close())
 		require.NoError(t, p.Wait())
 	}
-	overlaps, end := 0, int64(0)
+	end, lines := int64(0), 0
 	var last faultfs.Edge
-	ops := fs.Trace().Ops
-	for i, op := range ops {
+	for i, op := range fs.ops() {
 		require.Less(t, op.Begin, op.End)
 		require.Less(t, last, op.End, "op %d: ops stand in the order of their ends", i+1)
-		if op.Begin < last && op.Kind == faultfs.OpWrite {
-			overlaps++
-		}
 		last = op.End
 		if op.Kind == faultfs.OpWrite && op.Path == "/log" {
 			require.Equal(t, end, op.Off, "an append goes to the end")
 			end += int64(len(op.Data))
+			lines++
 		}
 	}
-	require.GreaterOrEqual(t, overlaps, 2)
 	info, err := os.Stat(filepath.Join(dir, "log"))
 	require.NoError(t, err)
 	require.Equal(t, end, info.Size())
-	require.EqualValues(t, 2*appends, strings.Count(readAll(t, filepath.Join(dir, "log")), "\n"))
+	require.Equal(t, lines, strings.Count(readAll(t, filepath.Join(dir, "log")), "\n"))
 	requireReadsBack(t, fs)
 }
 
@@ -203,9 +212,8 @@ func readAll(t *testing.T, name string) string {
 }
 
 func TestLinesOfMarkFilesAreMarks(t *testing.T) {
-	fs := faultfs.New()
-	var output bytes.Buffer
-	dir := serve(t, fs, mount.Options{Marks: ".marks", Stdout: ".stdout", Output: &output})
+	fs := empty(t)
+	dir := serve(t, fs, mount.Options{Marks: ".marks", Stdout: ".stdout"})
 	out, err := os.OpenFile(filepath.Join(dir, ".stdout"), os.O_WRONLY, 0)
 	require.NoError(t, err)
 	cmd := exec.Command("sh", "-c", `cd "$1" && mkdir a && echo one && printf 't' && mkdir b && printf 'wo\r\n\nth' && echo label >.marks && echo ree && mkdir c && echo copied >c/f && cat c/f`, "sh", dir)
@@ -216,12 +224,12 @@ func TestLinesOfMarkFilesAreMarks(t *testing.T) {
 		"mkdir /a 0755", "mark one", "mkdir /b 0755", "mark two", "mark label", "mark three", "mkdir /c 0755",
 		"create /c/f 0644", `write /c/f 0 "copied\n"`, "mark copied",
 	}, changes(fs))
-	require.Equal(t, "one\ntwo\r\n\nthree\ncopied\n", output.String())
+	require.Equal(t, "one\ntwo\r\n\nthree\ncopied\n", fs.output())
 	requireReadsBack(t, fs)
 }
 
 func TestMarkFilesAreNoPartOfTheFileSystem(t *testing.T) {
-	fs := faultfs.New()
+	fs := empty(t)
 	dir := serve(t, fs, mount.Options{Marks: "marks", Stdout: "out"})
 	name := filepath.Join(dir, "marks")
 	require.NoError(t, os.WriteFile(name, []byte("a\nb\nc"), 0o600))
@@ -242,9 +250,9 @@ func TestMarkFilesAreNoPartOfTheFileSystem(t *testing.T) {
 	}
 	require.ErrorIs(t, os.Mkdir(name, 0o700), unix.EEXIST)
 	require.NoError(t, os.WriteFile(name, []byte(strings.Repeat("l", 150<<10)+"\n"), 0o600))
-	require.Equal(t, []string{"a", "b", "d"}, fs.Trace().Marks()[:3])
+	require.Equal(t, []string{"a", "b", "d"}, fs.marks()[:3])
 	var long []int
-	for _, label := range fs.Trace().Marks()[3:] {
+	for _, label := range fs.marks()[3:] {
 		long = append(long, len(label))
 	}
 	require.Equal(t, []int{64 << 10, 64 << 10, 22<<10 + 1}, long, "the line goes on where the last one was left")
@@ -259,7 +267,7 @@ func TestBadMarkFilesAreRefused(t *testing.T) {
 }
 
 func TestAShellIsRecorded(t *testing.T) {
-	fs := faultfs.New()
+	fs := empty(t)
 	dir := serve(t, fs, mount.Options{})
 	out := shell(t, dir, `mkdir d && echo a > d/x && echo b >> d/x && mv d/x d/y && cp d/y z && sync d/y && sync -d z && sync d && rm -r d && pwd`)
 	require.Equal(t, dir+"\n", out)

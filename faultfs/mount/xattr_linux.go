@@ -36,6 +36,9 @@ func (d *disk) extended(id uint64) (faultfs.Ino, map[string][]byte, fuse.Status)
 
 // GetXAttr is getxattr(2).
 func (d *disk) GetXAttr(_ <-chan struct{}, in *fuse.InHeader, name string, dest []byte) (uint32, fuse.Status) {
+	if status := d.admit("extended attribute", in); status != fuse.OK {
+		return 0, status
+	}
 	if !strings.HasPrefix(name, userAttribute) {
 		return 0, fuse.ENOATTR
 	}
@@ -54,6 +57,9 @@ func (d *disk) GetXAttr(_ <-chan struct{}, in *fuse.InHeader, name string, dest 
 
 // ListXAttr is listxattr(2).
 func (d *disk) ListXAttr(_ <-chan struct{}, in *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
+	if status := d.admit("extended attribute", in); status != fuse.OK {
+		return 0, status
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_, all, status := d.extended(in.NodeId)
@@ -85,6 +91,9 @@ func fill(dest, answer []byte) (uint32, fuse.Status) {
 
 // SetXAttr is setxattr(2).
 func (d *disk) SetXAttr(_ <-chan struct{}, in *fuse.SetXAttrIn, name string, value []byte) fuse.Status {
+	if status := d.admit("extended attribute", &in.InHeader); status != fuse.OK {
+		return status
+	}
 	switch {
 	case !strings.HasPrefix(name, userAttribute):
 		return fuse.Status(unix.EOPNOTSUPP)
@@ -119,6 +128,9 @@ func (d *disk) SetXAttr(_ <-chan struct{}, in *fuse.SetXAttrIn, name string, val
 
 // RemoveXAttr is removexattr(2).
 func (d *disk) RemoveXAttr(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
+	if status := d.admit("extended attribute", in); status != fuse.OK {
+		return status
+	}
 	if !strings.HasPrefix(name, userAttribute) {
 		return fuse.Status(unix.EOPNOTSUPP)
 	}
