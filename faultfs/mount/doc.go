@@ -50,11 +50,13 @@
 //   - Faults strike what is recorded: none strikes stat, lstat, readlink, chown or
 //     chtimes. A write that a fault cuts short returns what was accepted, and its
 //     error when the program writes on from there.
-//   - The process that serves must neither map a file of its own mount, nor start
-//     a program in it or from it (exec.Cmd.Dir and exec.Cmd.Path): the kernel
-//     would ask it something while the Go runtime stands still, and it would
-//     hang. A program that is to run in the mount is started by another one, such
-//     as a shell that changes its directory.
+//   - The process that serves must never use its own mount: nothing there is to be
+//     opened, listed, looked at, mapped or removed by it, and no program started in
+//     it or from it (exec.Cmd.Dir and exec.Cmd.Path). Where the Go runtime stands
+//     still, or the process is killed while it waits, nobody answers, and the
+//     process can never end. Requests of the process itself are refused with
+//     EDEADLK, and Close reports them as a bug. A program that is to run in the
+//     mount is started by another one, such as a shell that changes its directory.
 //   - A fault that evicts or reverts pages does not reach pages that a program
 //     has mapped.
 package mount
