@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,11 @@ import (
 const lookerVariable = "CRASHSIM_TEST_LOOKER"
 
 func TestMain(m *testing.M) {
+	// What whoever started the tests has left open is not for the shells that the
+	// tests compare.
+	for fd := 3; fd < 64; fd++ {
+		syscall.CloseOnExec(fd)
+	}
 	if os.Getenv(lookerVariable) == "" {
 		os.Exit(m.Run())
 	}
