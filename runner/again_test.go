@@ -18,7 +18,7 @@ import (
 )
 
 // show shows all that can be read of a disk, and the marks.
-func show(disk *faultfs.FS, marks []string) string {
+func showed(disk *faultfs.FS, marks []string) string {
 	text := fmt.Sprintln(marks)
 	var dir func(path string, depth int)
 	dir = func(path string, depth int) {
@@ -141,7 +141,7 @@ func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string
 			live := faultfs.Over(disk)
 			s.recover(live, listMarks(nil))
 			trace := live.Trace()
-			s.ends[show(live, at)] = true
+			s.ends[showed(live, at)] = true
 			if depth > 0 && live.Changed() {
 				s.crash(t, persist.Lower(trace, s.model), at, depth-1)
 			}
@@ -195,7 +195,7 @@ func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recove
 			return nil
 		},
 		Oracle: oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
-			ends[show(disk.(*faultfs.FS), marks.All())] = true
+			ends[showed(disk.(*faultfs.FS), marks.All())] = true
 			return nil
 		}),
 	}

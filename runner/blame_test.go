@@ -19,7 +19,7 @@ import (
 // two of its ops, and none older than at the last mark.
 func history(trace *faultfs.Trace) oracle.Oracle {
 	live := faultfs.Over(trace.Base())
-	newest := map[string]int{show(live, nil): 0}
+	newest := map[string]int{showed(live, nil): 0}
 	var marked []int // the number of ops before each mark
 	for i, op := range trace.Ops {
 		if _, err := live.Do(op); err != nil {
@@ -28,10 +28,10 @@ func history(trace *faultfs.Trace) oracle.Oracle {
 		if op.Kind == faultfs.OpMark {
 			marked = append(marked, i)
 		}
-		newest[show(live, nil)] = i + 1
+		newest[showed(live, nil)] = i + 1
 	}
 	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
-		state, known := newest[show(disk.(*faultfs.FS), nil)]
+		state, known := newest[showed(disk.(*faultfs.FS), nil)]
 		told := len(marks.All())
 		switch {
 		case !known:

@@ -12,6 +12,8 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/outfile"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner/report"
 )
 
@@ -119,7 +121,7 @@ func keepPage(t TB, r *Result, fix []string) string {
 	text, err := report.Page{Title: r.Scenario + ": what a crash can leave", Parts: parts}.HTML()
 	file := filepath.Join(test.ArtifactDir(), "crash.html")
 	if err == nil {
-		err = WriteFile(file, text)
+		err = outfile.Write(file, text)
 	}
 	if err != nil {
 		return fmt.Sprintf("  the page could not be written: %v\n", err)
@@ -234,7 +236,7 @@ func (r *Result) Line() string {
 
 // String returns the coverage in one line.
 func (c Coverage) String() string {
-	cuts := shortNumber(c.Cuts)
+	cuts := show.Number(c.Cuts)
 	if !c.CutsExact {
 		cuts = "at most " + cuts
 	}
@@ -273,15 +275,6 @@ func (r *Recovery) String() string {
 		return "recovery is idempotent"
 	}
 	return fmt.Sprintf("recovery settles after %d runs: the second still changes something, such as %s", r.Settles, r.Example)
-}
-
-// shortNumber shows a long decimal number by its order: 1.8e14.
-func shortNumber(digits string) string {
-	const most = 9
-	if len(digits) <= most {
-		return digits
-	}
-	return fmt.Sprintf("%c.%ce%d", digits[0], digits[1], len(digits)-1)
 }
 
 // Report returns the result as text for people: the verdict, each failure with

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/report"
 )
@@ -39,7 +40,7 @@ func (r *Result) Parts() []report.Part {
 func (f *Failure) shown() report.Failure {
 	s := report.Failure{Kind: f.Kind.String(), Story: f.Story, Point: f.point, Lost: f.Lost}
 	for _, v := range f.Violations {
-		if text := v.String(); !strings.HasPrefix(s.Story, text) {
+		if text := show.Story(v.String()); !strings.HasPrefix(s.Story, text) {
 			s.Detail = append(s.Detail, text)
 		}
 	}
@@ -75,7 +76,7 @@ func (f *Failure) cure() string {
 
 // numbers are the coverage as a report lists it.
 func (c Coverage) numbers() []report.Number {
-	cuts := shortNumber(c.Cuts)
+	cuts := show.Number(c.Cuts)
 	if !c.CutsExact {
 		cuts = "at most " + cuts
 	}

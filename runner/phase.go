@@ -9,6 +9,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
 )
@@ -205,7 +206,7 @@ func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
 		f.Crash, f.Again = past, append([]Crash{past}, f.Again...)
 	}
 	f.Again = f.Again[1:]
-	f.Story = oneLine(tellAgain(f, v))
+	f.Story = show.Line(tellAgain(f, v))
 	return f
 }
 
@@ -247,7 +248,7 @@ func opName(plan *persist.Plan, op faultfs.OpNum) string {
 
 // tellAgain tells a failure that took more than one crash.
 func tellAgain(f *Failure, v oracle.Violation) string {
-	text := v.String()
+	text := show.Story(v.String())
 	if f.How != "" {
 		text += "; " + f.How
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/outfile"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
 )
@@ -335,7 +336,7 @@ func storeFailures(dir string, r *Result) error {
 	for _, f := range r.Failures {
 		s := r.Stored(f)
 		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
-		if err := WriteFile(f.File, s.Text()); err != nil {
+		if err := outfile.Write(f.File, s.Text()); err != nil {
 			return err
 		}
 	}
@@ -352,31 +353,4 @@ func failureName(scenario string, model persist.Model, kind string) string {
 		return '_'
 	}, scenario+"--"+model.String())
 	return safe + "--" + kind + ".txt"
-}
-
-// WriteFile replaces a file so that after a crash it is there whole, old or
-// new, and after the return it is the new one.
-func WriteFile(name string, data []byte) (err error) {
-	dir := filepath.Dir(name)
-	tmp, err := os.CreateTemp(dir, ".crashsim-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), name); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -2,37 +2,21 @@ package runner
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
 )
 
 // tellStory tells a failure in one line: what is wrong, which effect was lost,
 // and what was kept that should have come after it.
-func tellStory(f *Failure, v oracle.Violation) string { return oneLine(tell(f, v)) }
-
-// oneLine writes out what would end a line: an error of the program may hold
-// anything.
-func oneLine(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-	}
-	return b.String()
-}
+func tellStory(f *Failure, v oracle.Violation) string { return show.Line(tell(f, v)) }
 
 func tell(f *Failure, v oracle.Violation) string {
 	ops := f.Plan.Trace().Ops
 	var b strings.Builder
-	b.WriteString(v.String())
+	b.WriteString(show.Story(v.String()))
 	if f.How != "" {
 		b.WriteString("; " + f.How)
 	}

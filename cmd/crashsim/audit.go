@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -113,7 +114,7 @@ func (a *app) printAudit(out auditJSON) {
 			fmt.Fprintf(&a.out, "    %s    %s\n", a.style.bad("unknown"), s.Call)
 		}
 	}
-	fmt.Fprintf(&a.out, "\n%s: %d needed, %d redundant\n", plural(len(out.Syncs), "sync"), needed, redundant)
+	fmt.Fprintf(&a.out, "\n%s: %d needed, %d redundant\n", show.Count(len(out.Syncs), "sync"), needed, redundant)
 	for _, err := range out.Errors {
 		fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("not judged"), err)
 	}

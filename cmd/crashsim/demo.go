@@ -14,7 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/internal/outfile"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/scenarios/lessons"
 )
 
@@ -109,11 +110,11 @@ func (a *app) writeCourse(ctx context.Context, dir string) error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if err := runner.WriteFile(filepath.Join(dir, name), files[name]); err != nil {
+		if err := outfile.Write(filepath.Join(dir, name), files[name]); err != nil {
 			return err
 		}
 	}
-	a.out.WriteString(plural(len(names), "page") + "; begin with " + filepath.Join(dir, "index.html") + "\n")
+	a.out.WriteString(show.Count(len(names), "page") + "; begin with " + filepath.Join(dir, "index.html") + "\n")
 	return nil
 }
 
@@ -128,7 +129,7 @@ func (a *app) playByItself(ctx context.Context, pieces []string, delay time.Dura
 			}
 			piece = "\n" + piece
 		}
-		if _, err := io.WriteString(a.stdout, piece); err != nil {
+		if err := a.print(piece); err != nil {
 			return err
 		}
 	}
@@ -158,7 +159,7 @@ func play(pieces []string, keys io.Reader, screen io.Writer, style style) error 
 		if err := show(pieces[i] + "\n"); err != nil || i == len(pieces)-1 {
 			return err
 		}
-		if err := show(style.odd(help)); err != nil {
+		if err := show(style.finish(style.odd(help))); err != nil {
 			return err
 		}
 		next, err := move(in, i)

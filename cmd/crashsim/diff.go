@@ -14,6 +14,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -129,7 +130,7 @@ func (a *app) program(side *diffSide) error {
 func (side *diffSide) list(ctx context.Context, most int) (why string, err error) {
 	cuts, exact := persist.Lower(side.trace, side.model).Count()
 	if most > 0 && cuts.Cmp(big.NewInt(int64(most))) > 0 {
-		number := shortNumber(cuts)
+		number := show.Number(cuts.String())
 		if !exact {
 			number = "up to " + number
 		}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -26,7 +27,7 @@ func (a *app) printDiff(out diffJSON) {
 	if len(out.Unknown) > 0 {
 		return
 	}
-	both := plural(out.Both.Cases, "case")
+	both := show.Count(out.Both.Cases, "case")
 	if n := out.Both.WrongA; n > 0 {
 		both += fmt.Sprintf(", %d wrong in A", n)
 	}
@@ -44,7 +45,7 @@ func (a *app) printDiff(out diffJSON) {
 
 // countOf counts cases, and where an oracle judged them the wrong ones.
 func (a *app) countOf(cases, wrong int, judged bool) string {
-	text := plural(cases, "case")
+	text := show.Count(cases, "case")
 	if judged && cases > 0 {
 		text += fmt.Sprintf(", %d wrong", wrong)
 	}
@@ -141,7 +142,7 @@ func showEntry(e runner.Entry, from int) string {
 	case e.Mode == "":
 		return "-> " + e.Link
 	case from > 0:
-		return fmt.Sprintf("%s, from %d on %s", plural(len(e.Data), "byte"), from, showData(e.Data[from:]))
+		return fmt.Sprintf("%s, from %d on %s", show.Count(len(e.Data), "byte"), from, showData(e.Data[from:]))
 	}
 	return showData(e.Data)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/outfile"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
 )
@@ -42,7 +43,9 @@ func (f *programFlags) record(cmd *cobra.Command, a *app, args []string) (*fault
 	if len(args) == 0 {
 		return nil, usagef("want a program behind \"--\"")
 	}
-	p := process.Program{Args: args, Output: a.stderr, Timeout: f.timeout}
+	output := &foreign{w: a.stderr}
+	defer output.end()
+	p := process.Program{Args: args, Output: output, Timeout: f.timeout}
 	if f.setup != "" {
 		p.Setup = process.Shell(f.setup)
 	}
@@ -81,7 +84,7 @@ its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
 			if err != nil {
 				return err
 			}
-			return runner.WriteFile(out, trace.Text())
+			return outfile.Write(out, trace.Text())
 		},
 	}
 	f.add(cmd)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/repair"
@@ -358,5 +359,5 @@ func fail(cases int) string {
 	if cases == 1 {
 		return "1 case fails"
 	}
-	return plural(cases, "case") + " fail"
+	return show.Count(cases, "case") + " fail"
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/outfile"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/scenarios"
 )
@@ -41,7 +42,7 @@ func TestStoryOfEveryBrokenScenario(t *testing.T) {
 		file := filepath.Join(dir, s.Name+".txt")
 		told[file] = true
 		if *update {
-			require.NoError(t, runner.WriteFile(file, stdout.Bytes()))
+			require.NoError(t, outfile.Write(file, stdout.Bytes()))
 		}
 		want, err := os.ReadFile(file)
 		require.NoError(t, err)

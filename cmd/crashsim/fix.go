@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/repair"
 )
@@ -151,7 +152,7 @@ func (a *app) printRepairs(out fixJSON) {
 			fmt.Fprintf(&a.out, "%s\n", a.style.good("nothing is to be repaired"))
 		default:
 			fmt.Fprintf(&a.out, "%s, and then every case is right (%s)\n",
-				a.style.odd("add "+plural(len(r.Syncs), "sync")), plural(r.Tried, "program")+" judged")
+				a.style.odd("add "+show.Count(len(r.Syncs), "sync")), show.Count(r.Tried, "program")+" judged")
 		}
 		for _, s := range r.Syncs {
 			what := s.Path

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/outfile"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/report"
 )
@@ -38,7 +40,7 @@ func (f *pageFlags) write(ctx context.Context, trials []trial, o runner.Options,
 	if f.junit != "" {
 		text, err := junitText(trials)
 		if err == nil {
-			err = runner.WriteFile(f.junit, text)
+			err = outfile.Write(f.junit, text)
 		}
 		if err != nil {
 			return err
@@ -51,7 +53,7 @@ func (f *pageFlags) write(ctx context.Context, trials []trial, o runner.Options,
 		}
 		text, err := sarifText(all, ".")
 		if err == nil {
-			err = runner.WriteFile(f.sarif, text)
+			err = outfile.Write(f.sarif, text)
 		}
 		if err != nil {
 			return err
@@ -91,7 +93,7 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 				break
 			}
 		}
-		if err := runner.WriteFile(f.svg, shown.SVG()); err != nil {
+		if err := outfile.Write(f.svg, shown.SVG()); err != nil {
 			return err
 		}
 	}
@@ -102,7 +104,7 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 	if err != nil {
 		return err
 	}
-	return runner.WriteFile(f.page, text)
+	return outfile.Write(f.page, text)
 }
 
 // repaired adds to a part what the program lacks and what each of its syncs is
@@ -151,5 +153,5 @@ func fixLines(r repairJSON) []string {
 		}
 		lines = append(lines, fmt.Sprintf("sync %s after %s: %s", what, s.Call, s.Add))
 	}
-	return append(lines, fmt.Sprintf("then every case is right, which was proved by crashing it everywhere; %s were tried", plural(r.Tried, "program")))
+	return append(lines, fmt.Sprintf("then every case is right, which was proved by crashing it everywhere; %s were tried", show.Count(r.Tried, "program")))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/strace"
-	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/internal/outfile"
 )
 
 func (a *app) importCommand() *cobra.Command {
@@ -68,7 +68,7 @@ cut, writable shared maps, io_uring, files that were there before.`,
 				a.out.Write(trace.Text())
 				return nil
 			}
-			return runner.WriteFile(out, trace.Text())
+			return outfile.Write(out, trace.Text())
 		},
 	}
 	cmd.Flags().StringVar(&o.Root, "root", "", "the `directory` that counts (default the one in which the program was started)")

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/litmus"
 )
@@ -190,7 +191,7 @@ func (a *app) printLitmus(judged []litmusResult, columns []persist.Model) {
 		}
 	}
 	writeTable(&a.out, rows)
-	fmt.Fprintf(&a.out, "\n%s: %d of %d expectations hold\n", plural(len(judged), "file"), held, held+failed)
+	fmt.Fprintf(&a.out, "\n%s: %d of %d expectations hold\n", show.Count(len(judged), "file"), held, held+failed)
 }
 
 func maxCases(judged []litmusResult) int {

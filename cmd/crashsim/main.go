@@ -34,6 +34,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/scenarios"
 )
@@ -47,11 +48,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // Exit statuses.
 const (
-	exitOK          = 0
-	exitWrong       = 1 // something is not as declared or expected
-	exitUsage       = 2 // bad usage, bad files
-	exitUnknown     = 3
-	exitInterrupted = 130 // what a shell says of a command that Ctrl-C ended
+	exitOK           = 0
+	exitWrong        = 1 // something is not as declared or expected
+	exitUsage        = 2 // bad usage, bad files, or something of our own failed
+	exitUnknown      = 3
+	exitInterrupted  = 130 // what a shell says of a command that Ctrl-C ended
+	exitOutputClosed = 141 // what a shell says of a command that a closed pipe ended
 )
 
 // app is one run of the command.
@@ -65,41 +67,46 @@ type app struct {
 }
 
 func newApp(scenarios []runner.Scenario, stdout, stderr io.Writer) *app {
-	return &app{
-		scenarios: scenarios, stdout: stdout, stderr: stderr,
-		style: style{color: isTerminal(stdout) && os.Getenv("NO_COLOR") == ""},
+	a := &app{scenarios: scenarios, stdout: stdout, stderr: stderr}
+	if isTerminal(stdout) && os.Getenv("NO_COLOR") == "" {
+		a.style = colors()
 	}
+	return a
 }
 
 func (a *app) run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	// A closed pipe is an error of the write and no signal, so that a command cleans
+	// up. Programs that are run get the signal as always.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	root := a.command()
 	root.SetArgs(args)
 	root.SetOut(&a.out)
-	root.SetErr(a.stderr)
+	root.SetErr(&foreign{w: a.stderr})
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil {
 		return a.fail(ctx, cmd, err)
 	}
-	switch _, err := a.stdout.Write(a.out.Bytes()); {
-	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
-		// The reader has seen enough.
-	case err != nil:
-		_, _ = fmt.Fprintf(a.stderr, "crashsim: %v\n", err)
-		return exitUsage
+	if err := a.print(a.out.String()); err != nil {
+		return a.fail(ctx, cmd, err)
 	}
 	return a.status
 }
 
 // fail says what is wrong and returns the exit status.
 func (a *app) fail(ctx context.Context, cmd *cobra.Command, err error) int {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	switch {
+	case errors.Is(err, errOutputClosed):
+		return exitOutputClosed
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		_, _ = fmt.Fprintln(a.stderr, "crashsim: interrupted")
 		return exitInterrupted
 	}
-	_, _ = fmt.Fprintf(a.stderr, "crashsim: %v\n", err)
+	_, _ = fmt.Fprintf(a.stderr, "crashsim: %s\n", show.Text(err.Error()))
 	var bad usageError
 	if errors.As(err, &bad) || !cmd.HasParent() {
 		_, _ = fmt.Fprintf(a.stderr, "See \"%s --help\".\n", cmd.CommandPath())

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -147,7 +148,7 @@ func (a *app) printMutants(out mutateJSON) {
 		rows = append(rows, row{cells: []cell{{text: m.Scenario}, {text: m.Lacks}, fate, {text: m.Call}}})
 	}
 	writeTable(&a.out, rows)
-	text := fmt.Sprintf("\n%s: %d killed, %d harmless, %d survived", plural(len(out.Mutants), "mutant"), out.Killed, out.Harmless, out.Survived)
+	text := fmt.Sprintf("\n%s: %d killed, %d harmless, %d survived", show.Count(len(out.Mutants), "mutant"), out.Killed, out.Harmless, out.Survived)
 	if out.Unjudged > 0 {
 		text += fmt.Sprintf(", %d unjudged", out.Unjudged)
 	}

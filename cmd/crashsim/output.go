@@ -3,38 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"math/big"
-	"os"
-	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 )
-
-// isTerminal reports whether w is a terminal that can do more than print.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
-}
-
-// style colors words, if it may.
-type style struct{ color bool }
-
-func (s style) paint(code, word string) string {
-	if !s.color {
-		return word
-	}
-	return "\x1b[" + code + "m" + word + "\x1b[0m"
-}
-
-func (s style) good(word string) string { return s.paint("32", word) }
-func (s style) bad(word string) string  { return s.paint("1;31", word) }
-func (s style) odd(word string) string  { return s.paint("33", word) }
-func (s style) head(word string) string { return s.paint("1", word) }
-
-// plain is the paint of words without color.
-func plain(word string) string { return word }
 
 // cell is a word of a table.
 type cell struct {
@@ -88,27 +59,6 @@ func writeTable(w io.Writer, rows []row) {
 		b.WriteString(r.below)
 	}
 	_, _ = io.WriteString(w, b.String())
-}
-
-// writtenOut is the number of digits up to which numbers of cuts are written
-// out.
-const writtenOut = 7
-
-// shortNumber shows a large number as 1.8e14, cut off and not rounded up.
-func shortNumber(n *big.Int) string {
-	digits := n.String()
-	if len(digits) <= writtenOut {
-		return digits
-	}
-	return fmt.Sprintf("%s.%se%d", digits[:1], digits[1:2], len(digits)-1)
-}
-
-// plural returns "1 file", "2 files".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // shownBytes is how many bytes of a file are shown.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/repair"
@@ -28,7 +29,7 @@ func (a *app) printProgram(e *explainedFailure) {
 	case e.Seat != nil:
 		head = "What recovery did until the power was cut again"
 	case e.Ops != nil && len(ops) < e.calls:
-		head = fmt.Sprintf("What the program did until the power was cut, as far as it matters (%d of %s)", len(ops), plural(e.calls, "call"))
+		head = fmt.Sprintf("What the program did until the power was cut, as far as it matters (%d of %s)", len(ops), show.Count(e.calls, "call"))
 	}
 	fmt.Fprintf(&a.out, "\n%s\n", a.style.head(head))
 	var rows []row
@@ -187,7 +188,7 @@ func (a *app) printCure(e *explainedFailure) {
 			strings.Join(kindNames(e.fix.Beyond), " and "))
 	default:
 		fmt.Fprintf(w, "    With %s the program as a whole is right in every case (%s tried):\n",
-			plural(len(e.fix.Syncs), "more sync"), plural(e.fix.Tried, "variant"))
+			show.Count(len(e.fix.Syncs), "more sync"), show.Count(e.fix.Tried, "variant"))
 		for _, text := range grouped(e.fix.Syncs) {
 			fmt.Fprintf(w, "        %s\n", text)
 		}

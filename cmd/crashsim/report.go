@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -205,7 +206,7 @@ func coverage(results []runner.Result) string {
 		}
 		return []story{{text: r.Coverage.Bound}}
 	})
-	text := fmt.Sprintf("%s; %s", plural(results[0].Coverage.Ops, "op"), &sum)
+	text := fmt.Sprintf("%s; %s", show.Count(results[0].Coverage.Ops, "op"), &sum)
 	switch {
 	case len(exhaustive) == len(results):
 		return text + "; exhaustive"
@@ -251,7 +252,7 @@ func (t *tally) String() string {
 	if besides != "" {
 		besides = ", " + besides
 	}
-	return fmt.Sprintf("cuts %s%s%s, cases judged %d by %s", bound, shortNumber(&t.cuts), besides, t.cases, plural(t.runs, "run"))
+	return fmt.Sprintf("cuts %s%s%s, cases judged %d by %s", bound, show.Number(t.cuts.String()), besides, t.cases, show.Count(t.runs, "run"))
 }
 
 // totals is the end of the output of run.
@@ -278,10 +279,10 @@ func totals(reports []trial) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s, %s: %d as declared, %d not", plural(len(reports), "scenario"), plural(all, "verdict"), declared, all-declared)
+	fmt.Fprintf(&b, "\n%s, %s: %d as declared, %d not", show.Count(len(reports), "scenario"), show.Count(all, "verdict"), declared, all-declared)
 	fmt.Fprintf(&b, "; %d kept, %d broken, %d unknown\n", verdicts[runner.Kept], verdicts[runner.Broken], verdicts[runner.Unknown])
 	if failed > 0 {
-		fmt.Fprintf(&b, "%s could not be judged\n", plural(failed, "scenario"))
+		fmt.Fprintf(&b, "%s could not be judged\n", show.Count(failed, "scenario"))
 	}
 	fmt.Fprintf(&b, "%s", &sum)
 	if verdicts[runner.Kept] > 0 && exhaustive {

@@ -32,15 +32,15 @@ func TestOutputDoesNotDependOnWorkersOrTime(t *testing.T) {
 }
 
 func TestColorChangesNoWord(t *testing.T) {
-	colors := regexp.MustCompile(`\x1b\[[0-9;]*m`)
+	codes := regexp.MustCompile(`\x1b\[[0-9;]*m`)
 	for _, args := range [][]string{{"run"}, {"list"}, {"models"}, {"litmus", "../../testdata/litmus"}, {"diff", "toy-hasty", "toy-sound"}} {
 		_, want, _ := call(args...)
 		var out, errs bytes.Buffer
 		a := newApp(toys(), &out, &errs)
-		a.style.color = true
+		a.style = colors()
 		a.run(args)
 		assert.NotEqual(t, want, out.String(), args)
-		assert.Equal(t, want, colors.ReplaceAllString(out.String(), ""), args)
+		assert.Equal(t, want, codes.ReplaceAllString(out.String(), ""), args)
 	}
 }
 
@@ -49,10 +49,10 @@ type brokenWriter struct{ err error }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 
-func TestABrokenPipeIsNoError(t *testing.T) {
+func TestAClosedPipeEndsACommandQuietly(t *testing.T) {
 	for _, err := range []error{syscall.EPIPE, io.ErrClosedPipe} {
 		var errs bytes.Buffer
-		assert.Equal(t, exitOK, newApp(toys(), brokenWriter{err}, &errs).run([]string{"models"}))
+		assert.Equal(t, exitOutputClosed, newApp(toys(), brokenWriter{err}, &errs).run([]string{"models"}))
 		assert.Empty(t, errs.String())
 	}
 }
