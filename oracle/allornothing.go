@@ -8,19 +8,19 @@ import (
 )
 
 // AllOrNothing is the promise of a transaction over several files: all of them
-// are of one generation, at least the acknowledged one.
+// belong to one generation, the acknowledged one or a newer one.
 //
-// Violations are Lost (a file is missing that exists in every generation from
-// the acknowledged one on), Stale (one whole generation, but older than
-// acknowledged), Torn (each file is whole, but no generation has all of them;
-// or a file is torn, as OldOrNew has it), Alien (a file that is neither) and
-// Refused (a file cannot be read). A violation that concerns one file is
-// reported for each such file.
+// The violations are Lost (a file is missing, although it exists in the
+// acknowledged generation and in every newer one), Stale (the files are one whole
+// generation that is older than the acknowledged one), Torn (each file is whole,
+// but no generation has all of them; or a file is torn as in OldOrNew), Alien (a
+// file holds something that was never written) and Refused (a file cannot be
+// read). A violation that concerns one file is reported for each such file.
 //
 // The zero AllOrNothing promises nothing.
 type AllOrNothing struct {
-	// Paths are the files, in the order in which they are read. One that tells
-	// the generations apart is best read first.
+	// Paths are the files, in the order in which they are read. The search is
+	// fastest if the first file is different in each generation.
 	Paths []string
 	// Generations are what the files held together: Generations[n][i] is what
 	// Paths[i] held in generation n, absent where a generation is shorter than
@@ -62,7 +62,7 @@ func (a AllOrNothing) read(disk afero.Fs, path string, s *scratch) (found, error
 	if a.Read == nil {
 		return s.read(disk, path)
 	}
-	return settle(a.Read(disk, path))
+	return contentRead(a.Read(disk, path))
 }
 
 // content returns what the i-th file held in a generation.

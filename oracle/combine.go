@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/afero"
 )
 
-// All is the promise of several oracles together. They are asked in order, and
-// what each finds is reported.
+// All is several promises together. It asks the oracles in order and returns the
+// violations of each.
 func All(oracles ...Oracle) Oracle { return all(oracles) }
 
 type all []Oracle
@@ -20,8 +20,8 @@ func (a all) Judge(disk afero.Fs, marks Marks) []Violation {
 	return violations
 }
 
-// When is a promise that holds from the first mark with the label on. Without
-// the mark the disk is not read.
+// When is a promise that begins with the first mark that has the label. Before
+// that mark it does not read the disk and accepts every case.
 func When(label string, promise Oracle) Oracle { return when{label, promise} }
 
 type when struct {
@@ -36,8 +36,8 @@ func (w when) Judge(disk afero.Fs, marks Marks) []Violation {
 	return w.promise.Judge(disk, marks)
 }
 
-// Exists is the promise that a path leads to a file or directory, whatever is
-// in it; otherwise it is Lost.
+// Exists is the promise that a path leads to a file or a directory, whatever it
+// holds. If it does not, the violation is Lost.
 func Exists(path string) Oracle {
 	missing := Violation{Kind: Lost, Path: path, Detail: "is missing"}
 	return Func(func(disk afero.Fs, _ Marks) []Violation {
@@ -52,8 +52,8 @@ func Exists(path string) Oracle {
 	})
 }
 
-// Gone is the promise that a path leads nowhere: what was removed did not come
-// back; otherwise it is Stale.
+// Gone is the promise that nothing exists at a path: what was removed has not
+// come back. If it has, the violation is Stale.
 func Gone(path string) Oracle {
 	back := Violation{Kind: Stale, Path: path, Detail: "exists, although it was removed"}
 	return Func(func(disk afero.Fs, _ Marks) []Violation {
@@ -68,8 +68,9 @@ func Gone(path string) Oracle {
 	})
 }
 
-// Accepted is the promise that a check of the program's own, such as opening
-// the store and verifying it, returns no error; otherwise it is Refused.
+// Accepted is the promise that the program's own check, such as opening the store
+// and verifying it, returns no error. If it returns one, the violation is
+// Refused.
 func Accepted(path string, check func(disk afero.Fs) error) Oracle {
 	return Func(func(disk afero.Fs, _ Marks) []Violation {
 		if err := check(disk); err != nil {
@@ -79,9 +80,10 @@ func Accepted(path string, check func(disk afero.Fs) error) Oracle {
 	})
 }
 
-// Detects is the promise of a checksummed format on a medium that rots: the
-// given promise is kept, or the program says itself that it cannot keep it.
-// Violations that are Refused are dropped, all others remain.
+// Detects is the promise of a format with checksums on a disk that loses data
+// later: either the given promise is kept, or the program itself reports that it
+// cannot keep it. Detects drops violations of the kind Refused and returns all
+// others.
 func Detects(promise Oracle) Oracle {
 	return Func(func(disk afero.Fs, marks Marks) []Violation {
 		var violations []Violation

@@ -70,7 +70,7 @@ func (s *scratch) giveBack() {
 func (s *scratch) read(disk afero.Fs, path string) (found, error) {
 	f, err := disk.Open(path)
 	if err != nil {
-		return settle(nil, err)
+		return contentRead(nil, err)
 	}
 	defer f.Close() // it was only read: closing it cannot lose anything
 	start := len(s.data)
@@ -91,9 +91,9 @@ func (s *scratch) read(disk afero.Fs, path string) (found, error) {
 	}
 }
 
-// settle makes of a reader's answer what was found: a file that does not exist
-// is no error.
-func settle(data []byte, err error) (found, error) {
+// contentRead turns the answer of a reader into what was found. That a file does
+// not exist is not an error.
+func contentRead(data []byte, err error) (found, error) {
 	if err == nil {
 		return found{data: data, exists: true}, nil
 	}

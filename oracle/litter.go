@@ -12,14 +12,15 @@ import (
 )
 
 // NoLitter is the promise that recovery cleans up: no file is left whose path
-// matches one of the patterns, unless it matches an exception. Each one left is
-// a violation of the kind Litter, a warning. A directory that cannot be listed
-// is Refused, one that does not exist holds no litter.
+// matches one of the patterns, unless the path matches an exception. Each file
+// that is left is a violation of the kind Litter, which is a warning. If a
+// directory cannot be listed, the violation is Refused. A directory that does not
+// exist holds no litter.
 //
-// Patterns are those of path.Match, with wildcards in the last element only:
-// "/db/*.tmp". To name what may be there rather than what may not, match
-// everything and except that. A pattern without wildcards asks for one name
-// and does not list the directory, which leaves less to explore.
+// Patterns are those of path.Match, but only the last element may have wildcards,
+// as in "/db/*.tmp". To list what may be there, match everything and name the
+// allowed files as exceptions. A pattern without wildcards asks for one name and
+// does not list the directory, so there is less to explore.
 type NoLitter struct {
 	Match  []string
 	Except []string

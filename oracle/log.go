@@ -9,28 +9,29 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Log is the promise of a log: what its reader returns is a prefix of what was
-// appended, with every acknowledged record and nothing else. Records are
-// counted from 1, so that the n-th mark acknowledges record n.
+// Log is the promise of a log: its reader returns a prefix of the records that
+// were appended. The prefix holds every acknowledged record, and nothing else.
+// Records are counted from 1, so that the n-th mark acknowledges record n.
 //
-// Violations are Lost (an acknowledged record is not returned), Torn (a record
-// is returned in part, altered or spliced with another, or one that nobody was
-// promised is passed over), Alien (a record that was never appended there, or
-// not yet) and Refused (the reader returned an error).
+// The violations are Lost (an acknowledged record is not returned), Torn (a
+// record is returned in part, altered or mixed with another one, or a record that
+// was not acknowledged is left out in the middle), Alien (a record was not
+// appended at this place, or not yet) and Refused (the reader returned an
+// error).
 //
 // # The torn tail
 //
-// An append that the crash interrupted leaves a torn tail, and a log may cut it
-// off: nobody was promised what it held. Damage before an acknowledged record
-// is corruption in the middle, and cutting there loses the record. Two optional
-// fields help to tell the one from the other. TornTail is the error by which the
-// reader itself says "an incomplete end, cut it off"; it is no violation as
-// long as every acknowledged record was returned. And with Frames a log that
-// was refused or cut too short is looked at byte for byte: where an
-// acknowledged record is damaged in the file, the violation is Lost, whatever
-// the reader said; where all of them are whole, a reader that returned an error
-// is Refused. Either way the detail says where the damage begins and whether
-// anything whole follows it.
+// An append that the crash interrupted leaves a torn tail. A log may cut it off,
+// because what it held was not acknowledged. Damage in front of an acknowledged
+// record is corruption in the middle, and a log that cuts there loses the
+// record. Two optional fields help to distinguish these. TornTail is the error by
+// which the reader says "the end is incomplete, cut it off"; it is not a
+// violation as long as every acknowledged record was returned. If Frames are
+// set, a log that was refused or cut too short is compared byte for byte: if an
+// acknowledged record is damaged in the file, the violation is Lost, whatever the
+// reader said; if all of them are whole, a reader that returned an error is
+// Refused. In both cases the detail says where the damage begins and whether a
+// whole record follows it.
 type Log struct {
 	// Path names the log in violations, and is the file that Frames describe.
 	Path string

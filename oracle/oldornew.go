@@ -6,13 +6,14 @@ import (
 	"github.com/spf13/afero"
 )
 
-// OldOrNew is the promise of atomic replacement: a file is one of its versions
-// as a whole, at least the acknowledged one, never anything in between.
+// OldOrNew is the promise of atomic replacement: a file holds one whole version,
+// the acknowledged one or a newer one, and never anything in between.
 //
-// Violations are Lost (missing where no version from the acknowledged one on
-// is absent), Stale (whole, but older than acknowledged), Torn (each byte is
-// at its offset in some version or NUL: a mixture, a prefix, zeros), Alien
-// (anything else) and Refused (it cannot be read).
+// The violations are Lost (the file is missing, although it exists in the
+// acknowledged version and in every newer one), Stale (it holds a whole version
+// that is older than the acknowledged one), Torn (each byte is NUL or stands at
+// the same offset in some version: a mixture, a prefix, zeros), Alien (it holds
+// anything else) and Refused (it cannot be read).
 //
 // The zero OldOrNew promises that a file named "" never exists.
 type OldOrNew struct {
@@ -58,7 +59,7 @@ func (o OldOrNew) read(disk afero.Fs, s *scratch) (found, error) {
 	if o.Read == nil {
 		return s.read(disk, o.Path)
 	}
-	return settle(o.Read(disk))
+	return contentRead(o.Read(disk))
 }
 
 // violation says what is wrong with a file that is the newest version given,

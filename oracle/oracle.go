@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Marks are what the world outside was told before the crash. Asking them is
-// part of a judgement as reading the disk is: an oracle that asks little is
-// explored faster.
+// Marks are the marks that the program made before the crash. The search
+// branches at each question about marks, as it does at each read of the disk, so
+// an oracle that asks little is explored faster.
 type Marks interface {
 	// Has reports whether a mark with the label was made.
 	Has(label string) bool
@@ -19,10 +19,10 @@ type Marks interface {
 	All() []string
 }
 
-// Oracle judges one case: a disk as the program's recovery left it, and the
-// marks made before the crash. It returns what is wrong, nothing if nothing
-// is. It may be called from several goroutines at once, and it must depend on
-// nothing but its arguments.
+// Oracle judges one case: the disk as the program's recovery left it, and the
+// marks made before the crash. It returns the violations that it found, or nil
+// if the promise is kept. It may be called from several goroutines at once, and
+// its answer must depend on nothing but its arguments.
 type Oracle interface {
 	Judge(disk afero.Fs, marks Marks) []Violation
 }
@@ -33,7 +33,7 @@ type Func func(disk afero.Fs, marks Marks) []Violation
 // Judge calls f.
 func (f Func) Judge(disk afero.Fs, marks Marks) []Violation { return f(disk, marks) }
 
-// Kind says what sort of promise a violation breaks. The zero Kind is none.
+// Kind says how a promise is broken. The zero Kind is NoKind.
 type Kind uint8
 
 // The kinds of violations.
@@ -42,10 +42,10 @@ const (
 	Lost         // something acknowledged, or durable before the run, is gone
 	Torn         // something is there in part, or a mixture of old and new
 	Stale        // something is whole but older than what was acknowledged
-	Alien        // something is there that nobody ever wrote
+	Alien        // something is there that was never written
 	Refused      // recovery returned an error, panicked or ended its goroutine
-	Hung         // recovery did not come to an end
-	Litter       // something is left behind that nobody needs: a warning
+	Hung         // recovery did not end within the time that it was given
+	Litter       // a file was left behind that is not needed: a warning
 )
 
 var kindNames = [...]string{"none", "lost", "torn", "stale", "alien", "refused", "hung", "litter"}
@@ -58,7 +58,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind%d", k)
 }
 
-// ParseKind returns the kind with the given name.
+// ParseKind returns the kind with the given name, as String returns it. An
+// unknown name is an error that lists the known ones.
 func ParseKind(name string) (Kind, error) {
 	for k, n := range kindNames {
 		if n == name {
@@ -68,8 +69,8 @@ func ParseKind(name string) (Kind, error) {
 	return NoKind, fmt.Errorf("unknown kind %q, want one of %s", name, strings.Join(kindNames[1:], ", "))
 }
 
-// Warning reports whether a violation of this kind only warns: it does not
-// make a verdict Broken.
+// Warning reports whether a violation of this kind is only a warning. A warning
+// does not make a verdict Broken.
 func (k Kind) Warning() bool { return k == Litter }
 
 // Violation is one thing that is wrong with a case.

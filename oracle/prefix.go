@@ -9,15 +9,15 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Prefix is the promise of a store, told by a model: what recovery finds is the
-// model's state after some number of operations, at least as many as were
-// acknowledged and no more than had begun.
+// Prefix is the promise of a store that is described by a simple model: what
+// recovery finds is the state of the model after some number of operations, at
+// least as many as were acknowledged and at most as many as had begun.
 //
-// Violations are Stale (the state after fewer operations than were
-// acknowledged), Alien (the state after more than had begun), Torn (the state
-// after no number of operations: a model cannot tell torn from alien), Lost
-// (the reader found nothing, and that is no state in question) and Refused (it
-// returned an error).
+// The violations are Stale (the state after fewer operations than were
+// acknowledged), Alien (the state after more operations than had begun), Torn
+// (the state is not that of any number of operations; a model cannot distinguish
+// torn from alien), Lost (the reader found nothing, and nothing is not one of the
+// states) and Refused (the reader returned an error).
 type Prefix[S any] struct {
 	// Path names the store in violations.
 	Path string
@@ -38,12 +38,12 @@ type Prefix[S any] struct {
 	// Without one the bound is the number of operations.
 	Begun string
 	// Diff says in half a sentence how a state that was read differs from one
-	// of the model, for the detail of a violation. Optional.
+	// of the model. It becomes part of the detail of a violation. It may be nil.
 	Diff func(read, model S) string
 }
 
-// StatesOf runs a model: it returns the initial state and the one after each
-// operation. Apply must leave the state that it is given as it was.
+// StatesOf runs a model. It returns the initial state and the state after each
+// operation. Apply must not change the state that it is given.
 func StatesOf[S, Op any](initial S, apply func(S, Op) S, ops ...Op) []S {
 	states := make([]S, 1, len(ops)+1)
 	states[0] = initial
