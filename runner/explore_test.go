@@ -418,7 +418,7 @@ func TestVisitsDoNotDependOnTheOrderOfRuns(t *testing.T) {
 		plan := persist.Lower(drawTrace(t), drawModel(t))
 		check := drawChecker(t)
 		b := budget{maxLosses: rapid.IntRange(-1, 4).Draw(t, "losses"), maxRuns: rapid.IntRange(0, 50).Draw(t, "runs")}
-		if cuts, _ := plan.Count(); cuts.BitLen() > 12 {
+		if cuts, _ := plan.Count(context.Background()); cuts.BitLen() > 12 {
 			return
 		}
 		want, _ := visited(plan, check, b, inOrder)

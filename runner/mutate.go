@@ -242,7 +242,7 @@ const maxProof = 20000
 func sameCases(ctx context.Context, a, b *faultfs.Trace, model persist.Model) bool {
 	var lists [2][]State
 	for i, trace := range []*faultfs.Trace{a, b} {
-		if cuts, exact := persist.Lower(trace, model).Count(); !exact || !cuts.IsInt64() || cuts.Int64() > maxProof {
+		if cuts, exact := persist.Lower(trace, model).Count(ctx); !exact || !cuts.IsInt64() || cuts.Int64() > maxProof {
 			return false
 		}
 		states, err := States(ctx, trace, model)

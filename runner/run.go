@@ -80,7 +80,7 @@ type judging struct {
 func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
 	trace := take.trace
 	plan := persist.Lower(trace, model)
-	cuts, exact := plan.Count()
+	cuts, exact := plan.Count(ctx)
 	r := Result{
 		Scenario: s.Name, Model: model, Plan: plan, Declared: s.declared(model),
 		AtLeast: o.Sweep || o.Faults != nil || o.depth() > 1,

@@ -128,7 +128,7 @@ func (a *app) program(side *diffSide) error {
 
 // list lists the cases of a side, or says why it does not.
 func (side *diffSide) list(ctx context.Context, most int) (why string, err error) {
-	cuts, exact := persist.Lower(side.trace, side.model).Count()
+	cuts, exact := persist.Lower(side.trace, side.model).Count(ctx)
 	if most > 0 && cuts.Cmp(big.NewInt(int64(most))) > 0 {
 		number := show.Number(cuts.String())
 		if !exact {

@@ -73,7 +73,7 @@ func BenchmarkCount(b *testing.B) {
 			plan := persist.Lower(traces[what], persist.Default())
 			bits := 0
 			for b.Loop() {
-				cuts, _ := plan.Count()
+				cuts, _ := plan.Count(context.Background())
 				bits = cuts.BitLen()
 			}
 			b.ReportMetric(float64(bits), "bits")
@@ -96,4 +96,39 @@ func BenchmarkStates(b *testing.B) {
 			b.ReportMetric(float64(states), "states")
 		})
 	}
+}
+
+// BenchmarkCountNewFiles counts the cuts of new files that nothing syncs, a write
+// to each: the time for each should not grow with their number but for the length
+// of the numbers.
+func BenchmarkCountNewFiles(b *testing.B) {
+	for _, n := range []int{500, 1000, 20000} {
+		trace := newFilesOf(b, n)
+		for _, name := range []string{"posix", "ext4", "btrfs", "strict", "posix,names=directory"} {
+			b.Run(fmt.Sprintf("files=%d/%s", n, name), func(b *testing.B) {
+				plan := persist.Lower(trace, model(b, name))
+				for b.Loop() {
+					_, exact := plan.Count(context.Background())
+					require.True(b, exact)
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/file")
+			})
+		}
+	}
+}
+
+// newFilesOf is the trace of a program that makes so many files and writes to each,
+// and syncs nothing.
+func newFilesOf(b *testing.B, files int) *faultfs.Trace {
+	fs := faultfs.New()
+	do := func(op faultfs.Op) {
+		_, err := fs.Do(op)
+		require.NoError(b, err)
+	}
+	for i := range files {
+		path := fmt.Sprintf("/f%d", i)
+		do(faultfs.Op{Kind: faultfs.OpCreate, Path: path, Mode: 0o644})
+		do(faultfs.Op{Kind: faultfs.OpWrite, Path: path, Data: []byte("new")})
+	}
+	return fs.Trace()
 }

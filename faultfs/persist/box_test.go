@@ -290,10 +290,3 @@ func TestPinRefusesWhatTheModelForbids(t *testing.T) {
 		})
 	}
 }
-
-func TestCountIsABoundWhereThereAreTooManyCuts(t *testing.T) {
-	plan := persist.Lower(parse(t, "create /f\nwrite /f 0 \"x\"*20000\nmark done\n"), model(t, "posix,append=all,unit=1,block=1"))
-	cuts, exact := plan.Count()
-	require.False(t, exact)
-	require.Greater(t, cuts.BitLen(), 20000, "each byte is there or not")
-}

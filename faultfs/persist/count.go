@@ -1,188 +1,163 @@
 package persist
 
 import (
+	"context"
 	"math/big"
+	"math/bits"
 	"slices"
 )
 
-// Count returns the number of cases by cut: legal cuts of all crash points,
-// where two points with the same marks and the same cut count once. It is
-// exact where the needs fall into parts small enough to count; otherwise exact
-// is false, and no more cuts than that are legal. The count knows nothing of
-// what a checker reads: it is independent of any search.
-func (p *Plan) Count() (cuts *big.Int, exact bool) {
-	c := counter{box: p.NewBox(), place: make([]int32, len(p.cells)), exact: true}
-	total := new(big.Int)
-	for point := range p.points {
-		total.Add(total, c.fresh(point))
-	}
-	return total, c.exact
+// Count returns the number of cases by cut: the legal cuts of all crash points,
+// where two points with the same marks and the same cut count once. The count
+// knows nothing of what a checker reads: it is independent of any search.
+//
+// The time grows with the trace, and with the length of the numbers, where the
+// needs form chains and trees, as those of all presets do. Where they are too
+// tangled to count, or when the context ends, exact is false, and no more cuts
+// than the returned number are legal.
+func (p *Plan) Count(ctx context.Context) (cuts *big.Int, exact bool) {
+	return newCounter(ctx, p).count()
 }
 
-// counter counts the cuts of boxes.
+func (c *counter) count() (cuts *big.Int, exact bool) {
+	for at := range c.plan.points {
+		if c.ctx.Err() != nil {
+			c.giveUp(at)
+			return c.total, false
+		}
+		c.point(at)
+	}
+	c.endStretch()
+	return c.total, c.exact
+}
+
+// counter counts the cuts of the points of a plan, one after the other. The
+// effects that are open at a point, so that a cut may have them or not, fall into
+// groups that no need connects: the cuts are the product of what each group
+// allows.
 type counter struct {
-	box   *Box
-	open  []Cell  // cells that the point's box leaves open
-	place []int32 // by cell: where it stands in open, plus one
+	ctx  context.Context
+	plan *Plan
+	box  *Box // for groups that are counted by trying
+	ties *ties
+
+	low     []Version // by cell: oldest version that the last point allows
+	groupOf []*group  // by effect; nil: it is not open
+	product *big.Int  // of the groups that are not tangled
+	tangled map[*group]bool
+
+	// A stretch are points with the same marks whose low bounds are the same: the
+	// cuts of each are among those of the next one. Its cuts are counted at its
+	// end, less those that the stretch before has counted already.
+	marks int
+	total *big.Int
 	exact bool
-	work  int // cells that splits may still look at, for this count
+	work  int // cells that counting by trying may still look at
+	keys  int // most keys of a table
+
+	unused  []*group // that ended
+	numbers []*big.Int
+	touched []*group // room for raiseLow
+	again   []int32
 }
 
-// maxWork bounds the work of one count.
-const maxWork = 1 << 18
+func newCounter(ctx context.Context, p *Plan) *counter {
+	l := newTies(p)
+	return &counter{
+		ctx: ctx, plan: p, box: p.NewBox(), ties: l,
+		low:     make([]Version, len(p.cells)),
+		groupOf: make([]*group, len(l.effects)), product: big.NewInt(1), tangled: map[*group]bool{},
+		marks: -1, total: new(big.Int), exact: true, work: maxWork, keys: maxKeys,
+	}
+}
 
-// fresh counts the cases of a point that are none of the point before.
-func (c *counter) fresh(point int) *big.Int {
-	c.move(point)
-	at := &c.box.plan.points[point]
-	sameMarks := point > 0 && at.marks == c.box.plan.points[point-1].marks
-	if sameMarks && len(at.high) == 0 {
-		return new(big.Int)
+// point goes on to a crash point.
+func (c *counter) point(number int) {
+	at := &c.plan.points[number]
+	sameMarks := at.marks == c.marks
+	if !sameMarks || len(at.low) > 0 {
+		c.endStretch()
 	}
-	n, exact := c.count(c.open)
-	if !exact {
-		c.exact = false
-		return n
-	}
-	if !sameMarks {
-		return n
-	}
-	for _, s := range at.high {
-		if !c.box.Restrict(Bound{s.cell, 0, s.from}) {
-			c.box.Widen()
-			return n
+	c.marks = at.marks
+	c.box.Move(number)
+	before := c.box.before(at)
+	c.raiseLow(at.low)
+	if sameMarks && len(at.low) > 0 && before {
+		// What the stretch before has counted and is still allowed.
+		if old, exact := c.cuts(); exact {
+			c.total.Sub(c.total, old)
 		}
 	}
-	old, exact := c.count(c.open)
 	c.box.Widen()
-	if !exact {
-		c.exact = false
-		return n
+	for r := c.ties.first[number]; r < c.ties.first[number+1]; r++ {
+		e := c.ties.effects[r]
+		if e.version > c.low[e.cell] {
+			c.add(r)
+		}
 	}
-	return n.Sub(n, old)
 }
 
-// move goes to a crash point and keeps the list of open cells up to date.
-func (c *counter) move(point int) {
-	c.box.Move(point)
-	at := &c.box.plan.points[point]
-	for _, steps := range [][]step{at.high, at.low} {
-		for _, s := range steps {
-			isOpen := c.box.lo[s.cell] < c.box.hi[s.cell]
-			switch i := c.place[s.cell]; {
-			case isOpen && i == 0:
-				c.open = append(c.open, s.cell)
-				c.place[s.cell] = int32(len(c.open))
-			case !isOpen && i > 0:
-				last := c.open[len(c.open)-1]
-				c.open[i-1], c.place[last] = last, i
-				c.open = c.open[:len(c.open)-1]
-				c.place[s.cell] = 0
+// before keeps the cuts of the box that have no effect that is new at the box's
+// point; false says that there are none.
+func (b *Box) before(at *point) bool {
+	for _, s := range at.high {
+		if !b.Restrict(Bound{s.cell, 0, s.from}) {
+			return false
+		}
+	}
+	return true
+}
+
+// endStretch adds the cuts of the point at hand.
+func (c *counter) endStretch() {
+	if c.marks < 0 {
+		return // no point yet
+	}
+	n, exact := c.cuts()
+	c.total.Add(c.total, n)
+	c.exact = c.exact && exact
+}
+
+// cuts returns the number of cuts of the box at hand, or more than that.
+func (c *counter) cuts() (n *big.Int, exact bool) {
+	if len(c.tangled) == 0 {
+		return c.product, true
+	}
+	n, exact = new(big.Int).Set(c.product), true
+	for g := range c.tangled {
+		m, ok := c.try(g)
+		n.Mul(n, m)
+		exact = exact && ok
+	}
+	return n, exact
+}
+
+// giveUp counts as if there were no needs from a crash point on, and rounds up to
+// powers of two.
+func (c *counter) giveUp(number int) {
+	c.exact = false
+	c.box.Move(max(number-1, 0))
+	size := func(id Cell) int { return bits.Len64(uint64(c.box.hi[id] - c.box.lo[id])) }
+	var length, longest uint
+	for id := range c.box.hi {
+		length += uint(size(Cell(id)))
+	}
+	longest = length
+	for at := number; at < len(c.plan.points); at++ {
+		p := &c.plan.points[at]
+		seen := map[Cell]bool{}
+		for _, s := range slices.Concat(p.high, p.low) {
+			if !seen[s.cell] {
+				seen[s.cell] = true
+				length -= uint(size(s.cell))
 			}
 		}
-	}
-}
-
-// count counts the cuts of the box, all cells but the given ones being fixed.
-// Where that is too much work it returns the number of cuts that there would
-// be without needs.
-func (c *counter) count(cells []Cell) (n *big.Int, exact bool) {
-	c.work = maxWork
-	n = c.parts(cells)
-	if c.work >= 0 {
-		return n, true
-	}
-	n = big.NewInt(1)
-	for _, id := range cells {
-		n.Mul(n, c.span(id))
-	}
-	return n, false
-}
-
-func (c *counter) span(id Cell) *big.Int { return big.NewInt(int64(c.box.hi[id]-c.box.lo[id]) + 1) }
-
-// parts multiplies the counts of the parts into which the needs divide the
-// cells.
-func (c *counter) parts(cells []Cell) *big.Int {
-	n := big.NewInt(1)
-	for _, part := range c.divide(cells) {
-		if c.work < 0 {
-			return n
+		c.box.Move(at)
+		for id := range seen {
+			length += uint(size(id))
 		}
-		if len(part) == 1 {
-			n.Mul(n, c.span(part[0]))
-		} else {
-			n.Mul(n, c.split(part))
-		}
+		longest = max(longest, length)
 	}
-	return n
-}
-
-// split counts a part whose cells need each other: it halves the versions of
-// the widest cell.
-func (c *counter) split(part []Cell) *big.Int {
-	if c.work -= len(part); c.work < 0 {
-		return new(big.Int)
-	}
-	widest := slices.MaxFunc(part, func(a, b Cell) int {
-		return int(c.box.hi[a]-c.box.lo[a]) - int(c.box.hi[b]-c.box.lo[b])
-	})
-	middle := (c.box.lo[widest] + c.box.hi[widest]) / 2
-	n := new(big.Int)
-	to := len(c.box.trail)
-	if c.box.Restrict(Bound{widest, 0, middle}) {
-		n.Add(n, c.parts(part))
-		c.box.undo(to)
-	}
-	if c.box.Restrict(Bound{widest, middle + 1, c.box.hi[widest]}) {
-		n.Add(n, c.parts(part))
-		c.box.undo(to)
-	}
-	return n
-}
-
-// divide returns the open cells in parts that no need connects.
-func (c *counter) divide(cells []Cell) [][]Cell {
-	parent := make(map[Cell]Cell, len(cells))
-	for _, id := range cells {
-		if c.box.lo[id] < c.box.hi[id] {
-			parent[id] = id
-		}
-	}
-	find := func(id Cell) Cell {
-		for parent[id] != id {
-			parent[id] = parent[parent[id]]
-			id = parent[id]
-		}
-		return id
-	}
-	for _, id := range cells {
-		if _, ok := parent[id]; !ok {
-			continue
-		}
-		versions := c.box.plan.cells[id].versions
-		for v := c.box.lo[id] + 1; v <= c.box.hi[id]; v++ {
-			for _, n := range versions[v].needs {
-				if _, ok := parent[n.cell]; ok && n.version > c.box.lo[n.cell] {
-					parent[find(n.cell)] = find(id)
-				}
-			}
-		}
-	}
-	index := map[Cell]int{}
-	var parts [][]Cell
-	for _, id := range cells {
-		if _, ok := parent[id]; !ok {
-			continue
-		}
-		root := find(id)
-		i, ok := index[root]
-		if !ok {
-			i = len(parts)
-			index[root] = i
-			parts = append(parts, nil)
-		}
-		parts[i] = append(parts[i], id)
-	}
-	return parts
+	points := big.NewInt(int64(len(c.plan.points) - number + 1))
+	c.total.Add(c.total, points.Lsh(points, longest))
 }

@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -71,7 +72,7 @@ func ExamplePlan_Count() {
 		if err != nil {
 			panic(err)
 		}
-		cuts, exact := persist.Lower(trace, model).Count()
+		cuts, exact := persist.Lower(trace, model).Count(context.Background())
 		fmt.Println(name, cuts, exact)
 	}
 	// Output:

@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -93,7 +94,7 @@ func TestSentencesOfTheContractAgreeWithTheSlowDefinition(t *testing.T) {
 				want, err := slowStates(trace, m, 100_000)
 				require.NoError(t, err)
 				same(t, want.lines, lines(t, trace, m), m, trace)
-				cuts, exact := persist.Lower(trace, m).Count()
+				cuts, exact := persist.Lower(trace, m).Count(context.Background())
 				require.True(t, exact)
 				require.Equal(t, fmt.Sprint(want.cuts), cuts.String(), "%s\n%s", m, trace.Text())
 			}

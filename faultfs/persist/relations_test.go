@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -15,7 +16,7 @@ import (
 
 // small reports whether a program has few enough cuts to list them.
 func small(trace *faultfs.Trace, model persist.Model) bool {
-	cuts, _ := persist.Lower(trace, model).Count()
+	cuts, _ := persist.Lower(trace, model).Count(context.Background())
 	return cuts.IsInt64() && cuts.Int64() < 300
 }
 

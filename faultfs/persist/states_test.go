@@ -79,7 +79,7 @@ func (c *compared) compare(t *rapid.T, trace *faultfs.Trace, model persist.Model
 	c.cases++
 	require.NoError(t, err)
 	same(t, want.lines, lines(t, trace, model), model, trace)
-	count, exact := persist.Lower(trace, model).Count()
+	count, exact := persist.Lower(trace, model).Count(context.Background())
 	if exact {
 		require.Equal(t, fmt.Sprint(want.cuts), count.String(), "%s\n%s", model, trace.Text())
 	} else {
