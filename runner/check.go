@@ -12,9 +12,9 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/outfile"
-	"github.com/crashsim/crashsim/internal/show"
+	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/report"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // TB is what Check needs of a test: *testing.T, the T of a fuzz target and

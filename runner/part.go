@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/report"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // Parts returns what a report shows of the result: the program under the model,

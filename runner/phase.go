@@ -9,9 +9,9 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // phase is a part of judging a scenario: the crash states of one plan. The

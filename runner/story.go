@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // tellStory tells a failure in one line: what is wrong, which effect was lost,

@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 func (a *app) auditCommand() *cobra.Command {

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/crashsim/crashsim/internal/outfile"
-	"github.com/crashsim/crashsim/internal/show"
+	"github.com/crashsim/crashsim/runner/outfile"
+	"github.com/crashsim/crashsim/runner/show"
 	"github.com/crashsim/crashsim/scenarios/lessons"
 )
 

@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 func (a *app) printDiff(out diffJSON) {

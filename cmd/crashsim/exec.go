@@ -11,8 +11,8 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/outfile"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/process"
 )
 

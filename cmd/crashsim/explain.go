@@ -11,10 +11,10 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/repair"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 func (a *app) explainCommand() *cobra.Command {

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/outfile"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/scenarios"
 )
 

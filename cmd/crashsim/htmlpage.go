@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/outfile"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/report"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // pageFlags are the flags of commands that write what they found into files: for

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/strace"
-	"github.com/crashsim/crashsim/internal/outfile"
+	"github.com/crashsim/crashsim/runner/outfile"
 )
 
 func (a *app) importCommand() *cobra.Command {

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/litmus"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // litmusDir is where litmus files are looked for if no other place is given.

@@ -34,8 +34,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 	"github.com/crashsim/crashsim/scenarios"
 )
 

@@ -6,9 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // chosenUnder returns the scenarios that arguments name, of which there must be

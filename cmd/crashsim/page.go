@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/repair"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // meanings say what kinds of violations are, for who sees one for the first time.

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/internal/show"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // printReports prints a table of scenarios and models, below each scenario

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/crashsim/crashsim/internal/show"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // isTerminal reports whether w is a terminal that can do more than print.
