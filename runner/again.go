@@ -9,6 +9,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
 // depth returns how often recovery may be crashed.
@@ -27,7 +28,7 @@ func (o *Options) depth() int {
 // was: the decision tree of the checker that comes after it is shared by all.
 type life struct {
 	plan    *persist.Plan
-	tree    *tree[*judgement]
+	tree    *search.Tree[*judgement]
 	settles int
 	changed string // an op of the second run that changed something
 	crashed bool   // it was counted
@@ -44,45 +45,43 @@ func (p *phase) crashAgain(ctx context.Context) {
 	if p.pool.seat != nil {
 		disk.Seat(p.pool.seat)
 	}
-	e := newExplorer(p.plan, func(attempts []*attempt[*life]) {
-		for _, a := range attempts {
-			p.live(disk, a)
-		}
-	}, func(c *cube[*life]) bool {
-		p.crashLife(ctx, c)
-		return !p.over(ctx)
-	}, &budget{maxLosses: -1})
-	if p.pool.seat != nil {
-		e.box.Seat(p.pool.seat)
-	}
+	s := search.New(p.plan, search.Options[*life]{
+		Run: func(attempts []*search.Attempt[*life]) {
+			for _, a := range attempts {
+				p.live(disk, a)
+			}
+		},
+		Visit: func(c *search.Cube[*life]) bool {
+			p.crashLife(ctx, c)
+			return !p.over(ctx)
+		},
+		Start: p.pool.seat,
+	})
 	for _, j := range p.boxes {
-		e.box.Move(j.point)
-		if e.box.RestrictTo(j.part) {
-			e.push(e.box.Losses(), j)
-		}
+		s.Push(j)
 	}
 	p.boxes = nil
-	e.work(ctx)
+	s.Work(ctx)
 	if !p.over(ctx) {
-		p.ended(e.stats, "of crashes in recovery, ")
+		p.ended(s.Stats(), "of crashes in recovery, ")
 	}
 }
 
 // live runs recovery once more, recorded, and then again on what it left.
-func (p *phase) live(disk *persist.Disk, a *attempt[*life]) {
-	if a.empty = !disk.Begin(a.point, a.part); a.empty {
+func (p *phase) live(disk *persist.Disk, a *search.Attempt[*life]) {
+	if a.Empty = !disk.Begin(a.Point, a.Part); a.Empty {
 		return
 	}
-	l := &life{tree: newTree[*judgement]()}
-	a.outcome = l
+	l := &life{tree: search.NewTree[*judgement]()}
+	a.Outcome = l
 	fs := faultfs.Over(disk)
 	if l.err = p.recover(fs); l.err == nil {
 		next := fs.Checkpoint()
 		l.plan = disk.Lower(fs.Trace())
 		l.err = p.settle(l, next)
 	}
-	a.steps = append(a.steps, disk.Steps()...)
-	a.taken = append(a.taken, disk.Taken()...)
+	a.Steps = append(a.Steps, disk.Steps()...)
+	a.Taken = append(a.Taken, disk.Taken()...)
 }
 
 // recover runs recovery and turns a panic into an error.
@@ -157,8 +156,8 @@ func look(fs *faultfs.FS, path string) any {
 }
 
 // crashLife crashes a recovery at each of its ops, on the cuts of a cube.
-func (p *phase) crashLife(ctx context.Context, c *cube[*life]) {
-	l := c.outcome
+func (p *phase) crashLife(ctx context.Context, c *search.Cube[*life]) {
+	l := c.Outcome
 	if l.err != nil {
 		p.note("the checker is flaky: recovery succeeded, and not when it was run again: %v", l.err)
 		return
@@ -172,17 +171,17 @@ func (p *phase) crashLife(ctx context.Context, c *cube[*life]) {
 	if p.pool.seat != nil {
 		box.Seat(p.pool.seat)
 	}
-	box.Move(c.point)
-	box.RestrictTo(c.whole())
+	box.Move(c.Point)
+	box.RestrictTo(c.Whole())
 	next := &phase{
 		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how, fault: p.fault,
 		past: append(p.past[:len(p.past):len(p.past)],
-			Crash{Plan: p.plan, After: p.plan.After(c.point), point: c.point, seat: p.pool.seat}),
+			Crash{Plan: p.plan, After: p.plan.After(c.Point), point: c.Point, seat: p.pool.seat}),
 		runs: func() int { return 0 },
 	}
-	e := next.explore(ctx, 1, l.tree, c.losses)
-	l.tree = e.tree
-	p.ended(e.stats, "of crashes in recovery, ")
+	e := next.explore(ctx, 1, l.tree, c.Losses)
+	l.tree = e.Grown()
+	p.ended(e.Stats(), "of crashes in recovery, ")
 	next.crashAgain(ctx)
 }
 

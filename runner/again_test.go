@@ -15,6 +15,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/internal/drawn"
 )
 
 // show shows all that can be read of a disk, and the marks.
@@ -22,11 +23,11 @@ func showed(disk *faultfs.FS, marks []string) string {
 	text := fmt.Sprintln(marks)
 	var dir func(path string, depth int)
 	dir = func(path string, depth int) {
-		for _, name := range entries(disk, path) {
+		for _, name := range drawn.Entries(disk, path) {
 			at := strings.TrimSuffix(path, "/") + "/" + name
 			info, err := disk.Stat(at)
 			if err != nil {
-				text += fmt.Sprintln(at, plainly(err))
+				text += fmt.Sprintln(at, drawn.Plainly(err))
 				continue
 			}
 			text += fmt.Sprintln(at, info.Mode())
@@ -55,11 +56,11 @@ type rule struct {
 
 // drawRecovery draws a recovery: it does some things, most of them only where
 // it finds others, and few of them may be done twice.
-func drawRecovery(t *rapid.T) checker {
+func drawRecovery(t *rapid.T) drawn.Checker {
 	rules := make([]rule, rapid.IntRange(1, 4).Draw(t, "rules"))
 	for i := range rules {
 		rules[i] = rule{
-			op: drawOp(t, 9+i), look: rapid.SampledFrom(somePaths).Draw(t, "look at"),
+			op: drawn.Op(t, 9+i), look: rapid.SampledFrom(drawn.Paths).Draw(t, "look at"),
 			unless: rapid.Bool().Draw(t, "unless"), atTheEnd: rapid.Bool().Draw(t, "append"),
 		}
 	}
@@ -111,7 +112,7 @@ func withFault(t *rapid.T, trace *faultfs.Trace, model persist.Model) *faultfs.T
 // next disk.
 type slowLives struct {
 	model   persist.Model
-	recover checker
+	recover drawn.Checker
 	ends    map[string]bool
 	runs    int
 }
@@ -124,7 +125,7 @@ func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string
 		if at == nil {
 			at = slices.Clip(append([]string{}, plan.Marks(point)...))
 		}
-		cuts := allCuts(plan, point)
+		cuts := drawn.AllCuts(plan, point)
 		if cuts == nil {
 			s.runs = manyRuns
 		}
@@ -154,8 +155,8 @@ func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string
 func TestCrashesInRecoveryAreThoseOfBruteForceAtDepthTwo(t *testing.T) {
 	compared, tooMany, faulty, once, twice := 0, 0, 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		model := drawModel(t)
-		trace := drawTrace(t)
+		model := drawn.Model(t)
+		trace := drawn.Trace(t)
 		if rapid.Bool().Draw(t, "with a fault") {
 			trace = withFault(t, trace, model)
 		}
@@ -187,7 +188,7 @@ func TestCrashesInRecoveryAreThoseOfBruteForceAtDepthTwo(t *testing.T) {
 }
 
 // lives are the disks that the runner finds at the end.
-func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recovery checker, depth int) []string {
+func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recovery drawn.Checker, depth int) []string {
 	ends := map[string]bool{}
 	s := &Scenario{
 		Recover: func(disk afero.Fs) error {
@@ -208,7 +209,7 @@ func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recove
 	defer j.pool.close()
 	p := j.phase(plan, "")
 	e := p.explore(context.Background(), 0, nil, 0)
-	j.ended(e.stats, "")
+	j.ended(e.Stats(), "")
 	p.crashAgain(context.Background())
 	require.Empty(t, j.cut)
 	require.Empty(t, j.result.Notes)

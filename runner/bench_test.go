@@ -17,6 +17,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
 var pages = sync.Pool{New: func() any { return new([4096]byte) }}
@@ -70,18 +71,18 @@ func smallFile(overwrites int) Scenario {
 
 // explorePlan explores a plan as judgeModel does and returns what it did, with
 // the time spent in checkers if asked.
-func explorePlan(b testing.TB, s *Scenario, plan *persist.Plan, o Options, measure bool) (Stats, time.Duration) {
+func explorePlan(b testing.TB, s *Scenario, plan *persist.Plan, o Options, measure bool) (search.Stats, time.Duration) {
 	p := newPool(s, plan, &o)
 	p.measure = measure
 	defer p.close()
-	e := newExplorer(plan, p.runAll, func(c *cube[*judgement]) bool {
-		if c.outcome != nil {
-			b.Fatalf("%v", c.outcome.violations)
+	found := search.New(plan, search.Options[*judgement]{Run: p.runAll, Budget: o.budget(), Visit: func(c *cube) bool {
+		if c.Outcome != nil {
+			b.Fatalf("%v", c.Outcome.violations)
 		}
 		return true
-	}, o.budget())
-	e.explore(context.Background())
-	return e.stats, time.Duration(p.inside.Load())
+	}})
+	found.Explore(context.Background())
+	return found.Stats(), time.Duration(p.inside.Load())
 }
 
 // BenchmarkSmallFile reports how many runs a second one core makes of a
@@ -240,8 +241,8 @@ func heldBytes(b *testing.B, s *Scenario, trace *faultfs.Trace) float64 {
 	plan := persist.Lower(trace, persist.Default())
 	p := newPool(s, plan, &Options{Workers: 1})
 	defer p.close()
-	e := newExplorer(plan, p.runAll, func(*cube[*judgement]) bool { return true }, (&Options{}).budget())
-	e.explore(context.Background())
+	e := search.New(plan, search.Options[*judgement]{Run: p.runAll, Visit: func(*cube) bool { return true }})
+	e.Explore(context.Background())
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(e)

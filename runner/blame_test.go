@@ -13,6 +13,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/internal/drawn"
 )
 
 // history is an oracle that wants one of the states that the program saw between
@@ -45,13 +46,13 @@ func history(trace *faultfs.Trace) oracle.Oracle {
 
 // brokenPrograms draws programs that lose states, and gives their failures to a
 // property, with the outcome of every cut by brute force: a kind each.
-func brokenPrograms(t *testing.T, property func(t *rapid.T, s Scenario, r *Result, cuts []judged)) {
+func brokenPrograms(t *testing.T, property func(t *rapid.T, s Scenario, r *Result, cuts []drawn.Cut)) {
 	t.Parallel()
 	broken := 0
 	rapid.Check(t, func(t *rapid.T) {
-		trace, model := drawTrace(t), drawModel(t)
+		trace, model := drawn.Trace(t), drawn.Model(t)
 		s := Scenario{Name: "drawn", Trace: trace, Oracle: history(trace)}
-		cuts := bruteForce(t, persist.Lower(trace, model), func(disk *faultfs.FS, marks oracle.Marks) uint64 {
+		cuts := drawn.BruteForce(t, persist.Lower(trace, model), func(disk *faultfs.FS, marks oracle.Marks) uint64 {
 			if v := s.Oracle.Judge(disk, marks); len(v) > 0 {
 				return uint64(v[0].Kind)
 			}
@@ -71,16 +72,16 @@ func brokenPrograms(t *testing.T, property func(t *rapid.T, s Scenario, r *Resul
 }
 
 func TestNoCaseWithFewerLossesFailsLikeThat(t *testing.T) {
-	brokenPrograms(t, func(t *rapid.T, _ Scenario, r *Result, cuts []judged) {
+	brokenPrograms(t, func(t *rapid.T, _ Scenario, r *Result, cuts []drawn.Cut) {
 		for _, f := range r.Failures {
-			best := judged{losses: -1}
+			best := drawn.Cut{Losses: -1}
 			for _, c := range cuts {
-				if c.outcome == uint64(f.Kind) && (best.losses < 0 || c.losses < best.losses) {
+				if c.Outcome == uint64(f.Kind) && (best.Losses < 0 || c.Losses < best.Losses) {
 					best = c
 				}
 			}
-			require.Equal(t, best.losses, len(f.Lost))
-			require.Equal(t, r.Plan.After(best.point), f.After, "the first crash point")
+			require.Equal(t, best.Losses, len(f.Lost))
+			require.Equal(t, r.Plan.After(best.Point), f.After, "the first crash point")
 		}
 	})
 }
@@ -93,7 +94,7 @@ func caseOf(t require.TestingT, f *Failure) blame.Case {
 }
 
 func TestNeitherHalfOfAPairIsWrongAlone(t *testing.T) {
-	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []judged) {
+	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []drawn.Cut) {
 		pool := newPool(&s, r.Plan, &Options{})
 		defer pool.close()
 		for _, f := range r.Failures {
@@ -103,7 +104,7 @@ func TestNeitherHalfOfAPairIsWrongAlone(t *testing.T) {
 			}
 			c := caseOf(t, f)
 			for _, l := range f.Lost {
-				require.NotContains(t, kindsOf(pool.once(f.point, c.With(l)).outcome), f.Kind, "with %v", l)
+				require.NotContains(t, kindsOf(pool.once(f.point, c.With(l)).Outcome), f.Kind, "with %v", l)
 			}
 			require.Contains(t, f.Lost, f.Pair.Lost)
 			if f.Pair.Bond == blame.Alone || f.Pair.Last {
@@ -111,7 +112,7 @@ func TestNeitherHalfOfAPairIsWrongAlone(t *testing.T) {
 			}
 			point, part, ok := c.Without(*f.Pair)
 			require.True(t, ok)
-			require.NotContains(t, kindsOf(pool.once(point, part).outcome), f.Kind, "without %v", f.Pair)
+			require.NotContains(t, kindsOf(pool.once(point, part).Outcome), f.Kind, "without %v", f.Pair)
 		}
 	})
 }
@@ -119,7 +120,7 @@ func TestNeitherHalfOfAPairIsWrongAlone(t *testing.T) {
 // What the pair says is missing, is: with a sync between its halves the case is
 // none any more.
 func TestOrderThatAPairLacksRulesTheCaseOut(t *testing.T) {
-	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []judged) {
+	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []drawn.Cut) {
 		for _, f := range r.Failures {
 			if f.Pair == nil || f.Pair.Bond != blame.Before && f.Pair.Bond != blame.Told {
 				continue
@@ -154,7 +155,7 @@ func TestOrderThatAPairLacksRulesTheCaseOut(t *testing.T) {
 // The short program is judged here without the help of the one that made it short.
 func TestShortProgramFailsInTheSameWay(t *testing.T) {
 	shorter := 0
-	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []judged) {
+	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []drawn.Cut) {
 		for _, f := range r.Failures {
 			short, violations, err := r.Stored(f).Explain(s, Options{})
 			require.NoError(t, err)
@@ -171,7 +172,7 @@ func TestShortProgramFailsInTheSameWay(t *testing.T) {
 			require.NoError(t, err)
 			pool := newPool(&s, plan, &Options{})
 			defer pool.close()
-			require.Equal(t, violations, pool.once(short.Point, part).outcome.violations)
+			require.Equal(t, violations, pool.once(short.Point, part).Outcome.violations)
 			require.Len(t, short.Lost, len(f.Lost))
 			require.Len(t, again.Ops, len(short.Ops))
 			require.Equal(t, f.After, short.Ops[len(short.Ops)-1])
@@ -206,7 +207,7 @@ func foundAgain(f *Failure, short *blame.Short) *blame.Pair {
 // What was forced stays forced, and nothing else is: what a program lacks is not to be
 // mistaken for what was dropped.
 func TestDroppedSyncsForcedNothingThatIsLeft(t *testing.T) {
-	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []judged) {
+	brokenPrograms(t, func(t *rapid.T, s Scenario, r *Result, _ []drawn.Cut) {
 		for _, f := range r.Failures {
 			short, _, err := r.Stored(f).Explain(s, Options{})
 			require.NoError(t, err)

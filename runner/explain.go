@@ -25,10 +25,10 @@ func (s *Stored) Explain(scenario Scenario, o Options) (blame.Short, []oracle.Vi
 	defer r.close()
 	c := blame.Case{Plan: r.pool.plan, Seat: r.pool.seat, Point: r.point, Cut: r.cut, Kind: s.Kind, Lost: r.lost}
 	ran := r.pool.once(r.point, r.cut)
-	if !slices.Contains(kindsOf(ran.outcome), s.Kind) {
+	if !slices.Contains(kindsOf(ran.Outcome), s.Kind) {
 		return blame.Short{Case: c}, nil, ErrNoFailure
 	}
-	c.Read = ran.steps
+	c.Read = ran.Steps
 	var pair *blame.Pair
 	switch {
 	case len(c.Lost) > 0 && c.Kind == oracle.Hung:
@@ -38,15 +38,15 @@ func (s *Stored) Explain(scenario Scenario, o Options) (blame.Short, []oracle.Vi
 		pair = &found
 	}
 	if s.How != "" || len(s.again) > 0 || c.Kind == oracle.Hung {
-		return blame.Short{Case: c, Pair: pair}, ran.outcome.violations, nil
+		return blame.Short{Case: c, Pair: pair}, ran.Outcome.violations, nil
 	}
 	short := blame.Shrink(c, pair, func(plan *persist.Plan) blame.Judge { return r.pool.later(plan, nil).wrong })
-	return short, ran.outcome.violations, nil
+	return short, ran.Outcome.violations, nil
 }
 
 // wrong returns what is wrong with the newest cut of a part.
 func (p *pool) wrong(point int, part persist.Part) []oracle.Violation {
-	if outcome := p.once(point, part).outcome; outcome != nil {
+	if outcome := p.once(point, part).Outcome; outcome != nil {
 		return outcome.violations
 	}
 	return nil

@@ -124,7 +124,7 @@ func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faul
 		from++
 	}
 	e := p.explore(ctx, from, nil, 0)
-	j.ended(e.stats, "with faults, ")
+	j.ended(e.Stats(), "with faults, ")
 	p.crashAgain(ctx)
 	if loses {
 		j.kill(ctx, trace, &fault)

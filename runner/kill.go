@@ -98,5 +98,5 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 	}
 	j.result.Coverage.Kills++
 	e := p.explore(ctx, from, nil, 0)
-	p.ended(e.stats, "of kills before the power cut, ")
+	p.ended(e.Stats(), "of kills before the power cut, ")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/internal/search"
 	"github.com/crashsim/crashsim/runner/show"
 )
 
@@ -24,65 +25,66 @@ type phase struct {
 	box      *persist.Box
 	how      string // what happened besides the power cut, "" for nothing
 	fault    *faultfs.Fault
-	past     []Crash    // the crashes before the last life
-	smallest []smallest // of each kind, the first one found first
-	boxes    []job      // parts whose recovery changed the disk, to be crashed again
-	runs     func() int // of this phase so far
+	past     []Crash      // the crashes before the last life
+	smallest []smallest   // of each kind, the first one found first
+	boxes    []search.Job // parts whose recovery changed the disk, to be crashed again
+	runs     func() int   // of this phase so far
 
 	until      int  // the crash points end before this one; zero: all
 	wholeFirst bool // the cases at the first crash point are judged too that an earlier one has
 }
 
+// cube is a part of a crash point, judged.
+type cube = search.Cube[*judgement]
+
 // explore judges the cases that are new from a crash point on.
-func (p *phase) explore(ctx context.Context, from int, tree *tree[*judgement], losses int) *explorer[*judgement] {
-	b := p.judging.left(losses)
-	e := newExplorer(p.plan, p.pool.runAll, p.visit, b)
-	if tree != nil {
-		e.tree = tree
+func (p *phase) explore(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
+	options := search.Options[*judgement]{
+		Run: p.pool.runAll, Visit: p.visit, Budget: p.judging.left(losses), Start: p.pool.seat, Tree: tree,
 	}
-	if p.pool.seat != nil {
-		e.box.Seat(p.pool.seat)
-		p.box.Seat(p.pool.seat)
-	}
-	p.runs = func() int { return e.stats.Runs }
 	if o := p.options; o.Progress != nil {
-		e.progress = func(stats Stats) {
+		options.Progress = func(stats search.Stats) {
 			stats.Cases, stats.Runs = stats.Cases+p.total.Cases, stats.Runs+p.total.Runs
-			o.Progress(Progress{p.Name, p.result.Model, stats})
+			o.Progress(Progress{p.Name, p.result.Model, Stats(stats)})
 		}
 	}
-	e.pushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
-	e.work(ctx)
-	if !e.stats.Done && !p.settled && p.options.Samples > 0 {
-		e.sample(rand.New(rand.NewPCG(p.options.Seed, 0)), p.options.Samples)
+	s := search.New(p.plan, options)
+	if p.pool.seat != nil {
+		p.box.Seat(p.pool.seat)
+	}
+	p.runs = func() int { return s.Stats().Runs }
+	s.PushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
+	s.Work(ctx)
+	if !s.Stats().Done && !p.settled && p.options.Samples > 0 {
+		s.Sample(rand.New(rand.NewPCG(p.options.Seed, 0)), p.options.Samples)
 	}
 	p.tellSmallest()
 	p.runs = func() int { return 0 }
-	p.total.Cases += e.stats.Cases
-	p.total.Runs += e.stats.Runs
-	if e.strange != nil {
-		p.noteStrange(e.strange)
+	p.total.Cases += s.Stats().Cases
+	p.total.Runs += s.Stats().Runs
+	if odd := s.Strange(); odd != nil {
+		p.noteStrange(odd)
 	}
-	return e
+	return s
 }
 
 // visit looks at a case that was judged. It returns false where the search can
 // end: each kind of failure has its smallest example.
-func (p *phase) visit(c *cube[*judgement]) bool {
+func (p *phase) visit(c *cube) bool {
 	switch {
-	case c.outcome == nil:
+	case c.Outcome == nil:
 		return p.goesOn()
-	case c.outcome.wrote:
+	case c.Outcome.wrote:
 		if len(p.past) < p.options.depth() {
-			p.boxes = append(p.boxes, job{c.point, c.whole()})
+			p.boxes = append(p.boxes, search.Job{Point: c.Point, Part: c.Whole()})
 		}
 		return p.goesOn()
 	}
-	for _, v := range c.outcome.violations {
+	for _, v := range c.Outcome.violations {
 		p.failing[v.Kind]++
 		if !p.found[v.Kind] {
 			p.found[v.Kind] = true
-			p.smallest = append(p.smallest, smallest{c.kept(), v})
+			p.smallest = append(p.smallest, smallest{c.Kept(), v})
 			if p.first < 0 && !v.Kind.Warning() {
 				p.first = p.total.Runs + p.runs()
 			}
@@ -90,7 +92,7 @@ func (p *phase) visit(c *cube[*judgement]) bool {
 		}
 		i := slices.IndexFunc(p.smallest, func(s smallest) bool { return s.violation.Kind == v.Kind })
 		if i >= 0 && p.isBefore(c, &p.smallest[i].cube) {
-			p.smallest[i] = smallest{c.kept(), v}
+			p.smallest[i] = smallest{c.Kept(), v}
 		}
 	}
 	return p.goesOn()
@@ -98,21 +100,14 @@ func (p *phase) visit(c *cube[*judgement]) bool {
 
 // smallest is the smallest case so far, of a kind that no phase before has found.
 type smallest struct {
-	cube      cube[*judgement]
+	cube      cube
 	violation oracle.Violation
-}
-
-// kept returns a copy of the cube that lasts.
-func (c *cube[T]) kept() cube[T] {
-	k := *c
-	k.taken = slices.Clone(c.taken)
-	return k
 }
 
 // isBefore reports whether, of two cases, one comes before the other: it has
 // fewer losses, then an earlier crash point, then losses of earlier effects.
-func (p *phase) isBefore(c, other *cube[*judgement]) bool {
-	if by := cmp.Or(cmp.Compare(c.losses, other.losses), cmp.Compare(c.point, other.point)); by != 0 {
+func (p *phase) isBefore(c, other *cube) bool {
+	if by := cmp.Or(cmp.Compare(c.Losses, other.Losses), cmp.Compare(c.Point, other.Point)); by != 0 {
 		return by < 0
 	}
 	byPlace := func(a, b persist.Effect) int {
@@ -122,10 +117,10 @@ func (p *phase) isBefore(c, other *cube[*judgement]) bool {
 }
 
 // lostOf returns what the newest cut of a cube lacks, and leaves the phase's box there.
-func (p *phase) lostOf(c *cube[*judgement]) []persist.Effect {
-	p.box.Move(c.point)
-	p.box.RestrictTo(c.part)
-	for _, t := range c.taken {
+func (p *phase) lostOf(c *cube) []persist.Effect {
+	p.box.Move(c.Point)
+	p.box.RestrictTo(c.Part)
+	for _, t := range c.Taken {
 		p.box.Restrict(t)
 	}
 	return p.box.Lost()
@@ -145,15 +140,6 @@ func (p *phase) tellSmallest() {
 	p.smallest = nil
 }
 
-// whole returns the cube as a part of its crash point.
-func (c *cube[T]) whole() persist.Part {
-	part := c.part
-	for _, t := range c.taken {
-		part = part.And(t)
-	}
-	return part
-}
-
 func (p *phase) goesOn() bool {
 	if p.options.First && p.first >= 0 {
 		p.settled = true
@@ -168,23 +154,23 @@ func (p *phase) goesOn() bool {
 
 // failure makes a failure of a case, and judges the case again: a checker that
 // changes its mind is flaky.
-func (p *phase) failure(c *cube[*judgement], v oracle.Violation) *Failure {
+func (p *phase) failure(c *cube, v oracle.Violation) *Failure {
 	f := &Failure{
-		Kind: v.Kind, Violations: c.outcome.violations, How: p.how,
-		Crash: Crash{Plan: p.plan, After: p.plan.After(c.point), Lost: p.lostOf(c), point: c.point},
-		Marks: p.marks(c.point), Stack: c.outcome.stack, fault: p.fault, damage: p.pool.damage,
+		Kind: v.Kind, Violations: c.Outcome.violations, How: p.how,
+		Crash: Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c), point: c.Point},
+		Marks: p.marks(c.Point), Stack: c.Outcome.stack, fault: p.fault, damage: p.pool.damage,
 	}
-	pinned, err := p.plan.Pin(c.point, f.Lost)
+	pinned, err := p.plan.Pin(c.Point, f.Lost)
 	if err != nil {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
 	below := p.box.Below()
 	var steps []persist.Step
 	if v.Kind != oracle.Hung {
-		again := p.pool.once(c.point, pinned.Join(below))
-		steps = again.steps
-		if got := kindsOf(again.outcome); !slices.Equal(got, kindsOf(c.outcome)) {
-			p.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.outcome), got)
+		again := p.pool.once(c.Point, pinned.Join(below))
+		steps = again.Steps
+		if got := kindsOf(again.Outcome); !slices.Equal(got, kindsOf(c.Outcome)) {
+			p.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
 		}
 	}
 	f.Pair = p.blame(f, pinned.Join(below), steps)
@@ -233,9 +219,9 @@ func (p *phase) marks(point int) []string {
 }
 
 // noteStrange notes that the checker does not read in one order.
-func (p *phase) noteStrange(odd *strange) {
+func (p *phase) noteStrange(odd *search.Strange) {
 	p.note("the checker is not deterministic: after the same reads it read %s where it had read %s before; runs were not shared",
-		readNames(p.plan, odd.read, odd.expected), readNames(p.plan, odd.expected, odd.read))
+		readNames(p.plan, odd.Read, odd.Expected), readNames(p.plan, odd.Expected, odd.Read))
 }
 
 // opName tells an op of a plan, or what comes before the first.

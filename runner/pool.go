@@ -8,6 +8,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
 // judgement is what was wrong with a case; nil says that nothing was.
@@ -16,6 +17,9 @@ type judgement struct {
 	stack      string
 	wrote      bool // recovery changed the disk; said only where nothing is wrong
 }
+
+// attempt is a part of a crash point for which the checker runs.
+type attempt = search.Attempt[*judgement]
 
 // pool runs a scenario's checker, its recovery and then its oracle, on the
 // disks of a plan. A checker that panics, ends its goroutine or hangs fails
@@ -40,8 +44,8 @@ type worker struct {
 	rot  *rotten // the disk as the program sees it
 	fs   *faultfs.FS
 
-	runs      atomic.Uint64                       // counts runs, to see whether one makes progress
-	current   atomic.Pointer[attempt[*judgement]] // nil between runs, and once the run was judged Hung
+	runs      atomic.Uint64           // counts runs, to see whether one makes progress
+	current   atomic.Pointer[attempt] // nil between runs, and once the run was judged Hung
 	goroutine string
 
 	lastRun uint64 // as the watch saw it last
@@ -88,13 +92,13 @@ func (p *pool) worker() *worker {
 
 // batch is a set of attempts that workers share out among themselves.
 type batch struct {
-	attempts []*attempt[*judgement]
+	attempts []*attempt
 	next     atomic.Int64
 	done     chan *worker
 }
 
 // runAll runs the checker for each attempt.
-func (p *pool) runAll(attempts []*attempt[*judgement]) {
+func (p *pool) runAll(attempts []*attempt) {
 	b := &batch{attempts: attempts, done: make(chan *worker, p.workers)}
 	busy := map[*worker]bool{}
 	for range min(p.workers, len(attempts)) {
@@ -123,9 +127,9 @@ func (p *pool) runAll(attempts []*attempt[*judgement]) {
 }
 
 // once runs the checker on a part of a crash point.
-func (p *pool) once(point int, part persist.Part) *attempt[*judgement] {
-	a := &attempt[*judgement]{job: job{point, part}}
-	p.runAll([]*attempt[*judgement]{a})
+func (p *pool) once(point int, part persist.Part) *attempt {
+	a := &attempt{Job: search.Job{Point: point, Part: part}}
+	p.runAll([]*attempt{a})
 	return a
 }
 
@@ -155,11 +159,11 @@ func (w *worker) serve(b *batch) {
 
 // try runs the checker once. It returns false where the run took so long that
 // the worker was abandoned.
-func (w *worker) try(a *attempt[*judgement]) bool {
+func (w *worker) try(a *attempt) bool {
 	w.fs.Reset()
 	w.rot.damage.Store(w.pool.damage)
-	if !w.disk.Begin(a.point, a.part) {
-		a.empty = true
+	if !w.disk.Begin(a.Point, a.Part) {
+		a.Empty = true
 		return true
 	}
 	w.runs.Add(1)
@@ -202,10 +206,10 @@ func (w *worker) publish(j *judgement) bool {
 
 // note writes down what a run read and found. Who takes the attempt from
 // current does it.
-func (w *worker) note(a *attempt[*judgement], j *judgement) {
-	a.steps = append(a.steps, w.disk.Steps()...)
-	a.taken = append(a.taken, w.disk.Taken()...)
-	a.outcome = j
+func (w *worker) note(a *attempt, j *judgement) {
+	a.Steps = append(a.Steps, w.disk.Steps()...)
+	a.Taken = append(a.Taken, w.disk.Taken()...)
+	a.Outcome = j
 }
 
 // hangs reports whether the worker has been at the same run for a whole

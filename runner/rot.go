@@ -89,7 +89,7 @@ func (j *judging) rot(ctx context.Context) {
 				until: d.to, wholeFirst: true, runs: func() int { return 0 },
 			}
 			e := p.explore(ctx, d.from, nil, 0)
-			j.ended(e.stats, "with damage at rest, ")
+			j.ended(e.Stats(), "with damage at rest, ")
 		}
 	}
 }

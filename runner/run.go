@@ -10,6 +10,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
 // Run records a scenario once and judges every crash state of it under each
@@ -66,12 +67,12 @@ const (
 type judging struct {
 	*Scenario
 	options *Options
-	budget  *budget
+	budget  *search.Budget
 	pool    *pool
 	result  *Result
 	found   map[oracle.Kind]bool
 	failing map[oracle.Kind]int // cases judged that fail like this
-	total   Stats               // of all phases that ended
+	total   search.Stats        // of all phases that ended
 	first   int                 // runs when the first failure was found, -1 before
 	settled bool
 	cut     string // the bound of the first phase that a budget ended
@@ -102,7 +103,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 		return r
 	}
 	e := p.explore(ctx, 0, nil, 0)
-	j.ended(e.stats, "")
+	j.ended(e.Stats(), "")
 	p.crashAgain(ctx)
 	j.kill(ctx, trace, nil)
 	j.fail(ctx, take)
@@ -124,32 +125,32 @@ func (j *judging) phase(plan *persist.Plan, how string) *phase {
 func (j *judging) over(ctx context.Context) bool { return j.settled || j.cut != "" || ctx.Err() != nil }
 
 // ended notes how a phase ended.
-func (j *judging) ended(stats Stats, what string) {
+func (j *judging) ended(stats search.Stats, what string) {
 	if j.cut == "" && !stats.Done {
 		j.cut = what + bound(stats, j.settled, j.options)
 	}
 }
 
 // left is what is left of the budget, for cases that have lost so much already.
-func (j *judging) left(losses int) *budget {
+func (j *judging) left(losses int) *search.Budget {
 	b := *j.budget
-	if b.maxRuns > 0 {
-		b.maxRuns = max(b.maxRuns-j.total.Runs, 0)
-		b.none = b.maxRuns == 0
+	if b.MaxRuns > 0 {
+		b.MaxRuns = max(b.MaxRuns-j.total.Runs, 0)
+		b.None = b.MaxRuns == 0
 	}
-	if b.maxLosses >= 0 {
-		b.maxLosses = max(b.maxLosses-losses, 0)
+	if b.MaxLosses >= 0 {
+		b.MaxLosses = max(b.MaxLosses-losses, 0)
 	}
 	return &b
 }
 
-func (o *Options) budget() *budget {
-	b := &budget{maxRuns: o.MaxRuns, maxLosses: -1}
+func (o *Options) budget() *search.Budget {
+	b := &search.Budget{MaxRuns: o.MaxRuns, MaxLosses: -1}
 	if o.MaxLosses > 0 {
-		b.maxLosses = o.MaxLosses
+		b.MaxLosses = o.MaxLosses
 	}
 	if o.MaxTime > 0 {
-		b.deadline = time.Now().Add(o.MaxTime)
+		b.Deadline = time.Now().Add(o.MaxTime)
 	}
 	return b
 }
@@ -163,7 +164,7 @@ func (p *phase) questions() string {
 		point int
 		disk  string
 	}{{last, "on which nothing is lost"}, {0, "before the first op"}} {
-		if got := p.pool.once(q.point, persist.Part{}).outcome; got.wrong() {
+		if got := p.pool.once(q.point, persist.Part{}).Outcome; got.wrong() {
 			return fmt.Sprintf("the oracle rejects the disk %s: %s", q.disk, got.violations[0])
 		}
 	}
@@ -244,7 +245,7 @@ func readNames(plan *persist.Plan, cells, other []persist.Cell) string {
 }
 
 // bound states what was judged where it is not everything.
-func bound(stats Stats, settled bool, o *Options) string {
+func bound(stats search.Stats, settled bool, o *Options) string {
 	if stats.Done {
 		return ""
 	}

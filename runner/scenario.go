@@ -185,6 +185,15 @@ type Progress struct {
 	Stats    Stats
 }
 
+// Stats counts what a search has done so far.
+type Stats struct {
+	Cases  int // parts judged: cases that the checker can tell apart
+	Runs   int // runs of the checker
+	Losses int // every case with at most so many losses was judged, -1 if not even those with none
+	Done   bool
+	Full   bool // there was no room for all that was still to be judged
+}
+
 // Result is what was found out about a scenario under a model.
 type Result struct {
 	Scenario string

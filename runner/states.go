@@ -11,6 +11,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
 // State is a case: the visible tree of a cut, and the marks made before the
@@ -97,7 +98,7 @@ func (s Scenario) States(ctx context.Context, model persist.Model) ([]State, err
 	pool := newPool(&s, plan, &Options{})
 	defer pool.close()
 	return listStates(ctx, plan, func(point int, part persist.Part) []oracle.Violation {
-		outcome := pool.once(point, part).outcome
+		outcome := pool.once(point, part).Outcome
 		if !outcome.wrong() {
 			return nil
 		}
@@ -111,8 +112,7 @@ func listStates(ctx context.Context, plan *persist.Plan, judge judgeFunc) ([]Sta
 		plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, marks: map[int][]string{},
 		judge: judge, judged: map[judgedKey]bool{},
 	}
-	e := newExplorer(plan, l.run, l.visit, &budget{maxLosses: -1})
-	e.explore(ctx)
+	search.New(plan, search.Options[*listing]{Run: l.run, Visit: l.visit}).Explore(ctx)
 	if l.err == nil {
 		l.err = ctx.Err()
 	}
@@ -154,9 +154,9 @@ type listing struct {
 	json string
 }
 
-func (l *lister) run(attempts []*attempt[*listing]) {
+func (l *lister) run(attempts []*search.Attempt[*listing]) {
 	for _, a := range attempts {
-		l.disk.Begin(a.point, a.part)
+		l.disk.Begin(a.Point, a.Part)
 		tree := Tree{}
 		if err := l.list(tree, "", []faultfs.Ino{faultfs.Root}); err != nil && l.err == nil {
 			l.err = err
@@ -165,31 +165,31 @@ func (l *lister) run(attempts []*attempt[*listing]) {
 		if err != nil && l.err == nil {
 			l.err = err
 		}
-		a.outcome = &listing{tree, string(text)}
-		a.steps = append(a.steps, l.disk.Steps()...)
-		a.taken = append(a.taken, l.disk.Taken()...)
+		a.Outcome = &listing{tree, string(text)}
+		a.Steps = append(a.Steps, l.disk.Steps()...)
+		a.Taken = append(a.Taken, l.disk.Taken()...)
 	}
 }
 
-func (l *lister) visit(c *cube[*listing]) bool {
-	marks, ok := l.marks[c.point]
+func (l *lister) visit(c *search.Cube[*listing]) bool {
+	marks, ok := l.marks[c.Point]
 	if !ok {
-		marks = sortedMarks(l.plan, c.point)
-		l.marks[c.point] = marks
+		marks = sortedMarks(l.plan, c.Point)
+		l.marks[c.Point] = marks
 	}
 	head, err := marshal(marks)
 	if err != nil && l.err == nil {
 		l.err = err
 	}
-	line := `{"marks":` + string(head) + `,"tree":` + c.outcome.json + `}`
+	line := `{"marks":` + string(head) + `,"tree":` + c.Outcome.json + `}`
 	state, known := l.seen[line]
 	if !known {
-		state = State{Marks: marks, Tree: c.outcome.tree}
+		state = State{Marks: marks, Tree: c.Outcome.tree}
 	}
-	key := judgedKey{line, len(l.plan.Marks(c.point))}
+	key := judgedKey{line, len(l.plan.Marks(c.Point))}
 	if l.judge != nil && !l.judged[key] {
 		l.judged[key] = true
-		for _, v := range l.judge(c.point, c.whole()) {
+		for _, v := range l.judge(c.Point, c.Whole()) {
 			if !slices.Contains(state.Wrong, v) {
 				state.Wrong = append(state.Wrong, v)
 			}

@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner/internal/drawn"
 )
 
 func listed(t *testing.T, ops string, model string) []string {
 	m, err := persist.ParseModel(model)
 	require.NoError(t, err)
-	states, err := States(context.Background(), parsed(t, ops), m)
+	states, err := States(context.Background(), drawn.Parsed(t, ops), m)
 	require.NoError(t, err)
 	lines := make([]string, len(states))
 	for i, s := range states {
@@ -42,13 +43,13 @@ func TestDirectoryOnItsOwnPathIsNotEntered(t *testing.T) {
 }
 
 func TestStatesRefusesFilesTooLargeToList(t *testing.T) {
-	_, err := States(context.Background(), parsed(t, "create /f\ntruncate /f 67108865\n"), persist.Default())
+	_, err := States(context.Background(), drawn.Parsed(t, "create /f\ntruncate /f 67108865\n"), persist.Default())
 	require.EqualError(t, err, "/f has 67108865 bytes in a case, more than 67108864")
 }
 
 func TestStatesEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := States(ctx, parsed(t, "create /f\n"), persist.Default())
+	_, err := States(ctx, drawn.Parsed(t, "create /f\n"), persist.Default())
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/internal/search"
 	"github.com/crashsim/crashsim/runner/outfile"
 )
 
@@ -225,9 +226,9 @@ func (s *Stored) StateOf(c blame.Case) (State, error) {
 	} else {
 		marks = sortedMarks(c.Plan, c.Point)
 	}
-	a := &attempt[*listing]{job: job{c.Point, c.Cut}}
-	l.run([]*attempt[*listing]{a})
-	return State{Marks: marks, Tree: a.outcome.tree}, l.err
+	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Part: c.Cut}}
+	l.run([]*search.Attempt[*listing]{a})
+	return State{Marks: marks, Tree: a.Outcome.tree}, l.err
 }
 
 // Judge runs a scenario's recovery and oracle on the disk of the failure and
@@ -240,7 +241,7 @@ func (s *Stored) Judge(scenario Scenario, o Options) ([]oracle.Violation, error)
 		return nil, err
 	}
 	defer r.close()
-	if outcome := r.pool.once(r.point, r.cut).outcome; outcome != nil {
+	if outcome := r.pool.once(r.point, r.cut).Outcome; outcome != nil {
 		return outcome.violations, nil
 	}
 	return nil, nil

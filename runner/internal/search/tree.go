@@ -1,4 +1,4 @@
-package runner
+package search
 
 import (
 	"slices"
@@ -6,11 +6,11 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
-// tree is the decision tree of a checker that reads deterministically: a node
+// Tree is the decision tree of a checker that reads deterministically: a node
 // is what is read next, an edge the value seen, a leaf the outcome. It is
 // shared by all crash points and is only a cache: forgetting it costs runs,
 // never a verdict.
-type tree[T any] struct {
+type Tree[T any] struct {
 	nodes []node
 	fans  []fan
 	leafs []T
@@ -41,10 +41,11 @@ type fan struct {
 	more  map[persist.Version]int32 // the rest
 }
 
-func newTree[T any]() *tree[T] { return &tree[T]{nodes: make([]node, 1)} }
+// NewTree returns an empty tree.
+func NewTree[T any]() *Tree[T] { return &Tree[T]{nodes: make([]node, 1)} }
 
 // next returns the node behind an edge, made if need be.
-func (t *tree[T]) next(at int32, value persist.Version) int32 {
+func (t *Tree[T]) next(at int32, value persist.Version) int32 {
 	n := &t.nodes[at]
 	if n.child != 0 && n.value == value {
 		return n.child
@@ -95,7 +96,7 @@ func (f *fan) link(value persist.Version, made int32) int32 {
 // add adds a run that was expected to begin with the given steps, which lead
 // to a node. It returns false where the tree knows that the same values led to
 // another read: the checker is not deterministic.
-func (t *tree[T]) add(at int32, expected, steps []persist.Step, outcome T) bool {
+func (t *Tree[T]) add(at int32, expected, steps []persist.Step, outcome T) bool {
 	if len(steps) < len(expected) || !slices.Equal(expected, steps[:len(expected)]) {
 		return false
 	}
@@ -120,7 +121,7 @@ func (t *tree[T]) add(at int32, expected, steps []persist.Step, outcome T) bool 
 
 // sequence returns the reads that lead along the given steps as far as the
 // tree knows them, and the read that it expects next.
-func (t *tree[T]) sequence(steps []persist.Step) []persist.Cell {
+func (t *Tree[T]) sequence(steps []persist.Step) []persist.Cell {
 	var cells []persist.Cell
 	at := int32(0)
 	for _, s := range steps {

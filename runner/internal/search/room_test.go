@@ -1,31 +1,44 @@
-package runner
+package search
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
+	"github.com/spf13/afero"
 	"github.com/stretchr/testify/require"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/internal/drawn"
 )
 
 // Where there is no room for all that waits, the search ends early, and what
 // it says of the losses that it judged is exact.
 func TestSearchWithoutRoomEndsWithAnExactClaim(t *testing.T) {
-	s := smallFile(12)
-	trace, err := Record(s)
-	require.NoError(t, err)
-	plan := persist.Lower(trace, persist.Default())
+	plan := persist.Lower(drawn.Parsed(t, `
+create /f
+write /f 0 "aaaa"
+fsync /f
+write /f 2 "bb"
+create /g
+write /g 0 "cccccccc"
+rename /f /g
+truncate /g 2
+create /h
+mark one
+link /g /i
+write /i 1 "dddd"
+`), persist.Default())
 	byLosses := func(room int) (map[int]int, Stats) {
-		p := newPool(&s, plan, &Options{Workers: 1})
-		defer p.close()
 		cases := map[int]int{}
-		e := newExplorer(plan, p.runAll, func(c *cube[*judgement]) bool {
-			cases[c.losses]++
+		e := New(plan, Options[uint64]{Run: onDisks(plan, readAll, inOrder), Visit: func(c *Cube[uint64]) bool {
+			cases[c.Losses]++
 			return true
-		}, (&Options{}).budget())
+		}})
 		e.room = room
-		e.explore(context.Background())
+		e.Explore(context.Background())
 		return cases, e.stats
 	}
 	all, whole := byLosses(maxWaiting)
@@ -44,4 +57,14 @@ func TestSearchWithoutRoomEndsWithAnExactClaim(t *testing.T) {
 		}
 	}
 	require.Greater(t, full, 5)
+}
+
+// readAll reads every file in the root.
+func readAll(disk *faultfs.FS, marks oracle.Marks) uint64 {
+	seen := fmt.Sprint(marks.All())
+	for _, name := range drawn.Entries(disk, "/") {
+		data, err := afero.ReadFile(disk, "/"+name)
+		seen += fmt.Sprintf("%s %q %v\n", name, data, err)
+	}
+	return drawn.Mix(0, seen)
 }
