@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -52,10 +53,10 @@ func (f *programFlags) record(cmd *cobra.Command, a *app, args []string) (*fault
 	return process.Record(cmd.Context(), p)
 }
 
-// inPrivate runs the command in a mount namespace of its own, where that is
+// inPrivate runs the command with its mounts and processes to itself, where that is
 // possible, and reports whether all is done then.
-func (a *app) inPrivate() bool {
-	status, done := inPrivate()
+func (a *app) inPrivate(ctx context.Context) bool {
+	status, done := inPrivate(ctx, a.stderr)
 	if done {
 		a.status = status
 	}
@@ -77,7 +78,7 @@ its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
 			if out == "" {
 				return usagef("want -o TRACE")
 			}
-			if a.inPrivate() {
+			if a.inPrivate(cmd.Context()) {
 				return nil
 			}
 			trace, err := f.record(cmd, a, args)
@@ -193,7 +194,7 @@ verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 			if check.check == "" {
 				return usagef("want --check COMMAND")
 			}
-			if a.inPrivate() {
+			if a.inPrivate(cmd.Context()) {
 				return nil
 			}
 			trace, err := program.record(cmd, a, args)
@@ -219,7 +220,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Example: `  crashsim check t.txt --check old-or-new:f --model ext4`,
 		Args:    wants("trace"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if a.inPrivate() {
+			if a.inPrivate(cmd.Context()) {
 				return nil
 			}
 			text, err := os.ReadFile(args[0])

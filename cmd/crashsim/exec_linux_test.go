@@ -2,14 +2,10 @@ package main
 
 import (
 	"errors"
-	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,35 +42,4 @@ func mountsIn(t *testing.T, dir string) (mounts []string) {
 		}
 	}
 	return mounts
-}
-
-// However a run ends, nothing is mounted afterwards, and the next run removes
-// what files it has left.
-func TestARunLeavesNothingBehindHoweverItEnds(t *testing.T) {
-	skipWithoutFUSE(t)
-	for _, private := range []string{"", "1"} { // with it, the mounts are everybody's
-		for _, end := range []os.Signal{syscall.SIGKILL, syscall.SIGKILL, syscall.SIGKILL, syscall.SIGTERM, os.Interrupt} {
-			t.Setenv("TMPDIR", t.TempDir())
-			run := crashsim(t, "exec", "--check", `sleep 0.02; [ ! -s "$CRASHSIM_MARKS" ] || [ -e 6 ]`,
-				"--", "sh", "-c", "for i in 1 2 3 4 5 6; do echo $i >$i; done; echo saved")
-			if private != "" {
-				run.Env = append(run.Env, privateEnv+"=1")
-				run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			}
-			require.NoError(t, run.Start())
-			time.Sleep(time.Duration(rand.IntN(600)) * time.Millisecond)
-			_ = run.Process.Signal(end)
-			_ = run.Wait()
-			// What was killed with the run may take a moment to end.
-			var left []string
-			for try := 0; try == 0 || try < 100 && len(left) > 0; try++ {
-				out, err := crashsim(t, "exec", "--check", "true", "--", "true").CombinedOutput()
-				require.NoError(t, err, "%s", out)
-				require.Empty(t, mountsIn(t, os.TempDir()), "after %s", end)
-				left, err = filepath.Glob(filepath.Join(os.TempDir(), "crashsim-*"))
-				require.NoError(t, err)
-			}
-			require.Empty(t, left, "after %s", end)
-		}
-	}
 }

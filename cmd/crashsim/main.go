@@ -75,7 +75,7 @@ func newApp(scenarios []runner.Scenario, stdout, stderr io.Writer) *app {
 }
 
 func (a *app) run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	// A closed pipe is an error of the write and no signal, so that a command cleans

@@ -181,11 +181,11 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 		return nil, err
 	}
 	args := []string{program, "-batch", "-bail", "." + file, "PRAGMA integrity_check", ".dump"}
-	place, err := os.MkdirTemp(c.place, "sqlite-")
+	place, err := os.MkdirTemp(c.place.dir, "sqlite-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(place)
+	defer func() { _ = removeTree(place) }()
 	var held dumps
 	count := 0
 	err = milestones(trace, everyChange, func(live *faultfs.FS, mark bool) error {
@@ -203,7 +203,7 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 			return fmt.Errorf("sqlite3 at a mark: %s", out.said(err))
 		}
 		held.add(out.raw(), mark)
-		return os.RemoveAll(dir)
+		return removeTree(dir)
 	})
 	if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ import (
 // at once, each with a disk of its own.
 type Checker struct {
 	options Options
-	place   string
+	place   *place
 
 	mu     sync.Mutex
 	mounts map[*faultfs.FS]*mounted
@@ -90,7 +90,7 @@ func (c *Checker) Close() error {
 		err = errors.Join(err, m.mount.Close())
 		delete(c.mounts, fs)
 	}
-	return errors.Join(err, os.RemoveAll(c.place))
+	return errors.Join(err, c.place.remove())
 }
 
 // at returns the mount of a disk, and makes it if need be.
@@ -136,7 +136,7 @@ func marksText(marks []string) []byte {
 // directory makes a directory for one disk. The checker is locked.
 func (c *Checker) directory() (string, error) {
 	c.count++
-	dir := filepath.Join(c.place, strconv.Itoa(c.count))
+	dir := filepath.Join(c.place.dir, strconv.Itoa(c.count))
 	return dir, os.Mkdir(dir, 0o700)
 }
 
@@ -199,7 +199,12 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 	}
 	defer done()
 	if f := c.forker(args); f != nil {
+		ended := atWork(dir)
 		fresh, err := f.run(filepath.Base(dir), out, c.options.Timeout)
+		if strays := ended(!fresh); strays != nil {
+			f.close()
+			return c.spoiled(strays)
+		}
 		if !fresh {
 			f.close()
 		} else {
@@ -247,7 +252,7 @@ func (c *Checker) forker(args []string) *forker {
 	}
 	f, err := (*forker)(nil), error(nil)
 	if known || forkable(args) {
-		f, err = newForker(args[2], c.place)
+		f, err = newForker(args[2], c.place.dir)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -293,7 +298,7 @@ func (c *Checker) present(disk *faultfs.FS, marks func() []string) (dir, marksAt
 	}
 	dir, marksAt = filepath.Join(place, "disk"), filepath.Join(place, "marks")
 	err = errors.Join(copyOut(disk, dir), os.WriteFile(marksAt, marksText(marks()), 0o600))
-	done = func() { _ = os.RemoveAll(place) }
+	done = func() { _ = removeTree(place) }
 	if err != nil {
 		done()
 	}

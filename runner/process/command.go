@@ -37,15 +37,19 @@ type command struct {
 	check   bool // what it leaves running ends when it exits, and not when its output does
 }
 
-// waitDelay is how long the output of what got away is waited for.
+// waitDelay is how long a program's output is waited for when the program has
+// ended, but something that it left running has not; and how long the output of
+// what got away.
 const waitDelay = time.Second
 
 // errTimeout says that a process took too long.
 var errTimeout = errors.New("timeout")
 
 // run runs the process and ends whatever it leaves running. The error is
-// errTimeout, wrapped, an *exec.ExitError, or that it could not be started.
+// errTimeout, wrapped, an *exec.ExitError, that of the context, or that it could not
+// be started.
 func (c *command) run(ctx context.Context) error {
+	ended, interrupted := atWork(c.dir), ctx
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
@@ -55,7 +59,7 @@ func (c *command) run(ctx context.Context) error {
 	cmd.Env = append(append(os.Environ(), "CRASHSIM_DIR="+c.dir, "PWD="+c.dir), c.env...)
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return errors.Join(err, ended(false))
 	}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -64,7 +68,7 @@ func (c *command) run(ctx context.Context) error {
 	err = cmd.Start()
 	_ = w.Close()
 	if err != nil {
-		return errors.Join(err, r.Close())
+		return errors.Join(err, r.Close(), ended(false))
 	}
 	read := make(chan error, 1)
 	go func() {
@@ -73,18 +77,29 @@ func (c *command) run(ctx context.Context) error {
 		read <- err
 	}()
 	err = cmd.Wait()
-	if c.check {
-		_ = end()
+	var cut error
+	complete := false
+	if !c.check {
+		select { // what it left running may have something to say
+		case cut = <-read:
+			complete = true
+		case <-time.After(waitDelay):
+		}
 	}
-	_ = r.SetReadDeadline(time.Now().Add(waitDelay))
-	cut := <-read
-	_ = end() // what is left of its group, as a rule nothing
+	left := end() == nil // as a rule there is nothing left of its group
+	strays := ended(left)
+	if !complete {
+		_ = r.SetReadDeadline(time.Now().Add(waitDelay))
+		cut = <-read
+	}
 	switch {
+	case strays != nil:
+		return strays
+	case interrupted.Err() != nil:
+		return interrupted.Err()
 	case ctx.Err() == context.DeadlineExceeded:
 		return fmt.Errorf("%w after %s", errTimeout, c.timeout)
-	case err == nil && errors.Is(cut, os.ErrDeadlineExceeded):
-		return exec.ErrWaitDelay
-	case err == nil:
+	case err == nil && !errors.Is(cut, os.ErrDeadlineExceeded):
 		return cut
 	}
 	return err

@@ -189,8 +189,8 @@ func (f *forker) run(dir string, out io.Writer, timeout time.Duration) (fresh bo
 		return !left, fmt.Errorf("%w after %s", errTimeout, timeout)
 	case status != 0:
 		return !left, exitStatus(status)
-	case cut != nil:
-		return !left, exec.ErrWaitDelay
+	case cut != nil && !errors.Is(cut, os.ErrDeadlineExceeded):
+		return !left, cut
 	}
 	return !left, nil
 }

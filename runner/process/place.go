@@ -1,57 +1,198 @@
 package process
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"syscall"
 
 	"github.com/crashsim/crashsim/faultfs/mount"
 )
 
-// placePrefix begins the names of the directories in which mounts stand; the
-// number of the process that made it follows, so that what a killed process left
-// can be told and removed.
+// A place is a directory in the directory for temporary files in which mounts
+// stand. Only its user can look into it, nobody can guess its name, and its process
+// holds a lock on it while it lives. What a process that was killed has left is
+// removed by the next one, but only what is proved to be such a place.
+type place struct {
+	dir  string
+	lock *os.File // the directory itself
+}
+
+// placeName is what the names of places look like: 26 random characters follow the
+// prefix. No other program makes such a name.
+var placeName = regexp.MustCompile(`^crashsim-[A-Z2-7]{26}$`)
+
 const placePrefix = "crashsim-"
 
-// newPlace makes a directory for mounts, and removes those that processes left
-// which are no more.
-func newPlace() (string, error) {
-	old, err := filepath.Glob(filepath.Join(os.TempDir(), placePrefix+"*"))
+// placeMarker is a file in each place, and placeText what it holds.
+const (
+	placeMarker = ".crashsim-place"
+	placeText   = "This directory of crashsim is removed when the process that made it has ended.\n"
+)
+
+// newPlace makes a place, and removes those that processes have left which are no
+// more.
+func newPlace() (*place, error) {
+	root, err := placeRoot()
+	if err != nil {
+		return nil, err
+	}
+	removeLeftPlaces(root)
+	for range 10 {
+		p, err := makePlace(root)
+		if !errors.Is(err, errTaken) {
+			return p, err
+		}
+	}
+	return nil, errTaken
+}
+
+// errTaken says that another process took a new place for one that was left: it
+// was not locked yet.
+var errTaken = errors.New("the directory for temporary files vanished")
+
+// placeRoot returns the directory for temporary files, as an absolute path without
+// symbolic links. It does not follow links that other users made, who could let
+// them lead somewhere else at any time.
+func placeRoot() (string, error) {
+	root, err := filepath.Abs(os.TempDir())
 	if err != nil {
 		return "", err
 	}
-	for _, place := range old {
-		var pid int
-		if _, err := fmt.Sscanf(filepath.Base(place), placePrefix+"%d-", &pid); err != nil || pid <= 0 {
+	for at := root; at != filepath.Dir(at); at = filepath.Dir(at) {
+		info, err := os.Lstat(at)
+		if err != nil {
+			return "", fmt.Errorf("the directory for temporary files, which TMPDIR names: %w", err)
+		}
+		if info.Mode()&fs.ModeSymlink != 0 && !trusted(info) {
+			return "", fmt.Errorf("the directory for temporary files %s leads through %s, a link that another user made: set TMPDIR to a directory of your own", root, at)
+		}
+	}
+	return filepath.EvalSymlinks(root)
+}
+
+// trusted reports whether this user or root made a file.
+func trusted(info fs.FileInfo) bool {
+	uid := info.Sys().(*syscall.Stat_t).Uid
+	return uid == 0 || uid == uint32(os.Geteuid())
+}
+
+func makePlace(root string) (*place, error) {
+	dir := filepath.Join(root, placePrefix+rand.Text())
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	p := &place{dir: dir}
+	var err error
+	if p.lock, err = lockPlace(dir); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, placeMarker), []byte(placeText), 0o600); err != nil {
+		return nil, errors.Join(err, p.remove())
+	}
+	return p, nil
+}
+
+// lockPlace opens and locks a place, without waiting. The error is errTaken where
+// another process holds it, or has removed it.
+func lockPlace(dir string) (*os.File, error) {
+	fd, err := syscall.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+	if errors.Is(err, syscall.ENOENT) {
+		return nil, errTaken
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), dir)
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errTaken
+		}
+		return nil, &os.PathError{Op: "lock", Path: dir, Err: err}
+	}
+	// It may have been removed, and made anew, in between.
+	held, heldErr := f.Stat()
+	now, err := os.Lstat(dir)
+	if heldErr != nil || err != nil || !os.SameFile(held, now) {
+		_ = f.Close()
+		return nil, errTaken
+	}
+	return f, nil
+}
+
+// removeLeftPlaces removes the places that processes have left which are no more.
+// What cannot be removed is left to the next run.
+func removeLeftPlaces(root string) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if !placeName.MatchString(entry.Name()) {
 			continue
 		}
-		if !alive(pid) {
-			removePlace(place) // what cannot be removed is left to the next run
+		dir := filepath.Join(root, entry.Name())
+		if info, err := os.Lstat(dir); err != nil || !ownDirectory(info) {
+			continue
+		}
+		lock, err := lockPlace(dir)
+		if err != nil {
+			continue // a process holds it that lives, wherever that may be
+		}
+		p := &place{dir: dir, lock: lock}
+		if p.proved() {
+			_ = p.remove()
+		} else {
+			_ = lock.Close()
 		}
 	}
-	return os.MkdirTemp("", fmt.Sprintf("%s%d-", placePrefix, os.Getpid()))
 }
 
-// alive reports whether there is a process of that number that still runs.
-func alive(pid int) bool {
-	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+// ownDirectory reports whether a directory is one that nobody but this user may
+// look into.
+func ownDirectory(info fs.FileInfo) bool {
+	return info.Mode() == fs.ModeDir|0o700 && info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid())
+}
+
+// proved reports whether a directory that is locked now is a place: it has the
+// marker, or nothing at all, as a process leaves it that was killed at once.
+func (p *place) proved() bool {
+	info, err := p.lock.Stat()
+	if err != nil || !ownDirectory(info) {
 		return false
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return true // nothing is known
+	name := filepath.Join(p.dir, placeMarker)
+	marker, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		entries, err := p.lock.ReadDir(1)
+		return len(entries) == 0 && errors.Is(err, io.EOF)
 	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+	if err != nil || !marker.Mode().IsRegular() || !trusted(marker) {
+		return false
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return false
+	}
+	return string(text) == placeText || len(text) == 0
 }
 
-// removePlace removes a directory that a process which is no more has left,
-// and what is still mounted in it.
-func removePlace(place string) {
-	if mount.RemoveBelow(place) == nil {
-		_ = os.RemoveAll(place)
+// remove ends what is mounted in a place, removes it, and gives the lock back.
+func (p *place) remove() error {
+	err := mount.RemoveBelow(p.dir)
+	if err == nil {
+		// The marker goes last, so that what is left if this is killed is still
+		// known to be a place.
+		err = removeInside(p.dir, placeMarker)
 	}
+	if err == nil {
+		err = removeTree(p.dir)
+	}
+	return errors.Join(err, p.lock.Close())
 }

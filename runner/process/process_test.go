@@ -268,29 +268,3 @@ func TestBadChecksAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "materialised")
 	require.NoError(t, c.Close())
 }
-
-// What a killed run left is removed by the next.
-func TestPlacesOfDeadProcessesAreRemoved(t *testing.T) {
-	skipWithoutFUSE(t)
-	t.Setenv("TMPDIR", t.TempDir())
-	dead := exec.Command("/bin/true")
-	require.NoError(t, dead.Run())
-	stale := filepath.Join(os.TempDir(), fmt.Sprintf("crashsim-%d-1", dead.Process.Pid))
-	alive := filepath.Join(os.TempDir(), fmt.Sprintf("crashsim-%d-1", os.Getpid()))
-	other := filepath.Join(os.TempDir(), "crashsim-notes")
-	for _, dir := range []string{stale, alive, other} {
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, "1"), 0o700))
-	}
-	m, err := mount.Serve(faultfs.New(), filepath.Join(stale, "1"), mount.Options{})
-	require.NoError(t, err)
-	c, err := process.NewChecker(process.Options{})
-	require.NoError(t, err)
-	require.NoDirExists(t, stale)
-	require.DirExists(t, alive)
-	require.DirExists(t, other)
-	require.NoError(t, c.Close())
-	_ = m.Close() // it was taken away
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), "crashsim-*"))
-	require.NoError(t, err)
-	require.Len(t, left, 2)
-}

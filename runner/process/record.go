@@ -34,11 +34,22 @@ func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	place, err := newPlace()
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(place)
+	trace, err := p.record(ctx, place.dir, args)
+	if err := errors.Join(err, place.remove()); err != nil {
+		return nil, err
+	}
+	return trace, nil
+}
+
+// record records the program in a place.
+func (p *Program) record(ctx context.Context, place string, args []string) (*faultfs.Trace, error) {
 	fs := faultfs.New()
 	if len(p.Setup) > 0 {
 		setup, err := absolute(p.Setup)
@@ -76,7 +87,11 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []
 	if o.Marks != "" {
 		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(dir, o.Marks)}
 	}
-	if err := c.run(ctx); err != nil {
+	err = c.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %s", args[0], out.said(err))
 	}
 	return nil

@@ -1,0 +1,62 @@
+package process
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// alone is the number of the process to which daemons are left in the PID namespace
+// that this process has to itself, zero if it has none. See AloneWith.
+var alone atomic.Int64
+
+// AloneWith says that this process has its PID namespace to itself, but for the
+// first process there, which has started it and to which the kernel leaves daemons.
+// What a program or a check leaves running is then ended however it has got away:
+// anything that runs while no program and no check does.
+func AloneWith(init int) { alone.Store(int64(init)) }
+
+// household knows which directories programs and checks work in at the moment.
+var household = struct {
+	quiet sync.RWMutex // held for reading while a command runs
+
+	mu   sync.Mutex
+	dirs map[string]int
+}{dirs: map[string]int{}}
+
+// atWork notes that a command begins to work in a directory. The function that it
+// returns is to be called when it has ended, and what is left of its process group
+// too: it ends what has got away, so that it does not work on the disk of the next
+// one. Left says that something of its process group was left, which may not be
+// gone yet.
+func atWork(dir string) (ended func(left bool) error) {
+	if alone.Load() == 0 {
+		return func(bool) error { return nil }
+	}
+	household.quiet.RLock()
+	household.mu.Lock()
+	household.dirs[dir]++
+	household.mu.Unlock()
+	return func(left bool) error {
+		household.mu.Lock()
+		if household.dirs[dir]--; household.dirs[dir] == 0 {
+			delete(household.dirs, dir)
+		}
+		household.mu.Unlock()
+		unknown, err := endStrays(dir, left)
+		household.quiet.RUnlock()
+		if err != nil || !unknown {
+			return err
+		}
+		// Whose they are cannot be told. When no command runs, they are nobody's.
+		household.quiet.Lock()
+		defer household.quiet.Unlock()
+		return endAllStrays()
+	}
+}
+
+// working reports whether a command works in a directory at the moment.
+func working(dir string) bool {
+	household.mu.Lock()
+	defer household.mu.Unlock()
+	return household.dirs[dir] > 0
+}
