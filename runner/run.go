@@ -65,17 +65,17 @@ const (
 
 // judging is a scenario being judged under a model.
 type judging struct {
-	*Scenario
-	options *Options
-	budget  *search.Budget
-	pool    *pool
-	result  *Result
-	found   map[oracle.Kind]bool
-	failing map[oracle.Kind]int // cases judged that fail like this
-	total   search.Stats        // of all phases that ended
-	first   int                 // runs when the first failure was found, -1 before
-	settled bool
-	cut     string // the bound of the first phase that a budget ended
+	scenario *Scenario
+	options  *Options
+	budget   *search.Budget
+	pool     *pool
+	result   *Result
+	found    map[oracle.Kind]bool
+	failing  map[oracle.Kind]int // cases judged that fail like this
+	total    search.Stats        // of all explorations that ended
+	first    int                 // runs when the first failure was found, -1 before
+	settled  bool
+	cut      string // the bound of the first exploration that a budget ended
 }
 
 func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
@@ -94,37 +94,34 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 		r.Declared = Outcome{} // what is known is known of the power cut alone
 	}
 	j := &judging{
-		Scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
+		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
 		result: &r, found: map[oracle.Kind]bool{}, failing: map[oracle.Kind]int{}, first: -1,
 	}
 	defer j.pool.close()
-	p := j.phase(plan, "")
-	if r.Why = p.questions(); r.Why != "" {
+	if r.Why = j.questions(); r.Why != "" {
 		return r
 	}
-	e := p.explore(ctx, 0, nil, 0)
-	j.ended(e.Stats(), "")
-	p.crashAgain(ctx)
-	j.kill(ctx, trace, nil)
-	j.fail(ctx, take)
-	j.rot(ctx)
+	p := &program{take: take, trace: trace, plan: plan}
+	for _, pass := range []pass{(*judging).cutPower, (*judging).crashRecovery, (*judging).kill, (*judging).fail, (*judging).rot} {
+		pass(j, ctx, p)
+	}
 	j.conclude()
 	return r
 }
 
-// phase begins a phase on a plan.
-func (j *judging) phase(plan *persist.Plan, how string) *phase {
+// exploration begins to judge the crash states of a plan.
+func (j *judging) exploration(plan *persist.Plan, how string) *exploration {
 	pool := j.pool
 	if plan != pool.plan {
 		pool = j.pool.later(plan, nil)
 	}
-	return &phase{judging: j, plan: plan, pool: pool, box: plan.NewBox(), how: how, runs: func() int { return 0 }}
+	return &exploration{judging: j, plan: plan, pool: pool, box: plan.NewBox(), how: how, runs: func() int { return 0 }}
 }
 
-// goesOn reports whether there is anything left to look for.
+// over reports whether there is nothing left to look for.
 func (j *judging) over(ctx context.Context) bool { return j.settled || j.cut != "" || ctx.Err() != nil }
 
-// ended notes how a phase ended.
+// ended notes how an exploration ended.
 func (j *judging) ended(stats search.Stats, what string) {
 	if j.cut == "" && !stats.Done {
 		j.cut = what + bound(stats, j.settled, j.options)
@@ -158,21 +155,21 @@ func (o *Options) budget() *search.Budget {
 // questions asks the oracle whether it can be believed: it must accept the
 // disk on which nothing is lost and the disk before the first op, and reject
 // an empty one once something was promised. It returns what is wrong with it.
-func (p *phase) questions() string {
-	last := p.plan.Points() - 1
+func (j *judging) questions() string {
+	last := j.pool.plan.Points() - 1
 	for _, q := range []struct {
 		point int
 		disk  string
 	}{{last, "on which nothing is lost"}, {0, "before the first op"}} {
-		if got := p.pool.once(q.point, persist.Part{}).Outcome; got.wrong() {
+		if got := j.pool.once(q.point, persist.Part{}).Outcome; got.wrong() {
 			return fmt.Sprintf("the oracle rejects the disk %s: %s", q.disk, got.violations[0])
 		}
 	}
-	promised := p.plan.Marks(last)
+	promised := j.pool.plan.Marks(last)
 	if len(promised) == 0 {
 		return ""
 	}
-	if got := judgeEmpty(p.Scenario, promised); !got.wrong() {
+	if got := judgeEmpty(j.scenario, promised); !got.wrong() {
 		return "the oracle accepts an empty disk after something was promised: it cannot fail"
 	}
 	return ""

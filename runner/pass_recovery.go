@@ -35,10 +35,17 @@ type life struct {
 	err     error
 }
 
+// crashRecovery crashes the recoveries that changed the disk after the power cuts.
+func (j *judging) crashRecovery(ctx context.Context, p *program) {
+	if p.cut != nil {
+		p.cut.crashAgain(ctx)
+	}
+}
+
 // crashAgain crashes the recoveries that changed the disk, at each of their
 // ops, and judges what the next recovery makes of it.
-func (p *phase) crashAgain(ctx context.Context) {
-	if len(p.boxes) == 0 || p.over(ctx) {
+func (p *exploration) crashAgain(ctx context.Context) {
+	if len(p.boxes) == 0 || p.judging.over(ctx) {
 		return
 	}
 	disk := p.plan.NewDisk()
@@ -53,7 +60,7 @@ func (p *phase) crashAgain(ctx context.Context) {
 		},
 		Visit: func(c *search.Cube[*life]) bool {
 			p.crashLife(ctx, c)
-			return !p.over(ctx)
+			return !p.judging.over(ctx)
 		},
 		Start: p.pool.seat,
 	})
@@ -62,20 +69,20 @@ func (p *phase) crashAgain(ctx context.Context) {
 	}
 	p.boxes = nil
 	s.Work(ctx)
-	if !p.over(ctx) {
-		p.ended(s.Stats(), "of crashes in recovery, ")
+	if !p.judging.over(ctx) {
+		p.judging.ended(s.Stats(), "of crashes in recovery, ")
 	}
 }
 
 // live runs recovery once more, recorded, and then again on what it left.
-func (p *phase) live(disk *persist.Disk, a *search.Attempt[*life]) {
+func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
 	if a.Empty = !disk.Begin(a.Point, a.Part); a.Empty {
 		return
 	}
 	l := &life{tree: search.NewTree[*judgement]()}
 	a.Outcome = l
 	fs := faultfs.Over(disk)
-	if l.err = p.recover(fs); l.err == nil {
+	if l.err = p.judging.scenario.recover(fs); l.err == nil {
 		next := fs.Checkpoint()
 		l.plan = disk.Lower(fs.Trace())
 		l.err = p.settle(l, next)
@@ -99,9 +106,9 @@ func (s *Scenario) recover(disk afero.Fs) (err error) {
 const maxSettle = 8
 
 // settle runs recovery on what it left until it changes nothing more.
-func (p *phase) settle(l *life, next *faultfs.FS) error {
+func (p *exploration) settle(l *life, next *faultfs.FS) error {
 	for round := 1; round <= maxSettle; round++ {
-		if err := p.recover(next); err != nil {
+		if err := p.judging.scenario.recover(next); err != nil {
 			return nil //nolint:nilerr // the crash after recovery finds it too, and tells it better
 		}
 		trace := next.Trace()
@@ -156,15 +163,15 @@ func look(fs *faultfs.FS, path string) any {
 }
 
 // crashLife crashes a recovery at each of its ops, on the cuts of a cube.
-func (p *phase) crashLife(ctx context.Context, c *search.Cube[*life]) {
+func (p *exploration) crashLife(ctx context.Context, c *search.Cube[*life]) {
 	l := c.Outcome
 	if l.err != nil {
-		p.note("the checker is flaky: recovery succeeded, and not when it was run again: %v", l.err)
+		p.judging.note("the checker is flaky: recovery succeeded, and not when it was run again: %v", l.err)
 		return
 	}
 	if !l.crashed {
 		l.crashed = true
-		p.result.Coverage.Recoveries++
+		p.judging.result.Coverage.Recoveries++
 		p.noteSettling(l)
 	}
 	box := p.plan.NewBox()
@@ -173,7 +180,7 @@ func (p *phase) crashLife(ctx context.Context, c *search.Cube[*life]) {
 	}
 	box.Move(c.Point)
 	box.RestrictTo(c.Whole())
-	next := &phase{
+	next := &exploration{
 		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how, fault: p.fault,
 		past: append(p.past[:len(p.past):len(p.past)],
 			Crash{Plan: p.plan, After: p.plan.After(c.Point), point: c.Point, seat: p.pool.seat}),
@@ -181,16 +188,16 @@ func (p *phase) crashLife(ctx context.Context, c *search.Cube[*life]) {
 	}
 	e := next.explore(ctx, 1, l.tree, c.Losses)
 	l.tree = e.Grown()
-	p.ended(e.Stats(), "of crashes in recovery, ")
+	p.judging.ended(e.Stats(), "of crashes in recovery, ")
 	next.crashAgain(ctx)
 }
 
-func (p *phase) noteSettling(l *life) {
-	r := p.result.Recovery
+func (p *exploration) noteSettling(l *life) {
+	r := p.judging.result.Recovery
 	switch {
 	case r == nil:
 		r = &Recovery{Settles: l.settles, Example: l.changed}
-		p.result.Recovery = r
+		p.judging.result.Recovery = r
 	case l.settles == 0:
 		r.Settles = 0
 	case r.Settles > 0:

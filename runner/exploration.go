@@ -15,20 +15,18 @@ import (
 	"github.com/crashsim/crashsim/runner/show"
 )
 
-// phase is a part of judging a scenario: the crash states of one plan. The
-// first phase is the power cut alone; others crash its recovery, kill the
-// program first, or make a call fail.
-type phase struct {
-	*judging
+// exploration judges the crash states of one plan, for a pass.
+type exploration struct {
+	judging  *judging
 	plan     *persist.Plan
 	pool     *pool
 	box      *persist.Box
 	how      string // what happened besides the power cut, "" for nothing
 	fault    *faultfs.Fault
 	past     []Crash      // the crashes before the last life
-	smallest []smallest   // of each kind, the first one found first
+	smallest []smallest   // of each kind that no exploration before has found
 	boxes    []search.Job // parts whose recovery changed the disk, to be crashed again
-	runs     func() int   // of this phase so far
+	runs     func() int   // of this exploration so far
 
 	until      int  // the crash points end before this one; zero: all
 	wholeFirst bool // the cases at the first crash point are judged too that an earlier one has
@@ -38,14 +36,14 @@ type phase struct {
 type cube = search.Cube[*judgement]
 
 // explore judges the cases that are new from a crash point on.
-func (p *phase) explore(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
+func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
 	options := search.Options[*judgement]{
 		Run: p.pool.runAll, Visit: p.visit, Budget: p.judging.left(losses), Start: p.pool.seat, Tree: tree,
 	}
-	if o := p.options; o.Progress != nil {
+	if o := p.judging.options; o.Progress != nil {
 		options.Progress = func(stats search.Stats) {
-			stats.Cases, stats.Runs = stats.Cases+p.total.Cases, stats.Runs+p.total.Runs
-			o.Progress(Progress{p.Name, p.result.Model, Stats(stats)})
+			stats.Cases, stats.Runs = stats.Cases+p.judging.total.Cases, stats.Runs+p.judging.total.Runs
+			o.Progress(Progress{p.judging.scenario.Name, p.judging.result.Model, Stats(stats)})
 		}
 	}
 	s := search.New(p.plan, options)
@@ -55,13 +53,13 @@ func (p *phase) explore(ctx context.Context, from int, tree *search.Tree[*judgem
 	p.runs = func() int { return s.Stats().Runs }
 	s.PushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
 	s.Work(ctx)
-	if !s.Stats().Done && !p.settled && p.options.Samples > 0 {
-		s.Sample(rand.New(rand.NewPCG(p.options.Seed, 0)), p.options.Samples)
+	if !s.Stats().Done && !p.judging.settled && p.judging.options.Samples > 0 {
+		s.Sample(rand.New(rand.NewPCG(p.judging.options.Seed, 0)), p.judging.options.Samples)
 	}
 	p.tellSmallest()
 	p.runs = func() int { return 0 }
-	p.total.Cases += s.Stats().Cases
-	p.total.Runs += s.Stats().Runs
+	p.judging.total.Cases += s.Stats().Cases
+	p.judging.total.Runs += s.Stats().Runs
 	if odd := s.Strange(); odd != nil {
 		p.noteStrange(odd)
 	}
@@ -70,23 +68,23 @@ func (p *phase) explore(ctx context.Context, from int, tree *search.Tree[*judgem
 
 // visit looks at a case that was judged. It returns false where the search can
 // end: each kind of failure has its smallest example.
-func (p *phase) visit(c *cube) bool {
+func (p *exploration) visit(c *cube) bool {
 	switch {
 	case c.Outcome == nil:
 		return p.goesOn()
 	case c.Outcome.wrote:
-		if len(p.past) < p.options.depth() {
+		if len(p.past) < p.judging.options.depth() {
 			p.boxes = append(p.boxes, search.Job{Point: c.Point, Part: c.Whole()})
 		}
 		return p.goesOn()
 	}
 	for _, v := range c.Outcome.violations {
-		p.failing[v.Kind]++
-		if !p.found[v.Kind] {
-			p.found[v.Kind] = true
+		p.judging.failing[v.Kind]++
+		if !p.judging.found[v.Kind] {
+			p.judging.found[v.Kind] = true
 			p.smallest = append(p.smallest, smallest{c.Kept(), v})
-			if p.first < 0 && !v.Kind.Warning() {
-				p.first = p.total.Runs + p.runs()
+			if p.judging.first < 0 && !v.Kind.Warning() {
+				p.judging.first = p.judging.total.Runs + p.runs()
 			}
 			continue
 		}
@@ -98,7 +96,7 @@ func (p *phase) visit(c *cube) bool {
 	return p.goesOn()
 }
 
-// smallest is the smallest case so far, of a kind that no phase before has found.
+// smallest is the smallest case so far, of a kind that no exploration before has found.
 type smallest struct {
 	cube      cube
 	violation oracle.Violation
@@ -106,7 +104,7 @@ type smallest struct {
 
 // isBefore reports whether, of two cases, one comes before the other: it has
 // fewer losses, then an earlier crash point, then losses of earlier effects.
-func (p *phase) isBefore(c, other *cube) bool {
+func (p *exploration) isBefore(c, other *cube) bool {
 	if by := cmp.Or(cmp.Compare(c.Losses, other.Losses), cmp.Compare(c.Point, other.Point)); by != 0 {
 		return by < 0
 	}
@@ -116,8 +114,8 @@ func (p *phase) isBefore(c, other *cube) bool {
 	return slices.CompareFunc(p.lostOf(c), p.lostOf(other), byPlace) < 0
 }
 
-// lostOf returns what the newest cut of a cube lacks, and leaves the phase's box there.
-func (p *phase) lostOf(c *cube) []persist.Effect {
+// lostOf returns what the newest cut of a cube lacks, and leaves the exploration's box there.
+func (p *exploration) lostOf(c *cube) []persist.Effect {
 	p.box.Move(c.Point)
 	p.box.RestrictTo(c.Part)
 	for _, t := range c.Taken {
@@ -126,35 +124,35 @@ func (p *phase) lostOf(c *cube) []persist.Effect {
 	return p.box.Lost()
 }
 
-// tellSmallest makes failures of the smallest cases that the phase has found.
-func (p *phase) tellSmallest() {
+// tellSmallest makes failures of the smallest cases that the exploration has found.
+func (p *exploration) tellSmallest() {
 	for i := range p.smallest {
 		s := &p.smallest[i]
 		f := p.failure(&s.cube, s.violation)
 		if f.Kind.Warning() {
-			p.result.Warnings = append(p.result.Warnings, f)
+			p.judging.result.Warnings = append(p.judging.result.Warnings, f)
 		} else {
-			p.result.Failures = append(p.result.Failures, f)
+			p.judging.result.Failures = append(p.judging.result.Failures, f)
 		}
 	}
 	p.smallest = nil
 }
 
-func (p *phase) goesOn() bool {
-	if p.options.First && p.first >= 0 {
-		p.settled = true
+func (p *exploration) goesOn() bool {
+	if p.judging.options.First && p.judging.first >= 0 {
+		p.judging.settled = true
 		return false
 	}
-	if p.options.All || p.first < 0 || p.total.Runs+p.runs() < settleRuns+settleFactor*p.first {
+	if p.judging.options.All || p.judging.first < 0 || p.judging.total.Runs+p.runs() < settleRuns+settleFactor*p.judging.first {
 		return true
 	}
-	p.settled = true
+	p.judging.settled = true
 	return false
 }
 
 // failure makes a failure of a case, and judges the case again: a checker that
 // changes its mind is flaky.
-func (p *phase) failure(c *cube, v oracle.Violation) *Failure {
+func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 	f := &Failure{
 		Kind: v.Kind, Violations: c.Outcome.violations, How: p.how,
 		Crash: Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c), point: c.Point},
@@ -170,7 +168,7 @@ func (p *phase) failure(c *cube, v oracle.Violation) *Failure {
 		again := p.pool.once(c.Point, pinned.Join(below))
 		steps = again.Steps
 		if got := kindsOf(again.Outcome); !slices.Equal(got, kindsOf(c.Outcome)) {
-			p.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
+			p.judging.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
 		}
 	}
 	f.Pair = p.blame(f, pinned.Join(below), steps)
@@ -198,7 +196,7 @@ func (p *phase) failure(c *cube, v oracle.Violation) *Failure {
 
 // blame finds the pair to blame for a failure; cut is its case, and steps what the
 // checker read of it.
-func (p *phase) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame.Pair {
+func (p *exploration) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame.Pair {
 	switch {
 	case len(f.Lost) == 0:
 		return nil
@@ -211,7 +209,7 @@ func (p *phase) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame
 }
 
 // marks returns the marks made before the crash at a point.
-func (p *phase) marks(point int) []string {
+func (p *exploration) marks(point int) []string {
 	if len(p.past) > 0 {
 		return p.past[0].Plan.Marks(p.past[0].point)
 	}
@@ -219,8 +217,8 @@ func (p *phase) marks(point int) []string {
 }
 
 // noteStrange notes that the checker does not read in one order.
-func (p *phase) noteStrange(odd *search.Strange) {
-	p.note("the checker is not deterministic: after the same reads it read %s where it had read %s before; runs were not shared",
+func (p *exploration) noteStrange(odd *search.Strange) {
+	p.judging.note("the checker is not deterministic: after the same reads it read %s where it had read %s before; runs were not shared",
 		readNames(p.plan, odd.Read, odd.Expected), readNames(p.plan, odd.Expected, odd.Read))
 }
 

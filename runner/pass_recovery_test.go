@@ -203,11 +203,11 @@ func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recove
 	plan := persist.Lower(trace, model)
 	o := &Options{Depth: depth, Workers: 1}
 	j := &judging{
-		Scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
+		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
 		result: &Result{Model: model}, found: map[oracle.Kind]bool{}, first: -1,
 	}
 	defer j.pool.close()
-	p := j.phase(plan, "")
+	p := j.exploration(plan, "")
 	e := p.explore(context.Background(), 0, nil, 0)
 	j.ended(e.Stats(), "")
 	p.crashAgain(context.Background())

@@ -18,7 +18,7 @@ func (j *judging) given() []faultfs.Fault {
 	if j.options.Faults != nil {
 		return j.options.Faults
 	}
-	return j.Scenario.Faults
+	return j.scenario.Faults
 }
 
 // faults returns the faults to try on a workload, each alone, those that were given
@@ -55,8 +55,9 @@ func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped 
 // fail judges the program with each fault alone: it fails a call, and the power
 // is cut at every moment from there on. Programs that do the same with two
 // faults, such as two errors at the same call, are judged once.
-func (j *judging) fail(ctx context.Context, take *recording) {
-	if j.Trace != nil {
+func (j *judging) fail(ctx context.Context, p *program) {
+	take := p.take
+	if j.scenario.Trace != nil {
 		if j.options.Sweep || len(j.given()) > 0 {
 			j.note("a program that was recorded is not run again: no call fails")
 		}
@@ -68,7 +69,7 @@ func (j *judging) fail(ctx context.Context, take *recording) {
 		if j.over(ctx) {
 			return
 		}
-		run, err := take.with(j.Scenario, fault, j.result.Model.Failure)
+		run, err := take.with(j.scenario, fault, j.result.Model.Failure)
 		switch {
 		case err != nil:
 			j.note("%v", err)
@@ -114,19 +115,15 @@ func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faul
 	if !more && !loses {
 		return // every case was one before the fault
 	}
-	plan := persist.Lower(trace, j.result.Model)
-	p := j.phase(plan, "with the fault \""+fault.String()+"\"")
-	p.fault = &fault
 	from := 0
 	// What a failed sync refused is needed by nothing, at any moment: there the
 	// cases before it are others, too.
+	plan := persist.Lower(trace, j.result.Model)
 	for !loses && from < plan.Points() && int(plan.After(from)) < struck {
 		from++
 	}
-	e := p.explore(ctx, from, nil, 0)
-	j.ended(e.Stats(), "with faults, ")
-	p.crashAgain(ctx)
-	if loses {
-		j.kill(ctx, trace, &fault)
+	p := &program{trace: trace, plan: plan, from: from, fault: &fault, loses: loses}
+	for _, pass := range []pass{(*judging).cutPower, (*judging).crashRecovery, (*judging).kill} {
+		pass(j, ctx, p)
 	}
 }

@@ -16,11 +16,15 @@ const killedAfter = "killed after "
 // only then loses power. So recovery acts on what no disk holds yet. With a fault
 // by which a sync lost data, it is killed from there on: recovery then reads what
 // no sync will write any more.
-func (j *judging) kill(ctx context.Context, trace *faultfs.Trace, fault *faultfs.Fault) {
-	if j.Recover == nil || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
+func (j *judging) kill(ctx context.Context, p *program) {
+	trace, fault := p.trace, p.fault
+	if fault != nil && !p.loses {
 		return
 	}
-	err := j.eachKill(trace, fault, j.result.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
+	if j.scenario.Recover == nil || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
+		return
+	}
+	err := j.scenario.eachKill(trace, fault, j.result.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
 		if !j.over(ctx) {
 			j.killAfter(ctx, trace, live, after, fault)
 		}
@@ -75,7 +79,7 @@ func (s *Scenario) goOn(live *faultfs.FS) ([]faultfs.Op, error) {
 // killAfter kills the program after an op; live is the file system as the
 // program left it.
 func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *faultfs.FS, after faultfs.OpNum, fault *faultfs.Fault) {
-	more, err := j.goOn(live)
+	more, err := j.scenario.goOn(live)
 	if err != nil {
 		j.note("after a kill behind %s the program does not work on: %v", trace.Ops[after].Call(), err)
 	}
@@ -91,12 +95,12 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 	if fault != nil {
 		how = fmt.Sprintf("with the fault \"%s\"; %s", fault, how)
 	}
-	p := j.phase(plan, how)
+	p := j.exploration(plan, how)
 	from := 0
 	for from < plan.Points() && plan.After(from) <= after {
 		from++
 	}
 	j.result.Coverage.Kills++
 	e := p.explore(ctx, from, nil, 0)
-	p.ended(e.Stats(), "of kills before the power cut, ")
+	j.ended(e.Stats(), "of kills before the power cut, ")
 }

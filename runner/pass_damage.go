@@ -68,12 +68,12 @@ func (r *rotten) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
 // it holds what was meant for another one. It is read by the program as it
 // starts again, and it has rotted before it does. Where the page cache is kept,
 // no disk is read.
-func (j *judging) rot(ctx context.Context) {
-	if j.Media == nil || j.result.Model.Cache == persist.CacheKept {
+func (j *judging) rot(ctx context.Context, _ *program) {
+	if j.scenario.Media == nil || j.result.Model.Cache == persist.CacheKept {
 		return
 	}
-	seen := *j.Scenario
-	seen.Oracle, seen.rotten = j.Media, true
+	seen := *j.scenario
+	seen.Oracle, seen.rotten = j.scenario.Media, true
 	pool := j.pool.later(j.pool.plan, nil)
 	pool.scenario = &seen
 	sectors := restingSectors(j.pool.plan)
@@ -84,7 +84,7 @@ func (j *judging) rot(ctx context.Context) {
 			}
 			j.result.Coverage.Damages++
 			pool.damage = &d
-			p := &phase{
+			p := &exploration{
 				judging: j, plan: j.pool.plan, pool: pool, box: j.pool.plan.NewBox(), how: "with " + d.what,
 				until: d.to, wholeFirst: true, runs: func() int { return 0 },
 			}
