@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -27,7 +29,7 @@ type Checker struct {
 
 	mu     sync.Mutex
 	mounts map[*faultfs.FS]*mounted
-	idle   map[string][]*forker // by command: shells that stand by; nil: none can
+	shells map[string]*shells // by command
 	count  int
 	err    error // the first thing that kept a command from running
 }
@@ -63,7 +65,7 @@ func NewChecker(o Options) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, idle: map[string][]*forker{}}
+	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, shells: map[string]*shells{}}
 	if o.Materialise {
 		return c, nil
 	}
@@ -80,12 +82,12 @@ func (c *Checker) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.err
-	for _, idle := range c.idle {
-		for _, f := range idle {
+	for _, known := range c.shells {
+		for _, f := range known.idle {
 			f.close()
 		}
 	}
-	c.idle = nil
+	clear(c.shells)
 	for fs, m := range c.mounts {
 		err = errors.Join(err, m.mount.Close())
 		delete(c.mounts, fs)
@@ -198,7 +200,11 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 		return c.spoiled(err)
 	}
 	defer done()
-	if f := c.forker(args); f != nil {
+	f, err := c.forker(args)
+	if err != nil {
+		return c.spoiled(err)
+	}
+	if f != nil {
 		ended := atWork(dir)
 		fresh, err := f.run(filepath.Base(dir), out, c.options.Timeout)
 		if strays := ended(!fresh); strays != nil {
@@ -219,7 +225,20 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 		args: args, dir: dir, output: out, timeout: c.options.Timeout, check: true,
 		env: []string{"CRASHSIM_MARKS=" + marksAt, "CRASHSIM_MARK=" + filepath.Join(dir, markFile)},
 	}
-	return command.run(context.Background())
+	err = command.run(context.Background())
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return statusOf(exit)
+	}
+	return err
+}
+
+// statusOf is the exit status of a command as a shell tells it, so that a check
+// says the same whether a shell that stands by has run it or not.
+func statusOf(exit *exec.ExitError) exitStatus {
+	if wait, ok := exit.Sys().(syscall.WaitStatus); ok && wait.Signaled() {
+		return exitStatus(128 + int(wait.Signal()))
+	}
+	return exitStatus(exit.ExitCode())
 }
 
 // spoiled notes what kept a command from running.
@@ -232,52 +251,77 @@ func (c *Checker) spoiled(err error) error {
 	return err
 }
 
+// shells are the shells of one command that stand by.
+type shells struct {
+	none bool // the command needs a shell of its own for each run
+	idle []*forker
+}
+
 // forker returns a shell that stands by for a command, and starts one if need be;
-// nil where the command needs a shell of its own for each run.
-func (c *Checker) forker(args []string) *forker {
+// nil where the command needs a shell of its own for each run. Nobody else has
+// that shell until it is given back to rest.
+func (c *Checker) forker(args []string) (*forker, error) {
 	if c.options.Materialise {
-		return nil
+		return nil, nil
 	}
-	key := strings.Join(args, "\x00")
-	c.mu.Lock()
-	idle, known := c.idle[key]
-	if n := len(idle); n > 0 {
-		c.idle[key] = idle[:n-1]
-		c.mu.Unlock()
-		return idle[n-1]
+	known, f := c.standing(args)
+	if f != nil || known == nil {
+		return f, nil
 	}
-	c.mu.Unlock()
-	if known && idle == nil {
-		return nil
-	}
-	f, err := (*forker)(nil), error(nil)
-	if known || forkable(args) {
-		f, err = newForker(args[2], c.place.dir)
+	f, err := newForker(args[2], c.place.dir)
+	if err == nil || exhausted(err) {
+		return f, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f == nil || err != nil {
-		if !known {
-			c.idle[key] = nil
+	known.none = true
+	return nil, nil
+}
+
+// standing returns the shells of a command, nil if it has none, and takes one of
+// them that stands by, nil if none does.
+func (c *Checker) standing(args []string) (*shells, *forker) {
+	key := strings.Join(args, "\x00")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.shells[key]
+	if known == nil {
+		known = &shells{none: !forkable(args)}
+		c.shells[key] = known
+	}
+	n := len(known.idle)
+	switch {
+	case known.none:
+		return nil, nil
+	case n == 0:
+		return known, nil
+	}
+	f := known.idle[n-1]
+	known.idle = known.idle[:n-1]
+	return known, f
+}
+
+// exhausted reports whether an error says that this process, or the system, is
+// short of something for now.
+func exhausted(err error) bool {
+	for _, short := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, short) {
+			return true
 		}
-		return nil
 	}
-	if c.idle[key] == nil {
-		c.idle[key] = []*forker{}
-	}
-	return f
+	return false
 }
 
 // rest lets a shell stand by again.
 func (c *Checker) rest(args []string, f *forker) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.idle == nil { // closed by now
+	known := c.shells[strings.Join(args, "\x00")]
+	if known == nil { // closed by now
 		f.close()
 		return
 	}
-	key := strings.Join(args, "\x00")
-	c.idle[key] = append(c.idle[key], f)
+	known.idle = append(known.idle, f)
 }
 
 // present lets a disk stand at a directory, with the marks in a file.

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,7 +30,15 @@ type forker struct {
 	jobs    *os.File // a line for each run
 	results *bufio.Reader
 	closers []io.Closer
+	place   string       // where the directories of runs are, and their pipes
+	name    string       // of its pipes, but for a number
+	count   int          // of its runs
+	running atomic.Int64 // the number of the run at hand, 0 where none is known
 }
+
+// forkers counts the forkers of this process, so that their pipes have names of
+// their own.
+var forkers atomic.Int64
 
 // notForkable are what a forked shell says otherwise than a new one. It has the
 // number of the shell that it was forked from, and that of the last run; it reads
@@ -54,8 +64,9 @@ func forkable(args []string) bool {
 // break in it is not one of the loop, and it begins on the second line, as it does
 // in a shell of its own, so that errors name the same lines. Of each line that the
 // shell is told, the first word is the directory of a run below a place, and the
-// second is where its output goes: no two runs share that, since what has left
-// the group of a run can go on to print. If it cannot be opened, the shell ends.
+// second is the name of a pipe below it where its output goes: no two runs share
+// that, since what has left the group of a run can go on to print. If it cannot be
+// opened, the shell ends.
 func loop(text, place string) string {
 	return "CRASHSIM_CHECK() { set +m; unset CRASHSIM_OUT; " + strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" + `}
 trap '' HUP
@@ -65,7 +76,7 @@ echo ready >&9
 read -r CRASHSIM_DIR <&8
 trap - HUP
 while read -r CRASHSIM_DIR CRASHSIM_OUT <&8; do
-exec 7>"$CRASHSIM_OUT"
+exec 7>` + quoted(place+"/") + `"$CRASHSIM_OUT"
 CRASHSIM_DIR=` + quoted(place+"/") + `$CRASHSIM_DIR
 CRASHSIM_MARKS=$CRASHSIM_DIR/` + marksFile + `
 CRASHSIM_MARK=$CRASHSIM_DIR/` + markFile + `
@@ -85,7 +96,7 @@ const patience = 10 * time.Second
 // newForker starts a shell. An error says that commands have to be run without
 // one: there is no terminal, or the command is not what it seems.
 func newForker(text, place string) (f *forker, err error) {
-	f = &forker{}
+	f = &forker{place: place, name: fmt.Sprintf("pipe-%d-", forkers.Add(1))}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -125,8 +136,13 @@ func newForker(text, place string) (f *forker, err error) {
 	if line, err := f.results.ReadString('\n'); err != nil || line != "ready\n" {
 		return f, fmt.Errorf("the shell that is to run checks does not stand by: %q, %w", line, err)
 	}
-	// The shell does not mind the hangup, and is told when it is over.
-	if err := errors.Join(tty.Close(), terminal.Close()); err != nil {
+	// The shell does not mind the hangup, and is told when it is over. The hangup
+	// comes when the last copy of the terminal is closed: a process that is being
+	// started elsewhere has one until it runs its program.
+	syscall.ForkLock.Lock()
+	err = errors.Join(tty.Close(), terminal.Close())
+	syscall.ForkLock.Unlock()
+	if err != nil {
 		return f, err
 	}
 	_, err = f.jobs.WriteString("go\n")
@@ -165,9 +181,11 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 // away and may still print, or errForker, wrapped; fresh says whether the forker
 // can be used again.
 func (f *forker) run(dir string, out io.Writer, timeout time.Duration) (fresh bool, err error) {
-	r, w, err := os.Pipe()
+	f.count++
+	name := f.name + strconv.Itoa(f.count)
+	r, w, err := namedPipe(filepath.Join(f.place, name))
 	if err != nil {
-		return true, fmt.Errorf("%w: %w", errForker, err)
+		return true, err
 	}
 	defer func() { _ = r.Close() }()
 	read := make(chan error, 1)
@@ -175,9 +193,9 @@ func (f *forker) run(dir string, out io.Writer, timeout time.Duration) (fresh bo
 		_, err := io.Copy(out, r)
 		read <- err
 	}()
-	// The shell opens the pipe by the name that the kernel has for it.
-	pid, status, late, err := f.tell(fmt.Sprintf("%s /proc/%d/fd/%d\n", dir, os.Getpid(), w.Fd()), timeout)
+	pid, status, late, err := f.tell(dir+" "+name+"\n", timeout)
 	_ = w.Close()
+	_ = os.Remove(filepath.Join(f.place, name))
 	left := pid > 1 && syscall.Kill(-pid, syscall.SIGKILL) == nil
 	_ = r.SetReadDeadline(time.Now().Add(waitDelay))
 	cut := <-read
@@ -195,6 +213,28 @@ func (f *forker) run(dir string, out io.Writer, timeout time.Duration) (fresh bo
 	return !left, nil
 }
 
+// namedPipe makes a pipe that another process can open by its name. A descriptor
+// would have to be opened through /proc, which may be that of another PID namespace,
+// where the number of this process is another's.
+func namedPipe(name string) (r, w *os.File, err error) {
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		return nil, nil, &os.PathError{Op: "mkfifo", Path: name, Err: err}
+	}
+	// Without O_NONBLOCK the first of the two would wait for the second.
+	r, err = os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		w, err = os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	}
+	if err != nil {
+		if r != nil {
+			_ = r.Close()
+		}
+		_ = os.Remove(name)
+		return nil, nil, err
+	}
+	return r, w, nil
+}
+
 // tell lets the shell run once, and returns the number of the run, its status, and
 // whether it was ended because it took too long.
 func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late bool, err error) {
@@ -207,6 +247,8 @@ func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late 
 	if pid, err = f.number(); err != nil || pid <= 1 {
 		return 0, 0, false, fmt.Errorf("%w: run %d: %w", errForker, pid, err)
 	}
+	f.running.Store(int64(pid))
+	defer f.running.Store(0)
 	var mu sync.Mutex
 	over := false
 	timer := time.AfterFunc(timeout, func() {
@@ -243,11 +285,11 @@ func (f *forker) number() (int, error) {
 }
 
 // stopped reports whether a run did not end, but was stopped by a signal: the
-// shell waits no longer then.
+// shell waits no longer then. Of a run that has ended, the shell has taken the
+// status, so that there is no process any more.
 func stopped(pid, status int) bool {
 	if status < 128+int(syscall.SIGSTOP) || status > 128+int(syscall.SIGTTOU) {
 		return false
 	}
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err == nil && strings.Contains(string(stat), ") T ")
+	return syscall.Kill(pid, 0) == nil
 }

@@ -1,14 +1,17 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -147,10 +150,10 @@ func TestRunEndsWithItsForker(t *testing.T) {
 	defer f.close()
 	var group int
 	out := &output{next: writerFunc(func([]byte) {
-		children, err := os.ReadFile("/proc/" + strconv.Itoa(f.cmd.Process.Pid) + "/task/" + strconv.Itoa(f.cmd.Process.Pid) + "/children")
-		require.NoError(t, err)
-		group, err = strconv.Atoi(strings.TrimSpace(string(children)))
-		require.NoError(t, err)
+		for group == 0 && t.Context().Err() == nil { // the check may be faster than its shell
+			group = int(f.running.Load())
+			time.Sleep(time.Millisecond)
+		}
 		f.kill()
 	})}
 	fresh, err := f.run("1", out, time.Minute)
@@ -202,4 +205,58 @@ esac`, place)
 	_, err = f.run("2", out, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, "mine\n", out.raw())
+}
+
+// The shell opens its output by a name, which leads there in any PID namespace.
+func TestForkedRunNeedsNoProc(t *testing.T) {
+	place := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
+	require.NotContains(t, loop("exit 0", place), "/proc")
+	f, err := newForker("echo said; exit 3", place)
+	require.NoError(t, err)
+	defer f.close()
+	for range 3 {
+		out := &output{}
+		_, err = f.run("1", out, time.Minute)
+		require.EqualError(t, err, "exit status 3")
+		require.Equal(t, "said\n", out.raw())
+	}
+	left, err := filepath.Glob(filepath.Join(place, "pipe-*"))
+	require.NoError(t, err)
+	require.Empty(t, left, "a pipe goes with its run")
+}
+
+// A shell that one worker has taken is no other's, and each worker gets the answer
+// to what it asked.
+func TestWorkersDoNotShareAShell(t *testing.T) {
+	c, err := NewChecker(Options{Materialise: true})
+	require.NoError(t, err)
+	c.options.Materialise = false // the directories here are no disks
+	args := Shell(`read n <small; echo "said $n"; exit "$n"`)
+	const workers, each = 16, 100
+	var done sync.WaitGroup
+	for w := range workers {
+		dir := filepath.Join(c.place.dir, strconv.Itoa(w))
+		require.NoError(t, os.Mkdir(dir, 0o777))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "small"), []byte(strconv.Itoa(w)+"\n"), 0o644))
+		done.Go(func() {
+			for range each {
+				f, err := c.forker(args)
+				if !assert.NoError(t, err) {
+					return
+				}
+				out := &output{}
+				fresh, err := f.run(strconv.Itoa(w), out, time.Minute)
+				assert.True(t, fresh)
+				assert.Equal(t, fmt.Sprintf("said %d\n", w), out.raw())
+				if w > 0 {
+					assert.EqualError(t, err, fmt.Sprintf("exit status %d", w))
+				}
+				c.rest(args, f)
+			}
+		})
+	}
+	done.Wait()
+	require.LessOrEqual(t, len(c.shells[strings.Join(args, "\x00")].idle), workers)
+	require.NoError(t, c.Close())
 }
