@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // Ino is the number of an inode. Numbers are given in order of creation,
@@ -170,7 +172,8 @@ func (op *Op) Call() string {
 }
 
 // Summary returns a short text for reports: the op without its data, such as
-// "write /log [512,1024)" or "rename /f.tmp /f".
+// "write /log [512,1024)" or "rename /f.tmp /f". It is one line: characters that
+// cannot be seen are written out, and long names and marks are shortened.
 func (op *Op) Summary() string {
 	path := op.subject()
 	switch op.Kind {
@@ -179,13 +182,13 @@ func (op *Op) Summary() string {
 	case OpTruncate:
 		return fmt.Sprintf("truncate %s to %d", path, op.Size)
 	case OpRename, OpExchange, OpLink:
-		return fmt.Sprintf("%s %s %s", op.Kind, path, op.To)
+		return fmt.Sprintf("%s %s %s", op.Kind, path, show.Word(op.To))
 	case OpSymlink:
-		return fmt.Sprintf("symlink %s %s", op.Target, path)
+		return fmt.Sprintf("symlink %s %s", show.Word(op.Target), path)
 	case OpChmod:
 		return fmt.Sprintf("chmod %s %04o", path, op.Mode)
 	case OpMark:
-		return "mark " + op.Label
+		return "mark " + show.Word(op.Label)
 	case OpSync:
 		return "sync"
 	}
@@ -197,7 +200,7 @@ func (op *Op) subject() string {
 	if op.Path == "" {
 		return "#" + strconv.Itoa(int(op.Ino))
 	}
-	return op.Path
+	return show.Word(op.Path)
 }
 
 // errnoNames are the errors that the text form of a trace can hold by name.

@@ -17,6 +17,7 @@ import (
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/internal/search"
 	"github.com/crashsim/crashsim/runner/outfile"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // Stored is a failure as a text file holds it: with the trace, so that the
@@ -66,7 +67,7 @@ func (s *Stored) Text() []byte {
 	b = fmt.Appendf(b, "scenario %s\nmodel %s\nkind %s\npoint %d\n", s.Scenario, s.Model, s.Kind, s.Point)
 	ops := s.Trace.Ops
 	for _, e := range s.Lost {
-		b = fmt.Appendf(b, "lost %d.%d # %s of %s\n", e.Op, e.Index, s.plan.What(e), ops[e.Op].Summary())
+		b = fmt.Appendf(b, "lost %d.%d # %s of %s\n", e.Op, e.Index, show.Line(s.plan.What(e)), ops[e.Op].Summary())
 	}
 	for _, c := range s.again {
 		b = fmt.Appendf(b, "again %d\n", c.point)

@@ -108,10 +108,10 @@ func (a *app) choose(names []string) ([]runner.Scenario, error) {
 		found := false
 		for _, s := range a.scenarios {
 			match, err := path.Match(name, s.Name)
-			if err != nil {
-				return nil, usagef("bad pattern %q", name)
+			if err != nil && name != s.Name {
+				return nil, usagef("bad pattern %q: a \"[\" is not closed", name)
 			}
-			if match {
+			if match || name == s.Name {
 				chosen[s.Name], found = true, true
 			}
 		}

@@ -40,7 +40,7 @@ left out where it is the same program.
 
 Exit status: 0 if the cases are the same, 1 if they differ, 3 if there are too many
 to tell.`,
-		Example: `  crashsim diff rename-without-fsync just-before-fsync --model ext4
+		Example: `  crashsim diff rename-without-fsync just-before-fsync-partial --model ext4
   crashsim diff rename-without-fsync --model ext4 --model posix
   crashsim diff before.txt after.txt --model posix,unit=512`,
 		ValidArgsFunction: a.completeScenariosOrFiles(2),

@@ -58,7 +58,7 @@ func (a *app) printOnly(side string, count int, list []onlyJSON, pair func(onlyJ
 	for i, o := range list {
 		fmt.Fprintf(&a.out, "\n%s, %d of %d\n", a.style.head("only in "+side), i+1, count)
 		for _, w := range o.Wrong {
-			fmt.Fprintf(&a.out, "    %s %s\n", a.style.bad("wrong:"), w)
+			fmt.Fprintf(&a.out, "    %s %s\n", a.style.bad("wrong:"), inLines(w))
 		}
 		minus, plus := pair(o)
 		a.printDifference(minus, plus)
@@ -140,7 +140,7 @@ func showEntry(e runner.Entry, from int) string {
 	case e.Dir:
 		return "directory"
 	case e.Mode == "":
-		return "-> " + e.Link
+		return "-> " + showPath(e.Link)
 	case from > 0:
 		return fmt.Sprintf("%s, from %d on %s", show.Count(len(e.Data), "byte"), from, showData(e.Data[from:]))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/process"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 const checkHelp = `The check runs on what each crash can leave, in the directory $CRASHSIM_DIR, with
@@ -77,6 +78,9 @@ its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
 				return usagef("want -o TRACE")
+			}
+			if err := outfile.Check(out); err != nil {
+				return err
 			}
 			if a.inPrivate(cmd.Context()) {
 				return nil
@@ -194,6 +198,9 @@ verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 			if check.check == "" {
 				return usagef("want --check COMMAND")
 			}
+			if err := check.run.page.check(); err != nil {
+				return err
+			}
 			if a.inPrivate(cmd.Context()) {
 				return nil
 			}
@@ -201,7 +208,7 @@ verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 			if err != nil {
 				return err
 			}
-			return check.judge(cmd, a, filepath.Base(args[0]), trace)
+			return check.judge(cmd, a, show.Word(filepath.Base(args[0])), trace)
 		},
 	}
 	program.add(cmd)
@@ -231,7 +238,7 @@ func (a *app) checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return check.judge(cmd, a, filepath.Base(args[0]), trace)
+			return check.judge(cmd, a, show.Word(filepath.Base(args[0])), trace)
 		},
 	}
 	check.add(cmd)

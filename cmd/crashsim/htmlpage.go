@@ -35,6 +35,19 @@ const (
 	pageProcessRuns = 150 // where each run starts a process
 )
 
+// check finds out early which of the files cannot be written.
+func (f *pageFlags) check() error {
+	for _, name := range []string{f.page, f.svg, f.sarif, f.junit} {
+		if name == "" {
+			continue
+		}
+		if err := outfile.Check(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // write writes the files that are asked for.
 func (f *pageFlags) write(ctx context.Context, trials []trial, o runner.Options, most int) error {
 	if f.junit != "" {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/litmus"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // Versions of what is printed as JSON. Fields may be added to a version; where
@@ -29,10 +33,36 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 
 // printJSON prints a document with its lines indented.
 func (a *app) printJSON(document any) error {
-	enc := json.NewEncoder(&a.out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(document)
+	if err := enc.Encode(document); err != nil {
+		return err
+	}
+	a.out.WriteString(seenJSON(b.String()))
+	return nil
+}
+
+// seenJSON writes out, as JSON does it, the characters of a document that would not
+// be seen. They stand in strings only.
+func seenJSON(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r != '\n' && !show.Seen(r) }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n' || show.Seen(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 type runJSON struct {
@@ -174,6 +204,16 @@ func kindNames(kinds []oracle.Kind) []string {
 		names = append(names, k.String())
 	}
 	return names
+}
+
+// shownViolations are violations as text for people, each shortened where it is
+// very long.
+func shownViolations(violations []oracle.Violation) []string {
+	texts := violationTexts(violations)
+	for i := range texts {
+		texts[i] = show.Clip(texts[i], show.StoryLength)
+	}
+	return texts
 }
 
 func violationTexts(violations []oracle.Violation) []string {

@@ -2,12 +2,11 @@ package main
 
 import (
 	"bytes"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // junitText is what was judged as a JUnit report: a suite for each program, a
@@ -17,10 +16,10 @@ import (
 func junitText(trials []trial) ([]byte, error) {
 	all := junit.Testsuites{Name: "crashsim"}
 	for _, t := range trials {
-		suite := junit.Testsuite{Name: t.scenario.Name, Time: "0", ID: len(all.Suites)}
+		suite := junit.Testsuite{Name: xmlText(t.scenario.Name), Time: "0", ID: len(all.Suites)}
 		if t.err != nil {
 			suite.AddTestcase(junit.Testcase{
-				Name: "record", Classname: t.scenario.Name, Error: &junit.Result{Message: "could not be judged", Data: xmlText(t.err.Error())},
+				Name: "record", Classname: xmlText(t.scenario.Name), Error: &junit.Result{Message: "could not be judged", Data: xmlText(t.err.Error())},
 			})
 		}
 		for i := range t.results {
@@ -52,12 +51,5 @@ func testcaseOf(r *runner.Result) junit.Testcase {
 	return c
 }
 
-// xmlText is a text without the characters that XML cannot hold.
-func xmlText(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0xfffe || r == 0xffff || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, text)
-}
+// xmlText is a text as XML can hold it, and as no reader obeys it.
+func xmlText(text string) string { return show.Text(text) }

@@ -100,7 +100,7 @@ func (a *app) run(args []string) int {
 // fail says what is wrong and returns the exit status.
 func (a *app) fail(ctx context.Context, cmd *cobra.Command, err error) int {
 	switch {
-	case errors.Is(err, errOutputClosed):
+	case errors.Is(err, errOutputClosed), isClosedOutput(err):
 		return exitOutputClosed
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		_, _ = fmt.Fprintln(a.stderr, "crashsim: interrupted")

@@ -120,7 +120,7 @@ func (e *explainedFailure) why() []string {
 	switch p.Bond {
 	case blame.Told:
 		return []string{
-			fmt.Sprintf("%s was lost though the world had been told %q by %s.", l, e.Plan.Trace().Ops[p.Op].Label, e.call(p.Op)),
+			fmt.Sprintf("%s was lost though the world had been told %q by %s.", l, show.Clip(e.Plan.Trace().Ops[p.Op].Label, show.WordLength), e.call(p.Op)),
 			late + " Had it been there, or the world not been told yet, " + unless + ".",
 		}
 	case blame.Within:

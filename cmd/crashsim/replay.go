@@ -106,7 +106,7 @@ func (a *app) printReplay(r *replayed) {
 	case len(r.violations) == 0:
 		fmt.Fprintf(&a.out, "%s: nothing is wrong with it any more\n", a.style.good("kept"))
 	default:
-		fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("broken"), strings.Join(violationTexts(r.violations), "\n        "))
+		fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("broken"), strings.Join(shownViolations(r.violations), "\n        "))
 	}
 }
 

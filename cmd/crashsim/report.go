@@ -96,8 +96,9 @@ func againFlags(results []runner.Result) string {
 }
 
 // inLines indents the lines of a text behind the first, so that they stand
-// below a scenario's line.
+// below a scenario's line. A very long text is shortened.
 func inLines(text string) string {
+	text = show.Clip(text, show.StoryLength)
 	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n        ")
 }
 

@@ -122,6 +122,9 @@ func (f *runFlags) finish() error {
 		}
 		f.options.Faults = append(f.options.Faults, fault)
 	}
+	if err := f.page.check(); err != nil {
+		return err
+	}
 	models, err := parseModels(f.models)
 	if err != nil {
 		return err

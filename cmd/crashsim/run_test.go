@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/crashsim/crashsim/scenarios"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,6 +90,32 @@ func TestEachCommandHasAnExample(t *testing.T) {
 			assert.True(t, strings.HasPrefix(line, "  crashsim "), "%s: %q", cmd.Name(), line)
 		}
 	}
+}
+
+// The examples in help name scenarios that there are.
+func TestExamplesNameScenarios(t *testing.T) {
+	a := newApp(scenarios.All(), io.Discard, io.Discard)
+	named := 0
+	for _, cmd := range a.command().Commands() {
+		for line := range strings.SplitSeq(cmd.Example, "\n") {
+			line, _, _ = strings.Cut(line, " # ")
+			words := strings.Fields(line)
+			if len(words) < 3 || !slices.Contains([]string{"run", "trace", "fix", "audit", "mutate", "explain", "diff"}, words[1]) {
+				continue
+			}
+			for _, word := range words[2:] {
+				if strings.HasPrefix(word, "--") || strings.HasPrefix(word, ">") {
+					break
+				}
+				if word = strings.Trim(word, "'"); !strings.ContainsAny(word, "/.") {
+					_, err := a.choose([]string{word})
+					require.NoError(t, err, line)
+					named++
+				}
+			}
+		}
+	}
+	require.Greater(t, named, 10)
 }
 
 func TestTheProjectsScenariosAreListed(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // The rules that a remark on a line of a program can be about.
@@ -172,7 +173,7 @@ func sarifText(all []remark, root string) ([]byte, error) {
 		properties.Add("scenario", r.scenario)
 		properties.Add("models", r.models)
 		result := sarif.NewRuleResult(r.rule).WithLevel(r.level).WithKind("fail").
-			WithMessage(sarif.NewTextMessage(fmt.Sprintf("%s (%s, under %s)", r.text, r.scenario, strings.Join(r.models, ", ")))).
+			WithMessage(sarif.NewTextMessage(fmt.Sprintf("%s (%s, under %s)", show.Story(r.text), show.Word(r.scenario), strings.Join(r.models, ", ")))).
 			WithPartialFingerprints(map[string]string{"crashsim/1": hex.EncodeToString(sum[:16])}).
 			WithProperties(properties)
 		if r.site.File != "" {
@@ -190,7 +191,7 @@ func sarifText(all []remark, root string) ([]byte, error) {
 	report.AddRun(run)
 	var b bytes.Buffer
 	err := report.PrettyWrite(&b)
-	return b.Bytes(), err
+	return []byte(seenJSON(b.String())), err
 }
 
 // paths are source files by the last two elements of their paths, which is what a

@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -67,6 +69,13 @@ func (s style) finish(text string) string {
 
 // errOutputClosed says that the reader of the standard output has gone.
 var errOutputClosed = errors.New("the reader of the output has gone")
+
+// isClosedOutput reports whether an error is that of a file that is the standard
+// output by another name, and has no reader any more.
+func isClosedOutput(err error) bool {
+	var file *fs.PathError
+	return errors.As(err, &file) && errors.Is(err, syscall.EPIPE) && slices.Contains([]string{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}, file.Path)
+}
 
 // print writes marked text to the standard output.
 func (a *app) print(text string) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // showState shows a case for people: the marks, then the tree, each line
@@ -22,7 +23,7 @@ func showState(s *runner.State, indent string) string {
 		case e.Dir:
 			rows = append(rows, row{cells: cells(name, e.Mode, "directory")})
 		case e.Mode == "":
-			rows = append(rows, row{cells: cells(name, "", "-> "+e.Link)})
+			rows = append(rows, row{cells: cells(name, "", "-> "+showPath(e.Link))})
 		default:
 			rows = append(rows, row{cells: cells(name, e.Mode, showData(e.Data))})
 		}
@@ -34,19 +35,29 @@ func showState(s *runner.State, indent string) string {
 	return b.String()
 }
 
+// shownMarks is how many marks are shown at most, half of them the first ones.
+const shownMarks = 40
+
 func showMarks(marks []string) string {
 	if len(marks) == 0 {
 		return "none"
 	}
-	quoted := make([]string, len(marks))
+	var quoted []string
 	for i, m := range marks {
-		quoted[i] = fmt.Sprintf("%q", m)
+		if left := len(marks) - shownMarks; left > 1 && i >= shownMarks/2 && i < shownMarks/2+left {
+			if i == shownMarks/2 {
+				quoted = append(quoted, fmt.Sprintf("... %d more ...", left))
+			}
+			continue
+		}
+		quoted = append(quoted, fmt.Sprintf("%q", show.Clip(m, show.WordLength)))
 	}
 	return strings.Join(quoted, " ")
 }
 
 // showPath quotes a path only where it would not be read as one word.
 func showPath(path string) string {
+	path = show.Clip(path, 2*show.WordLength)
 	if quoted := fmt.Sprintf("%q", path); strings.ContainsAny(quoted[1:len(quoted)-1], "\\ ") {
 		return quoted
 	}

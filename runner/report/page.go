@@ -7,10 +7,10 @@ import (
 	"encoding/base64"
 	"html/template"
 	"strings"
-	"unicode"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // Page is what the page shows.
@@ -146,39 +146,9 @@ func visibleAll(texts []string) []string {
 	return all
 }
 
-// visible writes out the characters that cannot be seen, or that change how
-// others are seen.
-func visible(text string) string {
-	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case r == '\n':
-			b.WriteString("\\n")
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteString(escape(r))
-		}
-	}
-	return b.String()
-}
-
-func escape(r rune) string {
-	const hex = "0123456789abcdef"
-	digits := 4
-	if r > 0xffff {
-		digits = 6
-	}
-	out := make([]byte, digits)
-	for i := digits - 1; i >= 0; i-- {
-		out[i] = hex[r&15]
-		r >>= 4
-	}
-	return "\\u" + string(out)
-}
+// visible is a foreign text as the page shows it: on one line, with characters that
+// cannot be seen written out, and not longer than a story.
+func visible(text string) string { return show.Story(text) }
 
 // shape is how an op is drawn.
 type shape string
