@@ -63,17 +63,21 @@ type victim struct {
 	cmd      *exec.Cmd
 	terminal io.Closer
 	family   []int // the processes of the run, the outer one first, as they were found
+	role     string
 	done     chan error
 }
 
 // signal sends a signal to one of the three processes of a run, or to all that it
-// has.
+// has. A run without namespaces has one.
 func (v *victim) signal(s syscall.Signal, which int) {
 	if which < 0 {
 		for _, pid := range v.family {
 			_ = syscall.Kill(pid, s)
 		}
 		return
+	}
+	if v.role == asAll { // what comes next are shells
+		which = 0
 	}
 	if which < len(v.family) {
 		_ = syscall.Kill(v.family[which], s)
@@ -92,10 +96,13 @@ func TestARunLeavesNothingBehindHoweverItEnds(t *testing.T) {
 	random := rand.New(rand.NewPCG(uint64(os.Getpid()), 1))
 	for i := range kills(t) {
 		how, phase := endings[i%len(endings)], phases[random.IntN(len(phases))]
-		alone := random.IntN(5) > 0
-		name := fmt.Sprintf("%s, %s, namespaces %v", how.name, phase, alone)
+		mode := modes[random.IntN(len(modes))]
+		name := fmt.Sprintf("%s, %s, %s", how.name, phase, mode.name)
 		t.Setenv("TMPDIR", t.TempDir())
-		v := start(t, alone)
+		// A daemon is left where the init itself is killed and is not that of a PID
+		// namespace, and where there is no init.
+		daemons := mode.role == "" || mode.role == tryMount && !strings.HasSuffix(how.name, "the init") && !strings.HasSuffix(how.name, "all")
+		v := start(t, mode.role, daemons)
 		v.waitFor(phase, random)
 		v.family = descendants(v.cmd.Process.Pid)
 		how.end(v)
@@ -105,29 +112,32 @@ func TestARunLeavesNothingBehindHoweverItEnds(t *testing.T) {
 			require.FailNow(t, "it does not end", name+describe(v.family))
 		}
 		_ = v.terminal.Close()
-		if alone {
-			requireGone(t, v.family, name)
-		}
+		requireGone(t, v.family, name)
 		requireNothingLeft(t, name)
 	}
 }
 
+// modes are what the system allows a run.
+var modes = []struct{ name, role string }{
+	{"all namespaces", ""}, {"all namespaces", ""}, {"a mount namespace", tryMount}, {"no namespaces", asAll},
+}
+
 // start starts a run whose program, recovery and check say what they do, and leave
 // daemons.
-func start(t *testing.T, alone bool) *victim {
+func start(t *testing.T, role string, daemons bool) *victim {
 	t.Helper()
 	daemon := "setsid sleep 1000 >/dev/null 2>&1 &"
-	if !alone {
+	if !daemons {
 		daemon = ""
 	}
-	v := &victim{done: make(chan error, 1)}
+	v := &victim{role: role, done: make(chan error, 1)}
 	v.cmd = crashsim(t, "exec",
 		"--recover", `echo recovery >>"$PHASE"; echo r >r; sync r; `+daemon+` sleep 0.01`,
 		"--check", `echo checking >>"$PHASE"; `+daemon+` sleep 0.01; [ ! -s "$CRASHSIM_MARKS" ] || [ -e 6 ]`,
 		"--", "sh", "-c", `echo recording >>"$PHASE"; `+daemon+` for i in 1 2 3 4 5 6; do echo $i >$i; sleep 0.01; done; echo saved`)
 	v.cmd.Env = append(v.cmd.Env, "PHASE="+phaseFile())
-	if !alone {
-		v.cmd.Env = append(v.cmd.Env, privateEnv+"="+asInner)
+	if role != "" {
+		v.cmd.Env = append(v.cmd.Env, privateEnv+"="+role)
 	}
 	terminal, tty, err := pty.Open()
 	require.NoError(t, err)

@@ -8,8 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/crashsim/crashsim/runner/process"
 )
@@ -23,18 +28,21 @@ import (
 //     one does;
 //   - the inner one, which does the work. Nobody outside sees its mounts.
 //
-// Where the system allows no PID namespace, the init has a mount namespace alone.
-// Where it allows neither, the outer process does the work; what a killed run has
-// left is then removed by the next one.
+// Where the system allows no PID namespace, the init has a mount namespace alone, and
+// ends what is left to it when the inner or the outer process has ended: only if the
+// init itself is killed do daemons stay. Where the system allows neither, the outer
+// process does the work; what a killed run has left is then removed by the next one.
 
 // privateEnv says to a run of this command which of the three it is.
 const privateEnv = "CRASHSIM_PRIVATE"
 
 // Values of privateEnv.
 const (
-	asInit     = "init"  // of a PID namespace
-	asInitOnly = "mount" // of a mount namespace alone
-	asInner    = "inner"
+	asInit     = "init"      // of a PID namespace
+	asInitOnly = "mount"     // of a mount namespace alone
+	asInner    = "inner"     // behind it stands, after a colon, the number of the init
+	tryMount   = "try mount" // the outer process, which shall do without a PID namespace
+	asAll      = "all"       // the outer process, which shall do without an init
 )
 
 // lifeline is the descriptor of a socket that the outer process holds the other
@@ -51,15 +59,22 @@ func inPrivate(ctx context.Context, stderr io.Writer) (status int, done bool) {
 	switch role {
 	case asInit, asInitOnly:
 		return beInit(ctx, role == asInit, stderr), true
-	case asInner:
-		if os.Getppid() == 1 {
-			process.AloneWith(1)
+	case asAll:
+		return 0, false
+	}
+	if init, ok := strings.CutPrefix(role, asInner+":"); ok {
+		if init == strconv.Itoa(os.Getppid()) {
+			process.AloneWith(os.Getppid())
 		}
 		return 0, false
 	}
+	roles := []string{asInit, asInitOnly}
+	if role == tryMount {
+		roles = roles[1:]
+	}
 	signals := passedOn()
 	defer signal.Stop(signals)
-	for _, role := range []string{asInit, asInitOnly} {
+	for _, role := range roles {
 		if ctx.Err() != nil {
 			break
 		}
@@ -83,8 +98,9 @@ func runInit(role string, signals <-chan os.Signal, stderr io.Writer) (status in
 	defer runtime.UnlockOSThread()
 	cmd := again(role)
 	cmd.ExtraFiles = []*os.File{theirs} // the first of them is number 3, the lifeline
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Setpgid: true}
 	if role == asInit {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID
 	}
 	if id := os.Geteuid(); id != 0 {
@@ -172,7 +188,7 @@ func beInit(ctx context.Context, withPIDs bool, stderr io.Writer) int {
 	if ctx.Err() != nil {
 		return exitInterrupted
 	}
-	inner := again(asInner)
+	inner := again(asInner + ":" + strconv.Itoa(os.Getpid()))
 	// Without a PID namespace, this is the next best: it ends with its parent.
 	runtime.LockOSThread()
 	inner.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -185,11 +201,18 @@ func beInit(ctx context.Context, withPIDs bool, stderr io.Writer) int {
 	go func() {
 		_, _ = outer.Read(make([]byte, 1))
 		_ = inner.Process.Kill() // the outer process is no more
-		os.Exit(exitInterrupted)
 	}()
-	if !withPIDs {
-		return statusOfChild(inner.Wait(), stderr)
+	if withPIDs {
+		return waitForInner(inner.Process.Pid, stderr)
 	}
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	defer endChildren()
+	return waitForInner(inner.Process.Pid, stderr)
+}
+
+// waitForInner waits for the end of the inner process, and meanwhile for that of the
+// processes that others have left to this one.
+func waitForInner(inner int, stderr io.Writer) int {
 	for {
 		var state syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &state, 0, nil)
@@ -198,9 +221,30 @@ func beInit(ctx context.Context, withPIDs bool, stderr io.Writer) int {
 		case err != nil:
 			_, _ = fmt.Fprintf(stderr, "crashsim: wait: %v\n", err)
 			return exitUsage
-		case pid == inner.Process.Pid:
+		case pid == inner:
 			return statusOfInner(state, stderr)
 		}
+	}
+}
+
+// endChildren ends all that has been left to this process.
+func endChildren() {
+	for {
+		var children []string
+		lists, _ := filepath.Glob("/proc/self/task/*/children")
+		for _, list := range lists {
+			text, _ := os.ReadFile(list)
+			children = append(children, strings.Fields(string(text))...)
+		}
+		if len(children) == 0 {
+			return
+		}
+		for _, child := range children {
+			if pid, err := strconv.Atoi(child); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		_, _ = syscall.Wait4(-1, nil, 0, nil)
 	}
 }
 
