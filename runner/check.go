@@ -85,12 +85,15 @@ func (c *check) run(t TB) {
 	if c.replay(t) {
 		return
 	}
-	r := judgeModel(context.Background(), c.scenario, c.take, c.model, c.options)
+	r := verdict(context.Background(), c.scenario, c.take, c.model, c.options)
 	if r.Declared.Verdict == Unknown {
 		r.Declared = Keeps()
 	}
 	if r.AsDeclared() {
 		t.Logf("%s", r.Line())
+		for _, n := range r.Notes {
+			t.Logf("note: %s", n)
+		}
 		return
 	}
 	if c.short && r.Outcome.Verdict == Unknown {
@@ -211,7 +214,7 @@ func (c *check) same(s *Stored) bool {
 		}
 		now = run.trace
 	}
-	if !strings.Contains(s.How, killedAfter) || c.scenario.Recover == nil {
+	if !strings.Contains(s.How, killedAfter) || !c.scenario.restarts() {
 		return s.Trace.Same(now)
 	}
 	same := false
@@ -266,15 +269,27 @@ func (c Coverage) Besides() string {
 	return strings.Join(parts, ", ")
 }
 
-// String says in one line whether recovery comes to an end of changing things.
+// String says in one line what was seen when recovery ran again on what it had left.
 func (r *Recovery) String() string {
 	switch r.Settles {
 	case 0:
-		return fmt.Sprintf("recovery never settles: run again, each time it changes something, such as %s", r.Example)
+		return fmt.Sprintf("recovery, run again and again on what it left, changed something each time, such as %s", r.Example)
 	case 1:
-		return "recovery is idempotent"
+		return "recovery, run again on what it left, changed nothing that can be seen"
 	}
-	return fmt.Sprintf("recovery settles after %d runs: the second still changes something, such as %s", r.Settles, r.Example)
+	return fmt.Sprintf("recovery, run again on what it left, changed something, such as %s; only run %d changed nothing that can be seen",
+		r.Example, r.Settles+1)
+}
+
+// recovery says how recovery behaves when it runs again, "" where that is not known,
+// and where a failure shows that it must not be: one that is crashed and runs again
+// breaks a promise.
+func (r *Result) recovery() string {
+	crashed := slices.ContainsFunc(r.Failures, func(f *Failure) bool { return len(f.Again) > 0 })
+	if r.Recovery == nil || crashed && r.Recovery.Settles == 1 {
+		return ""
+	}
+	return r.Recovery.String()
 }
 
 // Report returns the result as text for people: the verdict, each failure with
@@ -301,8 +316,8 @@ func (r *Result) Report() string {
 	for _, f := range r.Warnings {
 		fmt.Fprintf(&b, "  warning: %s\n", f.Story)
 	}
-	if r.Recovery != nil {
-		fmt.Fprintf(&b, "  %s\n", r.Recovery)
+	if text := r.recovery(); text != "" {
+		fmt.Fprintf(&b, "  %s\n", text)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "  note: %s\n", n)

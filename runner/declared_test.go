@@ -110,8 +110,9 @@ func TestAsDeclared(t *testing.T) {
 func TestAFaultThatStrikesNothingIsNoted(t *testing.T) {
 	s := runner.Scenario{
 		Name:     "empty",
-		Workload: func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", nil, 0o644) },
-		Oracle:   oracle.Func(func(afero.Fs, oracle.Marks) []oracle.Violation { return nil }),
+		Setup:    func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", nil, 0o644) },
+		Workload: func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/g", nil, 0o644) },
+		Oracle:   oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data("")}},
 		Faults:   []faultfs.Fault{{Kind: faultfs.OpMkdir, Errno: syscall.EIO}},
 	}
 	tests := []struct {

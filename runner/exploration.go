@@ -173,6 +173,7 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 	}
 	f.Pair = p.blame(f, pinned.Join(below), steps)
 	if len(p.past) == 0 {
+		f.needless = p.wrongAtEnd(f)
 		f.Story = tellStory(f, v)
 		return f
 	}
@@ -192,6 +193,21 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 	f.Again = f.Again[1:]
 	f.Story = show.Line(tellAgain(f, v))
 	return f
+}
+
+// wrongAtEnd reports whether a failure in which nothing was lost needs no crash: the
+// disk that the program leaves when it ends is wrong in the same way.
+func (p *exploration) wrongAtEnd(f *Failure) bool {
+	last := p.plan.Points() - 1
+	switch {
+	case len(f.Lost) > 0 || p.fault != nil || f.damage != nil:
+		return false
+	case f.point == last:
+		return true
+	case f.Kind == oracle.Hung: // it would take as long again
+		return false
+	}
+	return slices.Contains(kindsOf(p.pool.once(last, persist.Part{}).Outcome), f.Kind)
 }
 
 // blame finds the pair to blame for a failure; cut is its case, and steps what the

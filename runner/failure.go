@@ -47,6 +47,7 @@ type Failure struct {
 	// File is where the failure is stored, "" if it is not.
 	File string
 
-	fault  *faultfs.Fault // that the program met
-	damage *damage        // of the disk
+	fault    *faultfs.Fault // that the program met
+	damage   *damage        // of the disk
+	needless bool           // no crash is needed: the program ends with a disk that is wrong like this
 }

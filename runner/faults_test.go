@@ -68,9 +68,9 @@ func TestRecoveryIsSeenToSettle(t *testing.T) {
 		recovery func(disk afero.Fs) error
 		says     string
 	}{
-		"idempotent": {func(disk afero.Fs) error { return put(disk, "/ready", "yes") }, "recovery is idempotent"},
-		"three runs": {func(disk afero.Fs) error { return appendTo(disk, 3) }, "recovery settles after 3 runs"},
-		"never":      {func(disk afero.Fs) error { return appendTo(disk, 1<<20) }, "recovery never settles"},
+		"idempotent": {func(disk afero.Fs) error { return put(disk, "/ready", "yes") }, "recovery, run again on what it left, changed nothing that can be seen"},
+		"three runs": {func(disk afero.Fs) error { return appendTo(disk, 3) }, "only run 4 changed nothing that can be seen"},
+		"never":      {func(disk afero.Fs) error { return appendTo(disk, 1<<20) }, "recovery, run again and again on what it left, changed something each time"},
 	} {
 		r := run(t, inPlace(c.recovery), "posix", runner.Options{})
 		require.Equal(t, runner.Kept, r.Outcome.Verdict, name)

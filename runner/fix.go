@@ -82,6 +82,7 @@ func presetOf(name string) persist.Model {
 func (s Scenario) judgeOf(ctx context.Context, model persist.Model, o Options) repair.Judge {
 	s.Faults, s.Media, s.Declared = nil, nil, nil
 	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []persist.Model{model}, nil, false, "", true
+	o.Strict = true
 	return func(program *faultfs.Trace) ([]oracle.Kind, error) {
 		s.Trace = program
 		results, err := Run(ctx, s, o)

@@ -21,7 +21,7 @@ type Mutant struct {
 
 	Fate Fate
 	// Model and Kind say under which model a killed mutant was caught first, and
-	// how its failure is called; no kind says that it takes no crash to be caught.
+	// how its failure is called.
 	Model persist.Model
 	Kind  oracle.Kind
 	// Story is the failure that caught it, in one line.
@@ -179,16 +179,16 @@ func (s *Scenario) withoutFaults() *Scenario {
 func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Options) ([]persist.Model, error) {
 	var sound []persist.Model
 	first := *o
-	first.First = true
+	first.First, first.Strict = true, true
 	for _, model := range o.Models {
-		r := judgeModel(ctx, s.withoutFaults(), &recording{trace: trace}, model, &first)
+		r := verdict(ctx, s.withoutFaults(), &recording{trace: trace}, model, &first)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		switch {
 		case r.Outcome.Verdict == Kept:
 			sound = append(sound, model)
-		case r.Outcome.Verdict == Unknown && r.Coverage.Runs == 0: // the oracle cannot be believed
+		case r.doubted: // the oracle cannot be believed
 			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, r.Why)
 		}
 	}
@@ -210,10 +210,6 @@ func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs
 		switch {
 		case r.Outcome.Verdict == Broken:
 			m.Fate, m.Model, m.Kind, m.Story = Killed, model, r.Failures[0].Kind, r.Failures[0].Story
-			return nil
-		case r.Outcome.Verdict == Unknown && r.Coverage.Runs == 0:
-			// The oracle rejects the disk on which nothing is lost: the kind is not said.
-			m.Fate, m.Model, m.Story = Killed, model, r.Why
 			return nil
 		case r.Outcome.Verdict == Unknown:
 			bounded = true

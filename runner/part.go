@@ -21,8 +21,8 @@ func (r *Result) Parts() []report.Part {
 	if r.Why != "" {
 		main.Notes = append([]string{r.Why}, main.Notes...)
 	}
-	if r.Recovery != nil {
-		main.Notes = append(main.Notes, r.Recovery.String())
+	if text := r.recovery(); text != "" {
+		main.Notes = append(main.Notes, text)
 	}
 	parts := []report.Part{main}
 	for _, f := range r.Failures {

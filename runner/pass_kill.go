@@ -21,7 +21,7 @@ func (j *judging) kill(ctx context.Context, p *program) {
 	if fault != nil && !p.loses {
 		return
 	}
-	if j.scenario.Recover == nil || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
+	if !j.scenario.restarts() || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
 		return
 	}
 	err := j.scenario.eachKill(trace, fault, j.result.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
@@ -91,7 +91,12 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 		return
 	}
 	plan := persist.Lower(trace.Then(after, more), j.result.Model)
-	how := fmt.Sprintf(killedAfter+"%s, recovered", trace.Ops[after].Call())
+	how := killedAfter + trace.Ops[after].Call()
+	if j.scenario.Recover != nil {
+		how += ", recovered"
+	} else {
+		how += ", started again"
+	}
 	if fault != nil {
 		how = fmt.Sprintf("with the fault \"%s\"; %s", fault, how)
 	}

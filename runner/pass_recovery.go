@@ -91,13 +91,16 @@ func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
 	a.Taken = append(a.Taken, disk.Taken()...)
 }
 
-// recover runs recovery and turns a panic into an error.
+// recover runs recovery, if there is one, and turns a panic into an error.
 func (s *Scenario) recover(disk afero.Fs) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("recovery panicked: %v", r)
 		}
 	}()
+	if s.Recover == nil {
+		return nil
+	}
 	return s.Recover(disk)
 }
 

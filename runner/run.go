@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
@@ -24,7 +23,7 @@ func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 	}
 	var results []Result
 	for _, model := range o.models(&s) {
-		r := judgeModel(ctx, &s, take, model, &o)
+		r := verdict(ctx, &s, take, model, &o)
 		if err := ctx.Err(); err != nil {
 			return results, err
 		}
@@ -85,7 +84,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	r := Result{
 		Scenario: s.Name, Model: model, Plan: plan, Declared: s.declared(model),
 		AtLeast: o.Sweep || o.Faults != nil || o.depth() > 1,
-		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.depth() == 0 && s.Recover != nil,
+		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.depth() == 0 && s.restarts(),
 		Coverage: Coverage{
 			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,
 		},
@@ -98,7 +97,8 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 		result: &r, found: map[oracle.Kind]bool{}, failing: map[oracle.Kind]int{}, first: -1,
 	}
 	defer j.pool.close()
-	if r.Why = j.questions(); r.Why != "" {
+	if r.Why = j.refusesStart(); r.Why != "" {
+		r.doubted = true
 		return r
 	}
 	p := &program{take: take, trace: trace, plan: plan}
@@ -150,39 +150,6 @@ func (o *Options) budget() *search.Budget {
 		b.Deadline = time.Now().Add(o.MaxTime)
 	}
 	return b
-}
-
-// questions asks the oracle whether it can be believed: it must accept the
-// disk on which nothing is lost and the disk before the first op, and reject
-// an empty one once something was promised. It returns what is wrong with it.
-func (j *judging) questions() string {
-	last := j.pool.plan.Points() - 1
-	for _, q := range []struct {
-		point int
-		disk  string
-	}{{last, "on which nothing is lost"}, {0, "before the first op"}} {
-		if got := j.pool.once(q.point, persist.Part{}).Outcome; got.wrong() {
-			return fmt.Sprintf("the oracle rejects the disk %s: %s", q.disk, got.violations[0])
-		}
-	}
-	promised := j.pool.plan.Marks(last)
-	if len(promised) == 0 {
-		return ""
-	}
-	if got := judgeEmpty(j.scenario, promised); !got.wrong() {
-		return "the oracle accepts an empty disk after something was promised: it cannot fail"
-	}
-	return ""
-}
-
-// judgeEmpty judges an empty disk. An oracle that panics there has rejected it.
-func judgeEmpty(s *Scenario, marks []string) (j *judgement) {
-	defer func() {
-		if r := recover(); r != nil {
-			j = panicked(r)
-		}
-	}()
-	return s.judge(faultfs.New(), listMarks(marks))
 }
 
 func kindsOf(j *judgement) []oracle.Kind {

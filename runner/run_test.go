@@ -182,39 +182,6 @@ func TestWorkloadThatFailsOrPanicsIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "the workload panicked: on fire")
 }
 
-func TestOracleIsAskedThreeQuestions(t *testing.T) {
-	wrong := []oracle.Violation{{Kind: oracle.Lost, Detail: "no"}}
-	for _, test := range []struct {
-		name, why string
-		oracle    oracle.Func
-	}{
-		{"rejects the end", `the oracle rejects the disk on which nothing is lost: lost: no`,
-			func(_ afero.Fs, m oracle.Marks) []oracle.Violation {
-				if m.Count("saved") == 3 {
-					return wrong
-				}
-				return nil
-			}},
-		{"rejects the beginning", `the oracle rejects the disk before the first op: lost: no`,
-			func(_ afero.Fs, m oracle.Marks) []oracle.Violation {
-				if !m.Has("saved") {
-					return wrong
-				}
-				return nil
-			}},
-		{"accepts everything", `the oracle accepts an empty disk after something was promised: it cannot fail`,
-			func(afero.Fs, oracle.Marks) []oracle.Violation { return nil }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := saving("")
-			s.Oracle = test.oracle
-			r := run(t, s, "posix", runner.Options{})
-			require.Equal(t, runner.Unknown, r.Outcome.Verdict)
-			require.Equal(t, test.why, r.Why)
-		})
-	}
-}
-
 func TestCheckerThatPanicsFailsThatCaseWithItsStack(t *testing.T) {
 	s := judging(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
 		if left, _ := afero.Exists(disk, "/f.tmp"); left {

@@ -35,8 +35,9 @@ type Scenario struct {
 	// Oracle judges what recovery left.
 	Oracle oracle.Oracle
 
-	// WorkOn is what the program does after it was killed and has recovered;
-	// nil: nothing. Its marks follow those made before the kill.
+	// WorkOn is what the program does after it was killed and has recovered, where
+	// it has a Recover, or was started again where it has none; nil: nothing. Its
+	// marks follow those made before the kill.
 	WorkOn func(fs *faultfs.FS) error
 
 	// Media judges what recovery left where a durable sector of a file was
@@ -57,6 +58,9 @@ type Scenario struct {
 
 	rotten bool // the disk may be damaged
 }
+
+// restarts reports whether anything happens after a kill.
+func (s *Scenario) restarts() bool { return s.Recover != nil || s.WorkOn != nil }
 
 // Verdict says whether a promise holds. The zero Verdict is Unknown, which
 // never counts as a pass.
@@ -167,6 +171,11 @@ type Options struct {
 	Faults []faultfs.Fault
 	Sweep  bool
 
+	// Strict makes the verdict Unknown where Kept means little: the oracle was never
+	// seen to reject anything, though an empty disk and the cases of the program
+	// without its syncs were tried. Without it there is a note.
+	Strict bool
+
 	// First ends the search at the first failure, which is a smallest one of its
 	// kind; the verdict then need not name all kinds. All goes on after the
 	// smallest example of each kind of failure is known.
@@ -214,7 +223,8 @@ type Result struct {
 	Warnings []*Failure
 	Coverage Coverage
 	// Why says why the verdict is Unknown.
-	Why string
+	Why     string
+	doubted bool // it is Unknown, and not because a budget ended the search
 	// Notes are remarks on the run, such as that the checker is not
 	// deterministic.
 	Notes []string
@@ -225,9 +235,11 @@ type Result struct {
 
 // Recovery says how recovery behaves when it is run again.
 type Recovery struct {
-	// Settles is how many runs it takes at most until one changes nothing that
-	// can be seen, less that one: 1 where recovery is idempotent. Zero says that
-	// it was still changing something after several runs.
+	// Settles is how many runs of recovery, each on what the one before it left, it
+	// takes at most until one changes nothing that can be seen, less that one: 1 where
+	// the second run changed nothing. Zero says that it was still changing something
+	// after several runs. Each of these runs came to its end: what a recovery that is
+	// crashed and run again makes of the disk is judged, and is a failure if it is wrong.
 	Settles int
 	// Example is an op of a run that should have changed nothing.
 	Example string

@@ -13,6 +13,9 @@ import (
 // and what was kept that should have come after it.
 func tellStory(f *Failure, v oracle.Violation) string { return show.Line(tell(f, v)) }
 
+// needsNoCrash ends the story of a program that ends with a disk that is wrong.
+const needsNoCrash = "nothing was lost, and no crash is needed: the program ends with its promise broken"
+
 func tell(f *Failure, v oracle.Violation) string {
 	ops := f.Plan.Trace().Ops
 	var b strings.Builder
@@ -22,13 +25,20 @@ func tell(f *Failure, v oracle.Violation) string {
 	}
 	if f.After < 0 {
 		b.WriteString("; power cut before the first op")
+		if f.needless {
+			b.WriteString(": " + needsNoCrash)
+		}
 		return b.String()
 	}
 	fmt.Fprintf(&b, "; power cut after %s: ", ops[f.After].Call())
 	if f.Pair == nil {
-		b.WriteString("nothing was lost")
-		if f.How == "" {
-			b.WriteString(", kill -9 is enough")
+		switch {
+		case f.needless:
+			b.WriteString(needsNoCrash)
+		case f.How == "":
+			b.WriteString("nothing was lost, kill -9 is enough")
+		default:
+			b.WriteString("nothing was lost")
 		}
 		return b.String()
 	}

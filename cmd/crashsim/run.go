@@ -80,6 +80,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	modelFlag(cmd, &f.models, "judge under this `model`; may be repeated (default all presets)")
 	flags, o := cmd.Flags(), &f.options
 	flags.BoolVar(&o.All, "all", false, "go on when each kind of failure has its smallest example")
+	flags.BoolVar(&f.options.Strict, "strict", false, "a verdict kept is unknown where the check was never seen to fail")
 	flags.StringArrayVar(&f.faults, "faults", nil, "let calls fail by this `fault`, as \"write /log nth=2 err=ENOSPC short=100\", each alone; may be repeated; \"sweep\": each op once with each error (default those of the scenario)")
 	flags.IntVar(&f.depth, "depth", 1, "how often the power fails again while the program recovers, and whether it is first killed: `n` times, 0 for never")
 	flags.IntVar(&o.MaxRuns, "budget-runs", 0, "stop after so many `runs` of the checker (default no limit)")

@@ -1,0 +1,153 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+)
+
+// This file asks whether a verdict can be believed. Before the search: does the
+// oracle accept the disk that the program began with? After it, where nothing is
+// wrong: did the program change anything at all, and was the oracle ever seen to
+// reject anything?
+
+// verdict judges a scenario under a model, and doubts a verdict Kept.
+func verdict(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
+	start := time.Now()
+	r := judgeModel(ctx, s, take, model, o)
+	if r.Outcome.Verdict == Kept && ctx.Err() == nil {
+		d := doubt{Scenario: s, trace: take.trace, options: o, result: &r}
+		if o.MaxTime > 0 {
+			d.time = max(o.MaxTime-time.Since(start), time.Nanosecond)
+		}
+		d.ask(ctx)
+	}
+	return r
+}
+
+// refusesStart says what is wrong where the oracle rejects the disk that the
+// program began with although nothing was acknowledged yet: then it is the oracle
+// or the setup that is wrong, and no crash has anything to do with it. Where the
+// marks of the setup are the reason, the setup has acknowledged what is not there:
+// that is a case like any other.
+func (j *judging) refusesStart() string {
+	got := j.pool.once(0, persist.Part{}).Outcome
+	if !got.wrong() {
+		return ""
+	}
+	plan := j.pool.plan
+	if len(plan.Marks(0)) > 0 && !judgeDisk(j.scenario, j.options, plan.Trace().Base(), nil).wrong() {
+		return ""
+	}
+	return fmt.Sprintf("the oracle rejects the disk before the first op, where nothing was lost and nothing was acknowledged: %s; "+
+		"the oracle, the recovery or the setup is wrong, and no other case was judged", got.violations[0])
+}
+
+// judgeDisk judges a disk on which everything is durable, with marks.
+func judgeDisk(s *Scenario, o *Options, base faultfs.Base, marks []string) *judgement {
+	fs := faultfs.Over(base)
+	for _, m := range marks {
+		fs.Mark(m)
+	}
+	plan := persist.Lower(fs.Trace(), persist.Default())
+	p := newPool(s, plan, o)
+	defer p.close()
+	return p.once(plan.Points()-1, persist.Part{}).Outcome
+}
+
+// doubt looks at a verdict Kept.
+type doubt struct {
+	*Scenario
+	trace   *faultfs.Trace
+	options *Options
+	result  *Result
+	time    time.Duration // what is left of it; zero: any
+}
+
+// ask takes a verdict back that says nothing, and notes what weakens it.
+func (d *doubt) ask(ctx context.Context) {
+	if why := d.idle(); why != "" {
+		d.refuse(why)
+		return
+	}
+	if d.rejects(ctx) || ctx.Err() != nil {
+		return
+	}
+	const blind = "nothing was ever seen to fail: the oracle rejects no case, not even an empty disk or a case of the program without its syncs; " +
+		"see whether it can fail at all"
+	if d.options.Strict {
+		d.refuse(blind)
+		return
+	}
+	d.result.Notes = append(d.result.Notes, blind)
+}
+
+// refuse makes the verdict Unknown.
+func (d *doubt) refuse(why string) {
+	d.result.Outcome, d.result.Why, d.result.doubted = Outcome{}, why, true
+}
+
+// idle says why there was nothing to judge, where the program changed nothing.
+func (d *doubt) idle() string {
+	r := d.result
+	for i := range d.trace.Ops {
+		if len(r.Plan.Effects(faultfs.OpNum(i))) > 0 {
+			return ""
+		}
+	}
+	base := d.trace.Base()
+	holds := len(base.Names(faultfs.Root)) > 0 // the setup left something that can be lost
+	marks := d.trace.Marks()
+	switch {
+	case d.Trace != nil && holds:
+		r.Notes = append(r.Notes, "the program changed nothing where it was recorded: only the disk that the setup left was judged")
+		return ""
+	case d.Trace != nil:
+		return fmt.Sprintf("there was nothing to judge: none of the %s that were recorded changes a file; "+
+			"the program wrote nothing, or it wrote somewhere else than where it was recorded (by an absolute path, in another directory)", d.ops())
+	case d.Workload == nil && r.Coverage.Recoveries+r.Coverage.Damages > 0:
+		return "" // recovery is the program
+	case d.Workload == nil:
+		return "there was nothing to judge: the scenario has no workload"
+	case holds && len(marks) > 0 && judgeDisk(d.Scenario, d.options, faultfs.New().Trace().Base(), r.Plan.Marks(r.Plan.Points()-1)).wrong():
+		r.Notes = append(r.Notes, "the workload made marks and changed nothing: only the disk that the setup left was judged")
+		return ""
+	}
+	return fmt.Sprintf("there was nothing to judge: none of the %s that were recorded changes a file; "+
+		"the workload wrote nothing, or it wrote with package os, or to another file system, instead of the one that it was given", d.ops())
+}
+
+func (d *doubt) ops() string { return fmt.Sprintf("%d ops", len(d.trace.Ops)) }
+
+// The search for a case that the oracle rejects takes as many runs as judging the
+// program took, but at least fewDoubts and at most manyDoubts.
+const (
+	fewDoubts  = 500
+	manyDoubts = 20000
+)
+
+// rejects reports whether the oracle rejects an empty disk after all marks, or any
+// case that the program leaves when it does not sync, under the model that promises
+// least. A check that rejects either has shown that it can fail.
+func (d *doubt) rejects(ctx context.Context) bool {
+	if len(d.result.Warnings) > 0 {
+		return true
+	}
+	last := d.result.Plan.Marks(d.result.Plan.Points() - 1)
+	if judgeDisk(d.Scenario, d.options, faultfs.New().Trace().Base(), last).wrong() {
+		return true
+	}
+	s := *d.Scenario
+	s.Faults, s.Media, s.Declared = nil, nil, nil
+	o := *d.options
+	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, -1, 0, nil
+	o.MaxRuns, o.MaxLosses, o.MaxTime = min(max(fewDoubts, d.result.Coverage.Runs), manyDoubts), 0, d.time
+	bare := *d.trace
+	bare.Ops = slices.DeleteFunc(slices.Clone(bare.Ops), func(op faultfs.Op) bool { return op.Kind.Syncs() })
+	r := judgeModel(ctx, &s, &recording{trace: &bare}, persist.Default(), &o)
+	return r.Outcome.Verdict == Broken
+}
