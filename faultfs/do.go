@@ -3,7 +3,6 @@ package faultfs
 import (
 	"io"
 	"io/fs"
-	"math"
 	"syscall"
 )
 
@@ -168,13 +167,16 @@ func (c *call) onInode(told *int) syscall.Errno {
 	}
 	switch c.op.Kind {
 	case OpWrite:
-		if c.op.Off < 0 || c.op.Off > math.MaxInt64-int64(len(c.op.Data)) {
+		if c.op.Off < 0 || c.op.Off > maxFileSize-int64(len(c.op.Data)) {
 			return syscall.EFBIG
 		}
 		return c.accept()
 	case OpTruncate:
 		if c.op.Size < 0 {
 			return syscall.EINVAL
+		}
+		if c.op.Size > maxFileSize {
+			return syscall.EFBIG
 		}
 		c.f.truncate(c.op.Ino, c.op.Size)
 	case OpChmod:

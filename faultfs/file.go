@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"syscall"
@@ -123,6 +122,8 @@ func (h *file) Truncate(size int64) error {
 	case errno != 0:
 	case size < 0 || !h.writable() || h.dir:
 		errno = syscall.EINVAL
+	case size > maxFileSize:
+		errno = syscall.EFBIG
 	default:
 		if errno = c.strike(); errno == 0 {
 			h.fs.truncate(h.ino, size)
@@ -174,7 +175,7 @@ func (h *file) write(what string, p []byte, off int64) (int, error) {
 		if h.flag&os.O_APPEND != 0 {
 			at = h.fs.vol.Size(h.ino)
 		}
-		if at > math.MaxInt64-int64(len(p)) {
+		if at > maxFileSize-int64(len(p)) {
 			errno = syscall.EFBIG
 		}
 	}

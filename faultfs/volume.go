@@ -49,6 +49,10 @@ type page struct {
 	lent  bool
 }
 
+// maxFileSize is the largest size of a file in bytes, as that of ext4: 16 TiB. A
+// call that asks for more fails with EFBIG.
+const maxFileSize = 1 << 44
+
 const noLimit = math.MaxInt64
 
 func newVolume(base Base) volume {

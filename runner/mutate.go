@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/spf13/afero"
-
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
@@ -148,7 +146,7 @@ func copyOver(fs *faultfs.FS, rename *faultfs.Op) error {
 	if err != nil {
 		return err
 	}
-	data, err := afero.ReadFile(look, rename.Path)
+	data, err := faultfs.ReadFile(look, rename.Path)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func look(fs *faultfs.FS, path string) any {
 	switch {
 	case info.IsDir():
 	case info.Mode().IsRegular():
-		data, err := afero.ReadFile(fs, path)
+		data, err := faultfs.ReadFile(fs, path)
 		seen = append(seen, string(data), err == nil)
 	default:
 		target, err := fs.ReadlinkIfPossible(path)

@@ -79,6 +79,10 @@ func (s State) Line() (string, error) {
 // maxListed bounds the size in bytes of a file that States writes out.
 const maxListed = 64 << 20
 
+// maxLines bounds about how many bytes all cases that States returns may take. It is
+// a variable for the test that reaches it.
+var maxLines = 256 << 20
+
 // States returns every distinct case of all crash points of a trace under a
 // model, in the order of their lines.
 func States(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]State, error) {
@@ -109,7 +113,7 @@ func (s Scenario) States(ctx context.Context, model persist.Model) ([]State, err
 // listStates lists the cases of a plan, and judges them if it can.
 func listStates(ctx context.Context, plan *persist.Plan, judge judgeFunc) ([]State, error) {
 	l := lister{
-		plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, marks: map[int][]string{},
+		plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, room: maxLines, marks: map[int][]string{},
 		judge: judge, judged: map[judgedKey]bool{},
 	}
 	search.New(plan, search.Options[*listing]{Run: l.run, Visit: l.visit}).Explore(ctx)
@@ -132,6 +136,7 @@ type lister struct {
 	plan   *persist.Plan
 	disk   *persist.Disk
 	seen   map[string]State
+	room   int              // bytes that further cases may take
 	marks  map[int][]string // sorted, by crash point
 	judge  judgeFunc        // nil: nobody judges
 	judged map[judgedKey]bool
@@ -185,6 +190,7 @@ func (l *lister) visit(c *search.Cube[*listing]) bool {
 	state, known := l.seen[line]
 	if !known {
 		state = State{Marks: marks, Tree: c.Outcome.tree}
+		l.take(len(line) + len(state.Tree)*entryRoom)
 	}
 	key := judgedKey{line, len(l.plan.Marks(c.Point))}
 	if l.judge != nil && !l.judged[key] {
@@ -197,6 +203,16 @@ func (l *lister) visit(c *search.Cube[*listing]) bool {
 	}
 	l.seen[line] = state
 	return l.err == nil
+}
+
+// entryRoom is about how many bytes an entry of a tree takes besides its line.
+const entryRoom = 200
+
+// take takes room for a case.
+func (l *lister) take(bytes int) {
+	if l.room -= bytes; l.room < 0 && l.err == nil {
+		l.err = fmt.Errorf("%d cases under %s, and not all are found: they take more than %d bytes", len(l.seen), l.plan.Model(), maxLines)
+	}
 }
 
 // sortedMarks returns the marks made before the crash at a point, each once.

@@ -2,6 +2,8 @@ package runner
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +47,17 @@ func TestDirectoryOnItsOwnPathIsNotEntered(t *testing.T) {
 func TestStatesRefusesFilesTooLargeToList(t *testing.T) {
 	_, err := States(context.Background(), drawn.Parsed(t, "create /f\ntruncate /f 67108865\n"), persist.Default())
 	require.EqualError(t, err, "/f has 67108865 bytes in a case, more than 67108864")
+}
+
+func TestStatesRefusesMoreCasesThanFitInMemory(t *testing.T) {
+	defer func(most int) { maxLines = most }(maxLines)
+	maxLines = 1 << 20
+	var ops strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&ops, "create /f%d\n", i)
+	}
+	_, err := States(t.Context(), parsed(t, ops.String()), persist.Default())
+	require.ErrorContains(t, err, " cases under posix, and not all are found: they take more than 1048576 bytes")
 }
 
 func TestStatesEndsWithItsContext(t *testing.T) {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/spf13/afero"
-
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
@@ -139,7 +137,7 @@ func (l *live) content(path string) any {
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
-	data, err := afero.ReadFile(l.after, path)
+	data, err := faultfs.ReadFile(l.after, path)
 	if err != nil {
 		return nil
 	}
