@@ -56,7 +56,7 @@ func TestStatesRefusesMoreCasesThanFitInMemory(t *testing.T) {
 	for i := range 400 {
 		fmt.Fprintf(&ops, "create /f%d\n", i)
 	}
-	_, err := States(t.Context(), parsed(t, ops.String()), persist.Default())
+	_, err := States(t.Context(), drawn.Parsed(t, ops.String()), persist.Default())
 	require.ErrorContains(t, err, " cases under posix, and not all are found: they take more than 1048576 bytes")
 }
 
