@@ -146,7 +146,7 @@ func copyOver(fs *faultfs.FS, rename *faultfs.Op) error {
 	if err != nil {
 		return err
 	}
-	data, err := faultfs.ReadFile(look, rename.Path)
+	data, err := oracle.ReadFile(look, rename.Path)
 	if err != nil {
 		return err
 	}

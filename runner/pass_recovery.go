@@ -9,6 +9,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
@@ -156,7 +157,7 @@ func look(fs *faultfs.FS, path string) any {
 	switch {
 	case info.IsDir():
 	case info.Mode().IsRegular():
-		data, err := faultfs.ReadFile(fs, path)
+		data, err := oracle.ReadFile(fs, path)
 		seen = append(seen, string(data), err == nil)
 	default:
 		target, err := fs.ReadlinkIfPossible(path)

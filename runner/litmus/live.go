@@ -9,6 +9,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
 )
 
 // faultsPart is the part of the archive that says which calls fail.
@@ -137,7 +138,7 @@ func (l *live) content(path string) any {
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
-	data, err := faultfs.ReadFile(l.after, path)
+	data, err := oracle.ReadFile(l.after, path)
 	if err != nil {
 		return nil
 	}

@@ -118,7 +118,7 @@ func oldOrNew(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
 		if mark {
 			acknowledged = append(acknowledged, len(promise.Versions))
 		}
-		data, err := faultfs.ReadFile(live, file)
+		data, err := oracle.ReadFile(live, file)
 		if errors.Is(err, fs.ErrNotExist) {
 			promise.Versions = append(promise.Versions, oracle.Absent)
 			return nil
@@ -136,7 +136,7 @@ func oldOrNew(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
 
 // lines returns the complete lines of a file, none if it does not exist.
 func lines(disk afero.Fs, file string) ([]string, error) {
-	data, err := faultfs.ReadFile(disk, file)
+	data, err := oracle.ReadFile(disk, file)
 	if err != nil || !bytes.Contains(data, []byte("\n")) {
 		return nil, err
 	}

@@ -389,7 +389,7 @@ func copyOut(disk *faultfs.FS, dir string) error {
 			return os.Link(first, to)
 		}
 		seen[info.Sys()] = to
-		data, err := faultfs.ReadFile(disk, path)
+		data, err := oracle.ReadFile(disk, path)
 		if err != nil {
 			return err
 		}
