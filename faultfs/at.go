@@ -14,7 +14,8 @@ import (
 // the kinds that make or remove a name, ToDir and ToName for what a rename
 // makes or an exchange takes, Ino for all others and for the file of a link. It finds the paths. A
 // write at a negative offset appends; a create fails where the name exists, and
-// a read only makes the op: ReadAt reads. No op has a site.
+// a read only makes the op: ReadAt reads. An op has the Site and the Stack that the
+// caller gives it.
 //
 // told is where a handle keeps how many errors of syncs it was told of, nil
 // without a handle: below zero while it is being opened.
@@ -162,10 +163,12 @@ func (f *FS) StatAt(ino Ino) (os.FileInfo, int, syscall.Errno) {
 	return f.info(ino, ""), f.vol.Links(ino), 0
 }
 
-// ReadAt reads a file at an offset, and records that. It returns fewer bytes
-// than p can hold only at the end of the file.
-func (f *FS) ReadAt(ino Ino, p []byte, off int64) (int, syscall.Errno) {
-	c := call{f: f, op: Op{Kind: OpRead, Ino: ino, Off: off, Size: int64(len(p))}}
+// ReadAt reads the file Ino of op at its offset Off, and records that. It returns
+// fewer bytes than p can hold only at the end of the file.
+func (f *FS) ReadAt(op Op, p []byte) (int, syscall.Errno) {
+	op.Kind, op.Size = OpRead, int64(len(p))
+	ino, off := op.Ino, op.Off
+	c := call{f: f, op: op}
 	c.begin()
 	defer c.end()
 	n, errno := 0, c.at(nil)
@@ -179,10 +182,12 @@ func (f *FS) ReadAt(ino Ino, p []byte, off int64) (int, syscall.Errno) {
 	return n, systemErrno(errno)
 }
 
-// ListAt calls each for every name in a directory, in order, and records that
-// the directory was listed. The file system cannot be used inside each.
-func (f *FS) ListAt(dir Ino, each func(name string, ino Ino, typ Type)) syscall.Errno {
-	c := call{f: f, op: Op{Kind: OpReaddir, Ino: dir}}
+// ListAt calls each for every name in the directory Ino of op, in order, and
+// records that the directory was listed. The file system cannot be used inside each.
+func (f *FS) ListAt(op Op, each func(name string, ino Ino, typ Type)) syscall.Errno {
+	op.Kind = OpReaddir
+	dir := op.Ino
+	c := call{f: f, op: op}
 	c.begin()
 	defer c.end()
 	errno := c.at(nil)

@@ -87,9 +87,9 @@ func TestOpsByNumberFailAsTheirCallsDo(t *testing.T) {
 	f.Crash()
 	_, _, errno = f.DoAt(faultfs.Op{Kind: faultfs.OpFsync, Ino: file}, nil)
 	require.Equal(t, syscall.EIO, errno)
-	_, errno = f.ReadAt(file, make([]byte, 1), 0)
+	_, errno = f.ReadAt(faultfs.Op{Ino: file}, make([]byte, 1))
 	require.Equal(t, syscall.EIO, errno)
-	require.Equal(t, syscall.EIO, f.ListAt(faultfs.Root, nil))
+	require.Equal(t, syscall.EIO, f.ListAt(faultfs.Op{Ino: faultfs.Root}, nil))
 }
 
 func TestNamesOfAFileAreCounted(t *testing.T) {

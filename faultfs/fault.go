@@ -51,7 +51,7 @@ func (f Fault) String() string {
 		attr("nth", strconv.Itoa(first))
 	}
 	if f.Site != (Site{}) {
-		attr("at", f.Site.String())
+		attr("at", f.Site.text())
 	}
 	if f.Errno != 0 {
 		attr("err", errnoName(f.Errno))

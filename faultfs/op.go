@@ -92,20 +92,29 @@ func (k OpKind) Syncs() bool {
 
 // Site is the place in the program's source from which an op was called: the
 // last two elements of the file's path, the line, and the function where that is
-// known, as "save.Write". The zero Site is unknown.
+// known, as "save.Write". Where no source is known, File is the base name of the
+// program or library that has the function, and Line is zero. The zero Site is
+// unknown.
 type Site struct {
 	File string
 	Line int
 	Func string
 }
 
-// String returns "dir/file.go:line", or "" for the zero Site.
+// String returns "dir/file.go:line"; without a line "function in library"; and ""
+// for the zero Site.
 func (s Site) String() string {
-	if s.File == "" {
+	switch {
+	case s.File == "":
 		return ""
+	case s.Line == 0 && s.Func != "":
+		return s.Func + " in " + s.File
 	}
-	return s.File + ":" + strconv.Itoa(s.Line)
+	return s.text()
 }
+
+// text is the site in the text form of a trace, without the function.
+func (s Site) text() string { return s.File + ":" + strconv.Itoa(s.Line) }
 
 // Op is one call of the program, as the trace holds it. Which fields are set
 // depends on Kind; see the constants.
@@ -136,6 +145,10 @@ type Op struct {
 
 	Errno syscall.Errno // why the call failed, zero if it did not
 	Site  Site
+	// Stack are the calls that led to the op, the innermost first, down from the
+	// system call itself, where the recorder knows them. Ops share them; they must not
+	// be changed. The text form of a trace has none.
+	Stack []Site
 
 	// Injected says that a Fault had a hand in what the call returned, or in
 	// what it did.

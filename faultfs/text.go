@@ -115,7 +115,7 @@ func appendAttributes(b []byte, op *Op, position int) []byte {
 		if op.Site.Func != "" {
 			attr("in", op.Site.Func)
 		}
-		attr("at", op.Site.String())
+		attr("at", op.Site.text())
 	}
 	if op.End != 0 && (op.Begin != sequentialBegin(position) || op.End != op.Begin+1) {
 		attr("span", fmt.Sprintf("%d-%d", op.Begin, op.End))

@@ -145,7 +145,7 @@ func (e *explainedFailure) why() []string {
 // call names a call of the program, and where it stands.
 func (e *explainedFailure) call(n faultfs.OpNum) string {
 	switch site := e.Plan.Trace().Ops[n].Site; {
-	case site.Func != "":
+	case site.Func != "" && site.Line > 0:
 		return fmt.Sprintf("call %d (%s, %s)", n+1, site.Func, site)
 	case site.File != "":
 		return fmt.Sprintf("call %d (%s)", n+1, site)

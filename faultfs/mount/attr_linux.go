@@ -62,15 +62,15 @@ func (d *disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut)
 	}
 	ino := node(in.NodeId)
 	if mode, ok := in.GetMode(); ok {
-		if _, status := d.do(faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: mode}); status != fuse.OK {
+		if _, status := d.do(d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: mode})); status != fuse.OK {
 			return status
 		}
 	}
 	if in.Valid&(fuse.FATTR_KILL_SUIDGID|fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
-		d.dropPrivileges(ino)
+		d.dropPrivileges(&in.InHeader, ino)
 	}
 	if size, ok := in.GetSize(); ok {
-		if _, status := d.do(faultfs.Op{Kind: faultfs.OpTruncate, Ino: ino, Size: int64(size)}); status != fuse.OK {
+		if _, status := d.do(d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpTruncate, Ino: ino, Size: int64(size)})); status != fuse.OK {
 			return status
 		}
 	}
@@ -83,7 +83,7 @@ func (d *disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut)
 // dropPrivileges takes the set-user-ID and set-group-ID bits from a file that
 // somebody writes to or gives away: the kernel leaves that to the file system, so
 // that it need not ask for attributes at each write.
-func (d *disk) dropPrivileges(ino faultfs.Ino) {
+func (d *disk) dropPrivileges(in *fuse.InHeader, ino faultfs.Ino) {
 	info, _, errno := d.fs.StatAt(ino)
 	if errno != 0 || !info.Mode().IsRegular() {
 		return
@@ -94,7 +94,7 @@ func (d *disk) dropPrivileges(ino faultfs.Ino) {
 		kept &^= unix.S_ISGID // without it, the bit is for locks
 	}
 	if kept != mode {
-		_, _ = d.do(faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: kept})
+		_, _ = d.do(d.op(in, faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: kept}))
 	}
 }
 

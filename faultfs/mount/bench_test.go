@@ -102,8 +102,8 @@ func (m *memoryMount) Close() error { return m.server.Unmount() }
 // benchmarkWrites writes 4 KiB at a time to a file of both file systems, in
 // turns so that both meet the same machine, and reports how fast the mount is
 // where the memory is 1. The writes go round in so many blocks.
-func benchmarkWrites(b *testing.B, blocks int64, then func(*os.File) error) {
-	recorded := serve(b, &served{t: b, disk: "file"}, mount.Options{})
+func benchmarkWrites(b *testing.B, blocks int64, then func(*os.File) error, o mount.Options) {
+	recorded := serve(b, &served{t: b, disk: "file"}, o)
 	plain := serve(b, &served{t: b, disk: "memory"}, mount.Options{})
 	var files [2]*os.File
 	for i, dir := range []string{recorded, plain} {
@@ -136,11 +136,16 @@ func benchmarkWrites(b *testing.B, blocks int64, then func(*os.File) error) {
 func nothing(*os.File) error { return nil }
 
 // BenchmarkWrite lets a log grow: both file systems need room for it.
-func BenchmarkWrite(b *testing.B) { benchmarkWrites(b, 1<<40, nothing) }
+func BenchmarkWrite(b *testing.B) { benchmarkWrites(b, 1<<40, nothing, mount.Options{}) }
+
+// BenchmarkWriteWithSites is BenchmarkWrite that finds out from where each write is called.
+func BenchmarkWriteWithSites(b *testing.B) {
+	benchmarkWrites(b, 1<<40, nothing, mount.Options{Sites: true})
+}
 
 // BenchmarkWriteFsync is BenchmarkWrite with an fsync behind each write.
-func BenchmarkWriteFsync(b *testing.B) { benchmarkWrites(b, 1<<40, (*os.File).Sync) }
+func BenchmarkWriteFsync(b *testing.B) { benchmarkWrites(b, 1<<40, (*os.File).Sync, mount.Options{}) }
 
 // BenchmarkOverwrite writes to the same megabyte again and again: only a file
 // system that records needs room for it.
-func BenchmarkOverwrite(b *testing.B) { benchmarkWrites(b, 256, nothing) }
+func BenchmarkOverwrite(b *testing.B) { benchmarkWrites(b, 256, nothing, mount.Options{}) }

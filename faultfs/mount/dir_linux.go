@@ -13,7 +13,7 @@ func (d *disk) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 		return status
 	}
 	h := &handle{ino: node(in.NodeId), flags: int(in.Flags), told: opening}
-	if _, _, errno := d.fs.DoAt(faultfs.Op{Kind: faultfs.OpOpen, Ino: h.ino}, &h.told); errno != 0 {
+	if _, _, errno := d.fs.DoAt(d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpOpen, Ino: h.ino}), &h.told); errno != 0 {
 		return fuse.Status(errno)
 	}
 	out.Fh = d.add(h)
@@ -33,7 +33,7 @@ func (d *disk) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLis
 			{Name: ".", Ino: uint64(h.ino), Mode: unix.S_IFDIR},
 			{Name: "..", Ino: uint64(h.ino), Mode: unix.S_IFDIR}, // no program can tell
 		}
-		errno := d.fs.ListAt(h.ino, func(name string, ino faultfs.Ino, typ faultfs.Type) {
+		errno := d.fs.ListAt(d.op(&in.InHeader, faultfs.Op{Ino: h.ino}), func(name string, ino faultfs.Ino, typ faultfs.Type) {
 			h.entries = append(h.entries, fuse.DirEntry{Name: name, Ino: uint64(ino), Mode: dirType(typ)})
 		})
 		if errno != 0 {

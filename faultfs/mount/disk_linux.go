@@ -22,6 +22,7 @@ type disk struct {
 
 	fs    *faultfs.FS
 	marks []*markFile
+	sites *sites      // nil: they are not asked for
 	over  atomic.Bool // nothing is to happen any more
 
 	mu      sync.Mutex

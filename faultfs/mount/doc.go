@@ -21,7 +21,8 @@
 //     of the file, when the kernel writes them back: at msync, munmap, close, or
 //     whenever it likes.
 //   - A write with O_APPEND goes to the end of the file. A write with O_SYNC or
-//     O_DSYNC is followed by an fsync or fdatasync. An open with O_TRUNC is a
+//     O_DSYNC is followed by an fsync or fdatasync, and so is one by pwritev2 with
+//     RWF_SYNC or RWF_DSYNC. An open with O_TRUNC is a
 //     truncate, as in package faultfs. Each close of a descriptor is a close.
 //   - An fallocate that extends a file is a truncate to the new size; one that
 //     punches a hole or zeroes a range is a write of zeros over what is not a
@@ -45,7 +46,8 @@
 //   - Modes are kept and not checked, except that a file without any x bit cannot
 //     be run. Times are logical, and the time of the last change of attributes is
 //     that of contents.
-//   - pwritev2 with RWF_SYNC, RWF_DSYNC or RWF_APPEND is an ordinary write.
+//   - pwritev2 with RWF_NOAPPEND is an ordinary write: of a file opened with O_APPEND it
+//     goes to the end.
 //   - A call that was interrupted by a signal is finished.
 //   - Faults strike what is recorded: none strikes stat, lstat, readlink, chown or
 //     chtimes. A write that a fault cuts short returns what was accepted, and its
@@ -91,4 +93,7 @@ type Options struct {
 	// files; it holds what Says returns when it is looked at. "": there is none.
 	Text string
 	Says func() []byte
+	// Sites asks for the Site and the Stack of each op: from where in the program it
+	// was called, which takes about 10 µs an op. See Mount.Notes.
+	Sites bool
 }

@@ -20,7 +20,7 @@ func (d *disk) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.
 	out.OpenFlags = fuse.FOPEN_DIRECT_IO
 	h := &handle{ino: node(in.NodeId), flags: int(in.Flags), told: opening}
 	if h.mark = d.markNode(in.NodeId); h.mark == nil {
-		op := faultfs.Op{Kind: faultfs.OpOpen, Ino: h.ino}
+		op := d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpOpen, Ino: h.ino})
 		if in.Flags&unix.O_TRUNC != 0 {
 			op.Kind = faultfs.OpTruncate
 		}
@@ -36,13 +36,13 @@ func (d *disk) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.
 // looked.
 func (d *disk) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
 	h := &handle{flags: int(in.Flags), told: opening}
-	op := faultfs.Op{Kind: faultfs.OpCreate, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}
+	op := d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpCreate, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777})
 	done, _, errno := d.fs.DoAt(op, &h.told)
 	if errno == unix.EEXIST && in.Flags&unix.O_EXCL == 0 {
 		if status := d.Lookup(cancel, &in.InHeader, name, &out.EntryOut); status != fuse.OK {
 			return status
 		}
-		return d.Open(cancel, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: out.NodeId}, Flags: in.Flags}, &out.OpenOut)
+		return d.Open(cancel, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: out.NodeId, Caller: in.Caller}, Flags: in.Flags}, &out.OpenOut)
 	}
 	if errno != 0 {
 		return fuse.Status(errno)
@@ -66,7 +66,7 @@ func (d *disk) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadRe
 	if h.mark != nil {
 		return fuse.ReadResultData(h.mark.read(buf, in.Offset)), fuse.OK
 	}
-	n, errno := d.fs.ReadAt(h.ino, buf, int64(in.Offset))
+	n, errno := d.fs.ReadAt(d.op(&in.InHeader, faultfs.Op{Ino: h.ino, Off: int64(in.Offset)}), buf)
 	return fuse.ReadResultData(buf[:n]), fuse.Status(errno)
 }
 
@@ -83,10 +83,10 @@ func (d *disk) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint3
 		bytes = append(bytes, more...)
 	}
 	if h.mark != nil {
-		return h.mark.write(bytes)
+		return h.mark.write(bytes, d.op(&in.InHeader, faultfs.Op{}))
 	}
 	if in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0 {
-		d.dropPrivileges(node(in.NodeId))
+		d.dropPrivileges(&in.InHeader, node(in.NodeId))
 	}
 	op := faultfs.Op{Kind: faultfs.OpWrite, Ino: node(in.NodeId), Off: int64(in.Offset), Data: bytes}
 	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
@@ -106,11 +106,14 @@ func (d *disk) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint3
 	if in.Flags&unix.O_APPEND != 0 {
 		op.Off = -1
 	}
-	return h.write(d.fs, op)
+	return h.write(d.fs, d.op(&in.InHeader, op), int(in.Flags))
 }
 
 // write performs a write of a program. The caller holds the handle's lock.
-func (h *handle) write(fs *faultfs.FS, op faultfs.Op) (uint32, fuse.Status) {
+//
+// The flags are those of the call, as in open(2): O_SYNC and O_DSYNC are those of
+// the file, or asked for by pwritev2 or io_uring for this write alone.
+func (h *handle) write(fs *faultfs.FS, op faultfs.Op, flags int) (uint32, fuse.Status) {
 	done, n, errno := fs.DoAt(op, nil)
 	if errno != 0 && n == 0 {
 		return 0, fuse.Status(errno)
@@ -118,8 +121,8 @@ func (h *handle) write(fs *faultfs.FS, op faultfs.Op) (uint32, fuse.Status) {
 	if errno != 0 {
 		h.owed, h.owedOff = errno, done.Off
 	}
-	if kind := syncOf(h.flags); kind != faultfs.OpNone && n > 0 {
-		if _, _, errno := fs.DoAt(faultfs.Op{Kind: kind, Ino: op.Ino}, &h.told); errno != 0 {
+	if kind := syncOf(flags); kind != faultfs.OpNone && n > 0 {
+		if _, _, errno := fs.DoAt(faultfs.Op{Kind: kind, Ino: op.Ino, Site: op.Site, Stack: op.Stack}, &h.told); errno != 0 {
 			return 0, fuse.Status(errno)
 		}
 	}
@@ -149,7 +152,7 @@ func (d *disk) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	case h.mark != nil:
 		return fuse.OK
 	}
-	op := faultfs.Op{Kind: faultfs.OpFsync, Ino: h.ino}
+	op := d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpFsync, Ino: h.ino})
 	if in.FsyncFlags&fsyncData != 0 {
 		op.Kind = faultfs.OpFdatasync
 	}
@@ -170,7 +173,7 @@ func (d *disk) Flush(_ <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	if status != fuse.OK || h.mark != nil {
 		return status
 	}
-	_, status = d.do(faultfs.Op{Kind: faultfs.OpClose, Ino: h.ino})
+	_, status = d.do(d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpClose, Ino: h.ino}))
 	return status
 }
 
@@ -198,19 +201,19 @@ func (d *disk) Fallocate(_ <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if in.Mode&(punch|zero) != 0 {
-		if status := d.zero(h, off, min(end, size)); status != fuse.OK {
+		if status := d.zero(&in.InHeader, h, off, min(end, size)); status != fuse.OK {
 			return status
 		}
 	}
 	if in.Mode&keep == 0 && end > size {
-		_, status := d.do(faultfs.Op{Kind: faultfs.OpTruncate, Ino: h.ino, Size: end})
+		_, status := d.do(d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpTruncate, Ino: h.ino, Size: end}))
 		return status
 	}
 	return fuse.OK
 }
 
 // zero writes zeros over the part of a range that is no hole yet.
-func (d *disk) zero(h *handle, off, end int64) fuse.Status {
+func (d *disk) zero(in *fuse.InHeader, h *handle, off, end int64) fuse.Status {
 	from, to, errno := d.fs.DataAt(h.ino, off, end)
 	switch {
 	case errno != 0:
@@ -220,7 +223,7 @@ func (d *disk) zero(h *handle, off, end int64) fuse.Status {
 	case to-from > mostZeros:
 		return fuse.Status(unix.EOPNOTSUPP)
 	}
-	_, status := d.do(faultfs.Op{Kind: faultfs.OpWrite, Ino: h.ino, Off: from, Data: make([]byte, to-from)})
+	_, status := d.do(d.op(in, faultfs.Op{Kind: faultfs.OpWrite, Ino: h.ino, Off: from, Data: make([]byte, to-from)}))
 	return status
 }
 
@@ -238,11 +241,11 @@ func (d *disk) CopyFileRange(_ <-chan struct{}, in *fuse.CopyFileRangeIn) (uint3
 		return 0, fuse.Status(syscall.EXDEV)
 	}
 	data := make([]byte, min(in.Len, maxRequest))
-	n, errno := d.fs.ReadAt(from.ino, data, int64(in.OffIn))
+	n, errno := d.fs.ReadAt(d.op(&in.InHeader, faultfs.Op{Ino: from.ino, Off: int64(in.OffIn)}), data)
 	if errno != 0 || n == 0 {
 		return 0, fuse.Status(errno)
 	}
 	to.mu.Lock()
 	defer to.mu.Unlock()
-	return to.write(d.fs, faultfs.Op{Kind: faultfs.OpWrite, Ino: to.ino, Off: int64(in.OffOut), Data: data[:n:n]})
+	return to.write(d.fs, d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpWrite, Ino: to.ino, Off: int64(in.OffOut), Data: data[:n:n]}), to.flags)
 }

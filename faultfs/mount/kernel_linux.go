@@ -125,7 +125,8 @@ type mounted struct {
 	at     string
 	kind   string // the type of the file system
 	source string
-	mine   bool // this user made it, if it is a FUSE file system
+	device uint64 // as in st_dev
+	mine   bool   // this user made it, if it is a FUSE file system
 }
 
 // crashsim reports whether it is a mount of this package.
@@ -153,7 +154,7 @@ func parseMounts(text string, uid int) []mounted {
 		}
 		user := "," + rest[2] + ","
 		table = append(table, mounted{
-			at: unescape.Replace(fields[4]), kind: rest[0], source: unescape.Replace(rest[1]),
+			at: unescape.Replace(fields[4]), kind: rest[0], source: unescape.Replace(rest[1]), device: parseDevice(fields[2]),
 			mine: strings.Contains(user, fmt.Sprintf(",user_id=%d,", uid)),
 		})
 	}

@@ -76,8 +76,9 @@ func (m *markFile) attributes() fuse.Attr {
 	return a
 }
 
-// write passes data on and makes a mark of each line that it completes.
-func (m *markFile) write(data []byte) (uint32, fuse.Status) {
+// write passes data on and makes a mark of each line that it completes. They are
+// made where from says.
+func (m *markFile) write(data []byte, from faultfs.Op) (uint32, fuse.Status) {
 	if m.says != nil {
 		return 0, fuse.EPERM
 	}
@@ -99,7 +100,7 @@ func (m *markFile) write(data []byte) (uint32, fuse.Status) {
 			end, next = maxLine, maxLine
 		}
 		if label := string(bytes.TrimSuffix(m.line[:end], []byte("\r"))); label != "" {
-			if _, _, errno := m.fs.DoAt(faultfs.Op{Kind: faultfs.OpMark, Label: label}, nil); errno != 0 {
+			if _, _, errno := m.fs.DoAt(faultfs.Op{Kind: faultfs.OpMark, Label: label, Site: from.Site, Stack: from.Stack}, nil); errno != 0 {
 				return 0, fuse.Status(errno)
 			}
 		}

@@ -59,6 +59,14 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Sites {
+		table, err := mountTable()
+		if err != nil {
+			syscall.Close(device)
+			return nil, errors.Join(err, detach(dir))
+		}
+		m.disk.sites = newSites(deviceOf(table, m.source))
+	}
 	// go-fuse owns the device; this is how the mount gets at it.
 	if m.device, err = unix.FcntlInt(uintptr(device), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 		syscall.Close(device)
@@ -123,8 +131,20 @@ func (m *Mount) Close() error {
 		m.closed = errors.Join(m.end(), m.disk.bug())
 		m.disk.over.Store(true)
 		syscall.Close(m.device)
+		if m.disk.sites != nil {
+			m.disk.sites.u.Close()
+		}
 	})
 	return m.closed
+}
+
+// Notes returns what could not be found out about where calls come from, each
+// reason once.
+func (m *Mount) Notes() []string {
+	if m.disk.sites == nil {
+		return nil
+	}
+	return m.disk.sites.u.Notes()
 }
 
 // patience is how long Close waits for programs to end their use of a mount,

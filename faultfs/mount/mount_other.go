@@ -20,5 +20,8 @@ func Serve(*faultfs.FS, string, Options) (*Mount, error) {
 // Close ends a mount.
 func (*Mount) Close() error { return nil }
 
+// Notes returns nothing.
+func (*Mount) Notes() []string { return nil }
+
 // RemoveBelow does nothing: there are no mounts.
 func RemoveBelow(string) error { return nil }

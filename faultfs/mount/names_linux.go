@@ -24,11 +24,11 @@ func (d *disk) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fu
 }
 
 // make performs an op that makes a name.
-func (d *disk) make(op faultfs.Op, out *fuse.EntryOut) fuse.Status {
+func (d *disk) make(in *fuse.InHeader, op faultfs.Op, out *fuse.EntryOut) fuse.Status {
 	if d.markName(uint64(op.Dir), op.Name) != nil {
 		return fuse.Status(unix.EEXIST)
 	}
-	done, status := d.do(op)
+	done, status := d.do(d.op(in, op))
 	if status != fuse.OK {
 		return status
 	}
@@ -37,7 +37,7 @@ func (d *disk) make(op faultfs.Op, out *fuse.EntryOut) fuse.Status {
 
 // Mkdir is mkdir(2).
 func (d *disk) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
-	return d.make(faultfs.Op{Kind: faultfs.OpMkdir, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}, out)
+	return d.make(&in.InHeader, faultfs.Op{Kind: faultfs.OpMkdir, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}, out)
 }
 
 // Mknod is mknod(2), of a regular file only.
@@ -45,12 +45,12 @@ func (d *disk) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse
 	if typ := in.Mode & unix.S_IFMT; typ != unix.S_IFREG && typ != 0 {
 		return fuse.EPERM
 	}
-	return d.make(faultfs.Op{Kind: faultfs.OpCreate, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}, out)
+	return d.make(&in.InHeader, faultfs.Op{Kind: faultfs.OpCreate, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}, out)
 }
 
 // Symlink is symlink(2).
 func (d *disk) Symlink(_ <-chan struct{}, in *fuse.InHeader, target, name string, out *fuse.EntryOut) fuse.Status {
-	return d.make(faultfs.Op{Kind: faultfs.OpSymlink, Dir: node(in.NodeId), Name: name, Target: target}, out)
+	return d.make(in, faultfs.Op{Kind: faultfs.OpSymlink, Dir: node(in.NodeId), Name: name, Target: target}, out)
 }
 
 // Link is link(2).
@@ -58,7 +58,7 @@ func (d *disk) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.E
 	if d.markNode(in.Oldnodeid) != nil {
 		return fuse.EPERM
 	}
-	return d.make(faultfs.Op{Kind: faultfs.OpLink, Ino: node(in.Oldnodeid), Dir: node(in.NodeId), Name: name}, out)
+	return d.make(&in.InHeader, faultfs.Op{Kind: faultfs.OpLink, Ino: node(in.Oldnodeid), Dir: node(in.NodeId), Name: name}, out)
 }
 
 // Unlink is unlink(2).
@@ -75,7 +75,7 @@ func (d *disk) remove(kind faultfs.OpKind, in *fuse.InHeader, name string) fuse.
 	if d.markName(in.NodeId, name) != nil {
 		return fuse.EPERM
 	}
-	_, status := d.do(faultfs.Op{Kind: kind, Dir: node(in.NodeId), Name: name})
+	_, status := d.do(d.op(in, faultfs.Op{Kind: kind, Dir: node(in.NodeId), Name: name}))
 	return status
 }
 
@@ -100,9 +100,9 @@ func (d *disk) Rename(_ <-chan struct{}, in *fuse.RenameIn, name, to string) fus
 			return fuse.Status(errno)
 		}
 	}
-	_, status := d.do(faultfs.Op{
+	_, status := d.do(d.op(&in.InHeader, faultfs.Op{
 		Kind: kind, Dir: node(in.NodeId), Name: name, ToDir: node(in.Newdir), ToName: to,
-	})
+	}))
 	return status
 }
 

@@ -198,6 +198,16 @@ func TestDataBecomesOps(t *testing.T) {
 			_, err := opened(t, at("f"), os.O_WRONLY|unix.O_DSYNC).WriteString("ab")
 			require.NoError(t, err)
 		}, []string{`write /f 0 "ab"`, "fdatasync /f"}},
+		{"pwritev2 with RWF_DSYNC, RWF_SYNC and RWF_APPEND", func(t *testing.T, at func(string) string) {
+			f := opened(t, at("f"), os.O_WRONLY)
+			for _, flags := range []int{unix.RWF_DSYNC, unix.RWF_SYNC, unix.RWF_APPEND, unix.RWF_APPEND | unix.RWF_DSYNC, 0} {
+				_, err := unix.Pwritev2(int(f.Fd()), [][]byte{[]byte("a"), []byte("b")}, 1, flags)
+				require.NoError(t, err)
+			}
+		}, []string{
+			`write /f 1 "ab"`, "fdatasync /f", `write /f 1 "ab"`, "fsync /f", `write /f 10 "ab"`,
+			`write /f 12 "ab"`, "fdatasync /f", `write /f 1 "ab"`,
+		}},
 	})
 }
 

@@ -81,7 +81,7 @@ func serve(t testing.TB, s *served, o mount.Options) string {
 func (s *served) mount(t testing.TB, dir string, o mount.Options) {
 	t.Helper()
 	var reply Mounted
-	s.ask("Mount", Request{Disk: s.disk, Dir: dir, Marks: o.Marks, Stdout: o.Stdout}, &reply)
+	s.ask("Mount", Request{Disk: s.disk, Dir: dir, Marks: o.Marks, Stdout: o.Stdout, Sites: o.Sites}, &reply)
 	if reply.Unavailable != "" {
 		t.Skip(reply.Unavailable)
 	}
@@ -224,6 +224,7 @@ type Request struct {
 	ID            int
 	Disk, Dir     string // mount
 	Marks, Stdout string // mount
+	Sites         bool   // mount
 	Name, Data    string // fill
 	How           faultfs.SyncFailure
 	Faults        []string
@@ -243,7 +244,7 @@ func (d *Disks) Mount(r Request, reply *Mounted) error {
 		m.mount, err = mountMemory(r.Dir)
 	} else {
 		m.fs = disks[r.Disk]()
-		o := mount.Options{Marks: r.Marks, Stdout: r.Stdout}
+		o := mount.Options{Marks: r.Marks, Stdout: r.Stdout, Sites: r.Sites}
 		if r.Stdout != "" {
 			o.Output = &m.output
 		}

@@ -311,7 +311,7 @@ func (im *importer) contents(c *call, ino faultfs.Ino, off, n int64) ([]byte, er
 		return nil, fmt.Errorf("it copies %d bytes at %d: more than %d, or no bytes of a file", n, off, int64(maxData))
 	}
 	data := make([]byte, n)
-	k, errno := im.fs.ReadAt(ino, data, off)
+	k, errno := im.fs.ReadAt(faultfs.Op{Ino: ino, Off: off}, data)
 	im.note(c, false)
 	if errno != 0 || int64(k) < n {
 		return nil, conflict{fmt.Errorf("it copied %d bytes, and by the calls above there are %d", n, k)}

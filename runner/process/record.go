@@ -61,7 +61,7 @@ func (p *Program) record(ctx context.Context, place string, args []string) (*fau
 		}
 	}
 	fs = fs.Checkpoint()
-	marks := mount.Options{Marks: markFile, Stdout: stdoutFile}
+	marks := mount.Options{Marks: markFile, Stdout: stdoutFile, Sites: true}
 	if err := p.runOn(ctx, fs, filepath.Join(place, "files"), args, marks); err != nil {
 		return nil, err
 	}
