@@ -247,11 +247,8 @@ func (c Coverage) String() string {
 	if c.Exhaustive {
 		how = "exhaustive"
 	}
-	besides := c.Besides()
-	if besides != "" {
-		besides = ", " + besides
-	}
-	return fmt.Sprintf("cuts %s%s, cases judged %d, runs %d, %s", cuts, besides, c.Cases, c.Runs, how)
+	parts := []string{"cuts " + cuts, c.Besides(), fmt.Sprintf("cases judged %d, runs %d", c.Cases, c.Runs), how}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
 }
 
 // Besides says what happened besides the power cut, such as "kills 8,

@@ -119,11 +119,11 @@ func TestAFaultThatStrikesNothingIsNoted(t *testing.T) {
 		options runner.Options
 		want    []string
 	}{
-		{runner.Options{}, []string{`the fault "mkdir err=EIO" strikes nothing`}},
-		{runner.Options{Sweep: true}, []string{`the fault "mkdir err=EIO" strikes nothing`}},
+		{runner.Options{}, []string{`no call matched the fault "mkdir err=EIO"`}},
+		{runner.Options{Sweep: true}, []string{`no call matched the fault "mkdir err=EIO"`}},
 		{runner.Options{Faults: []faultfs.Fault{{Kind: faultfs.OpCreate, Errno: syscall.EIO}}}, nil},
 		{runner.Options{Faults: []faultfs.Fault{{Kind: faultfs.OpCreate, Path: "*", Errno: syscall.EIO}}},
-			[]string{`the fault "create * err=EIO" strikes nothing`}},
+			[]string{`no call matched the fault "create * err=EIO"`}},
 	}
 	for _, test := range tests {
 		results, err := runner.Run(t.Context(), s, test.options)

@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/afero"
 
@@ -88,7 +89,8 @@ func ExampleRun_fault() {
 	}
 	for _, r := range results {
 		fmt.Println(r.Line())
-		fmt.Println(r.Failures[0].How)
+		how, _, _ := strings.Cut(r.Failures[0].How, " at ") // the call, and its line
+		fmt.Println(how)
 	}
 	// Output:
 	// retrying under posix: broken(stale); cuts 3, faults 1, cases judged 7, runs 5, exhaustive

@@ -2,7 +2,9 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -76,7 +78,7 @@ func (j *judging) fail(ctx context.Context, p *program) {
 			continue
 		case run.trace == nil:
 			if i < len(j.given()) {
-				j.note("the fault \"%s\" strikes nothing", fault)
+				j.note("no call matched the fault \"%s\"", fault)
 			}
 			continue
 		}
@@ -88,6 +90,29 @@ func (j *judging) fail(ctx context.Context, p *program) {
 	if skipped > 0 && !j.over(ctx) {
 		j.note("of the ops that one line makes, the sweep let the first %d fail; %d others did not", sweepPerSite, skipped)
 	}
+}
+
+// howFault says which fault the program met, and at which call: "op=8" alone tells
+// nothing to a person.
+func howFault(fault *faultfs.Fault, trace *faultfs.Trace) string {
+	text := fmt.Sprintf("with the fault \"%s\"", fault)
+	first, more := "", 0
+	for i := range trace.Ops {
+		switch op := &trace.Ops[i]; {
+		case !op.Injected:
+		case first == "":
+			first = op.Call()
+		default:
+			more++
+		}
+	}
+	if first != "" {
+		text += " at " + first
+	}
+	if more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text
 }
 
 // withoutErrors is the text of a trace that does not say with which error an

@@ -98,7 +98,7 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 		how += ", started again"
 	}
 	if fault != nil {
-		how = fmt.Sprintf("with the fault \"%s\"; %s", fault, how)
+		how = howFault(fault, trace) + "; " + how
 	}
 	p := j.exploration(plan, how)
 	from := 0

@@ -30,7 +30,7 @@ type pass func(j *judging, ctx context.Context, p *program)
 func (j *judging) cutPower(ctx context.Context, p *program) {
 	how, bound := "", ""
 	if p.fault != nil {
-		how, bound = "with the fault \""+p.fault.String()+"\"", "with faults, "
+		how, bound = howFault(p.fault, p.trace), "with faults, "
 	}
 	p.cut = j.exploration(p.plan, how)
 	p.cut.fault = p.fault

@@ -15,7 +15,7 @@ func (a *app) auditCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "audit NAME...",
-		Short: "Say of each sync that a program makes what it is good for",
+		Short: "Show what each sync of a program is good for",
 		Long: `Audit leaves out each sync of a program, alone, and crashes the program without
 it everywhere, under one model at a time. The sync is
   needed     a case is wrong without it: the smallest one is told

@@ -25,7 +25,7 @@ func (a *app) demoCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "demo [NAME]",
-		Short: "Learn what a crash leaves of files, in short lessons",
+		Short: "Play short lessons about what a crash leaves of files",
 		Long: `Demo lists the lessons, or plays one: a program, the page cache, a question, and
 then the answer, worked out by crashing the program everywhere. On a terminal it
 waits for a key before it goes on: space or enter for the next piece, b for the
@@ -34,7 +34,7 @@ one before, q to end. Piped, it prints all of a lesson.`,
   crashsim demo rename
   crashsim demo rename --auto   # goes on by itself
   crashsim demo --html course   # all of them, as linked pages`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne("NAME"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp

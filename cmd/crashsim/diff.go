@@ -24,7 +24,7 @@ func (a *app) diffCommand() *cobra.Command {
 	shown, most := 10, 100_000
 	cmd := &cobra.Command{
 		Use:   "diff A [B]",
-		Short: "Say which cases two programs, or two models, do not have in common",
+		Short: "Show which cases only one of two programs, or models, has",
 		Long: `Diff lists every case of A and of B, as "crashsim states" does, and prints those
 that only one of them has: the marks, and how the tree differs from the nearest
 case of the other. Lines of A begin with "-", lines of B with "+". A case that the

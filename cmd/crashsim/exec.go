@@ -68,7 +68,7 @@ func (a *app) recordCommand() *cobra.Command {
 	var f programFlags
 	var out string
 	cmd := &cobra.Command{
-		Use:   "record -o TRACE -- PROGRAM [ARG...]",
+		Use:   "record -o TRACE [flags] -- PROGRAM [ARG...]",
 		Short: "Record what a program does to its files",
 		Long: `Record runs a program on a file system of its own, which is mounted at the
 program's working directory and named by $CRASHSIM_DIR, and writes down what it
@@ -108,12 +108,12 @@ type checkFlags struct {
 
 func (f *checkFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.check, "check", "", "let the shell run this `command` on each disk, or one of old-or-new:FILE, log:FILE, sqlite:FILE")
+	flags.StringVar(&f.check, "check", "", "let the shell run this `command` on each disk, or use one of old-or-new:FILE, log:FILE, sqlite:FILE")
 	flags.StringVar(&f.recover, "recover", "", "let the shell run this `command` on each disk before the check; it is crashed, too")
-	flags.Int64Var(&f.unit, "unit", 0, "so many `bytes` persist as a whole (default those of the model)")
+	flags.Int64Var(&f.unit, "unit", 0, "this many `bytes` persist as a whole (default those of the model)")
 	flags.BoolVar(&f.materialise, "materialise", false, "copy each disk into a directory for the check, rather than mount it")
 	flags.DurationVar(&f.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
-	f.run.add(cmd)
+	f.run.add(cmd, persist.Default().String())
 	for _, name := range []string{"faults", "workers"} {
 		_ = flags.MarkHidden(name)
 	}
@@ -182,7 +182,7 @@ func (a *app) execCommand() *cobra.Command {
 	var program programFlags
 	var check checkFlags
 	cmd := &cobra.Command{
-		Use:   "exec --check COMMAND -- PROGRAM [ARG...]",
+		Use:   "exec --check COMMAND [flags] -- PROGRAM [ARG...]",
 		Short: "Record a program, crash it everywhere, and let a command judge what is left",
 		Long: `Exec runs an unmodified program on a file system of its own, as "crashsim record"
 does, works out every state that a power cut can leave, and runs a check on them.
@@ -219,7 +219,7 @@ verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 func (a *app) checkCommand() *cobra.Command {
 	var check checkFlags
 	cmd := &cobra.Command{
-		Use:   "check TRACE --check COMMAND",
+		Use:   "check TRACE --check COMMAND [flags]",
 		Short: "Judge a recorded trace",
 		Long: `Check judges a trace that "crashsim record" has written, without the program.
 

@@ -22,7 +22,7 @@ func (a *app) explainCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain FILE|NAME...",
-		Short: "Tell how a failure comes about, and what would prevent it",
+		Short: "Show how a failure comes about, and what would prevent it",
 		Long: `Explain tells the story of a stored failure, or of each failure of a scenario, on
 a page: the shortest program that fails like that, what became of each of its
 calls, what the disk holds after the power cut, which effect was lost though which

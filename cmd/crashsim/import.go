@@ -13,7 +13,7 @@ import (
 func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "import",
-		Short:   "Make a trace of what another tool wrote down",
+		Short:   "Make a trace from the log of another tool",
 		Example: "  crashsim import strace LOG -o t.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -23,7 +23,7 @@ func junitText(trials []trial) ([]byte, error) {
 			})
 		}
 		for i := range t.results {
-			suite.AddTestcase(testcaseOf(&t.results[i]))
+			suite.AddTestcase(testcaseOf(&t, &t.results[i]))
 		}
 		all.AddSuite(suite)
 	}
@@ -33,10 +33,10 @@ func junitText(trials []trial) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func testcaseOf(r *runner.Result) junit.Testcase {
+func testcaseOf(t *trial, r *runner.Result) junit.Testcase {
 	c := junit.Testcase{Name: xmlText(r.Model.String()), Classname: xmlText(r.Scenario)}
 	message := r.Outcome.String()
-	if r.Declared.Verdict != runner.Unknown {
+	if r.Declared.Verdict != runner.Unknown && !t.recorded() {
 		message += ", declared " + r.Declared.String()
 	}
 	text := xmlText(r.Report())

@@ -13,7 +13,7 @@ func (a *app) listCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the scenarios, and under which presets they are known to break",
+		Short: "List the scenarios, and the presets under which they break",
 		Example: `  crashsim list
   crashsim list --json`,
 		Args: wants(),

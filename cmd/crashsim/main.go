@@ -17,8 +17,9 @@
 // written; they hold no times and are the same bytes each time. Progress and
 // errors go to standard error.
 //
-// The exit status is 0 if all is as declared or expected, 1 if not, 2 for bad
-// usage and bad files, and 3 if a verdict is unknown.
+// The exit status is 0 if there is no finding, 1 if there is one, 2 for an error,
+// 3 if a verdict is unknown, 130 if the command was interrupted, and 141 if the
+// reader of its output has gone; see exitHelp.
 package main
 
 import (
@@ -55,6 +56,16 @@ const (
 	exitInterrupted  = 130 // what a shell says of a command that Ctrl-C ended
 	exitOutputClosed = 141 // what a shell says of a command that a closed pipe ended
 )
+
+// exitHelp says what the exit statuses mean. Commands say in their own help what
+// they take for a finding.
+const exitHelp = `Exit status:
+  0    no finding: everything is as declared, kept or expected
+  1    a finding, such as a broken promise
+  2    an error: bad usage, a bad file, or something that failed on the way
+  3    a verdict is unknown, and nothing else is found
+  130  interrupted by Ctrl-C or SIGTERM
+  141  the reader of the output has gone, as after "| head -n 1"`
 
 // app is one run of the command.
 type app struct {
@@ -135,6 +146,16 @@ func wants(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// atMostOne checks that there is no more than one argument.
+func atMostOne(name string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef("want at most one %s, got %d arguments", name, len(args))
+		}
+		return nil
+	}
+}
+
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "crashsim",
@@ -143,8 +164,7 @@ func (a *app) command() *cobra.Command {
 out every state that a crash can leave on the disk, lets the program recover
 from each of them, and judges what it finds there.
 
-Exit status: 0 if all is as declared or expected, 1 if not, 2 for bad usage and
-bad files, 3 if a verdict is unknown.`,
+` + exitHelp,
 		Example: `  crashsim list                            # the scenarios
   crashsim run                             # all of them, under all presets
   crashsim run seed-atomic-rename --model ext4
@@ -153,11 +173,30 @@ bad files, 3 if a verdict is unknown.`,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.listCommand(), a.runCommand(), a.statesCommand(), a.litmusCommand(),
-		a.modelsCommand(), a.replayCommand(), a.traceCommand(), a.mutateCommand(),
-		a.recordCommand(), a.execCommand(), a.checkCommand(), a.importCommand(), a.fixCommand(), a.auditCommand(), a.explainCommand(),
-		a.demoCommand(), a.schemaCommand(), a.diffCommand())
+	groups := []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"learn", "Learn what a crash can leave:", []*cobra.Command{a.demoCommand(), a.listCommand(), a.modelsCommand()}},
+		{"test", "Test programs:", []*cobra.Command{
+			a.runCommand(), a.execCommand(), a.recordCommand(), a.checkCommand(), a.importCommand(), a.mutateCommand(),
+		}},
+		{"explain", "Explain a failure, and repair it:", []*cobra.Command{a.explainCommand(), a.replayCommand(), a.fixCommand(), a.auditCommand()}},
+		{"inspect", "Inspect ops, crash states and the tool itself:", []*cobra.Command{
+			a.traceCommand(), a.statesCommand(), a.diffCommand(), a.litmusCommand(), a.schemaCommand(), a.versionCommand(),
+		}},
+	}
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, cmd := range g.commands {
+			cmd.GroupID = g.id
+			root.AddCommand(cmd)
+		}
+	}
+	cobra.EnableCommandSorting = false
 	root.SetHelpCommand(helpCommand(root))
+	root.SetHelpCommandGroupID("inspect")
+	root.SetCompletionCommandGroupID("inspect")
 	return root
 }
 

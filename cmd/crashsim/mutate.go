@@ -39,7 +39,7 @@ func (a *app) mutateCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "mutate NAME...",
-		Short: "Leave each sync of a program out, turn each rename into a copy, and see whether its oracle notices",
+		Short: "Score a test: leave out each sync, and see whether the test notices",
 		Long: `Mutate scores a test: it makes mutants of a scenario's workload, each of which
 lacks one sync, one directory sync or one rename, and judges each under the
 models. Its fate is one of:

@@ -23,7 +23,7 @@ func (a *app) printReports(reports []trial, o runner.Options) {
 		rep := &reports[i]
 		r := row{cells: cells(rep.scenario.Name)}
 		for j := range rep.results {
-			r.cells = append(r.cells, a.verdictCell(&rep.results[j]))
+			r.cells = append(r.cells, a.verdictCell(rep, &rep.results[j]))
 		}
 		r.below = a.details(rep)
 		rows = append(rows, r)
@@ -33,9 +33,11 @@ func (a *app) printReports(reports []trial, o runner.Options) {
 }
 
 // verdictCell shows a verdict, with a "!" where it is not the declared one.
-func (a *app) verdictCell(r *runner.Result) cell {
+func (a *app) verdictCell(rep *trial, r *runner.Result) cell {
 	word := r.Outcome.Verdict.String()
 	switch {
+	case !r.AsDeclared() && rep.recorded():
+		return cell{word, a.style.bad}
 	case !r.AsDeclared():
 		return cell{word + "!", a.style.bad}
 	case r.Outcome.Verdict == runner.Kept:
@@ -54,7 +56,7 @@ func (a *app) details(rep *trial) string {
 	for _, s := range stories(rep.results, unknownIn) {
 		line("[%s] %s: %s", s.models, a.style.bad("unknown"), inLines(s.text))
 	}
-	if rep.scenario.Trace == nil { // of any other program a promise was declared by asking
+	if !rep.recorded() {
 		for _, s := range stories(rep.results, undeclaredIn) {
 			line("[%s] %s: %s", s.models, a.style.bad("not as declared"), s.text)
 		}
@@ -77,7 +79,7 @@ func (a *app) details(rep *trial) string {
 	if len(rep.results) > 0 {
 		line("%s", coverage(rep.results))
 	}
-	if again := againFlags(rep.results); again != "" && rep.scenario.Trace == nil {
+	if again := againFlags(rep.results); again != "" && !rep.recorded() {
 		line("again: crashsim run %s%s --failures DIR", rep.scenario.Name, again)
 	}
 	return b.String()
@@ -260,19 +262,27 @@ func (t *tally) String() string {
 func totals(reports []trial) string {
 	var sum tally
 	verdicts := map[runner.Verdict]int{}
-	all, declared, failed := 0, 0, 0
+	all, asDeclared, declared, failed := 0, 0, 0, 0
 	exhaustive := true
+	noun := "scenario"
 	for i := range reports {
 		if reports[i].err != nil {
 			failed++
+		}
+		recorded := reports[i].recorded()
+		if recorded {
+			noun = "program"
 		}
 		for j := range reports[i].results {
 			r := &reports[i].results[j]
 			sum.add(r)
 			all++
 			verdicts[r.Outcome.Verdict]++
-			if r.AsDeclared() {
+			if !recorded && r.Declared.Verdict != runner.Unknown {
 				declared++
+				if r.AsDeclared() {
+					asDeclared++
+				}
 			}
 			if r.Outcome.Verdict == runner.Kept && !r.Coverage.Exhaustive {
 				exhaustive = false
@@ -280,10 +290,17 @@ func totals(reports []trial) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s, %s: %d as declared, %d not", show.Count(len(reports), "scenario"), show.Count(all, "verdict"), declared, all-declared)
-	fmt.Fprintf(&b, "; %d kept, %d broken, %d unknown\n", verdicts[runner.Kept], verdicts[runner.Broken], verdicts[runner.Unknown])
+	fmt.Fprintf(&b, "\n%s, %s: ", show.Count(len(reports), noun), show.Count(all, "verdict"))
+	if declared > 0 {
+		fmt.Fprintf(&b, "%d as declared, %d not", asDeclared, declared-asDeclared)
+		if other := all - declared; other > 0 {
+			fmt.Fprintf(&b, ", %d with nothing declared", other)
+		}
+		b.WriteString("; ")
+	}
+	fmt.Fprintf(&b, "%d kept, %d broken, %d unknown\n", verdicts[runner.Kept], verdicts[runner.Broken], verdicts[runner.Unknown])
 	if failed > 0 {
-		fmt.Fprintf(&b, "%s could not be judged\n", show.Count(failed, "scenario"))
+		fmt.Fprintf(&b, "%s could not be judged\n", show.Count(failed, noun))
 	}
 	fmt.Fprintf(&b, "%s", &sum)
 	if verdicts[runner.Kept] > 0 && exhaustive {

@@ -72,23 +72,23 @@ ones that are not are unknown.`,
 			return nil
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, "all presets")
 	return cmd
 }
 
-func (f *runFlags) add(cmd *cobra.Command) {
-	modelFlag(cmd, &f.models, "judge under this `model`; may be repeated (default all presets)")
+func (f *runFlags) add(cmd *cobra.Command, defaults string) {
+	modelFlag(cmd, &f.models, "judge under this `model`; may be repeated (default "+defaults+")")
 	flags, o := cmd.Flags(), &f.options
-	flags.BoolVar(&o.All, "all", false, "go on when each kind of failure has its smallest example")
-	flags.BoolVar(&f.options.Strict, "strict", false, "a verdict kept is unknown where the check was never seen to fail")
-	flags.StringArrayVar(&f.faults, "faults", nil, "let calls fail by this `fault`, as \"write /log nth=2 err=ENOSPC short=100\", each alone; may be repeated; \"sweep\": each op once with each error (default those of the scenario)")
-	flags.IntVar(&f.depth, "depth", 1, "how often the power fails again while the program recovers, and whether it is first killed: `n` times, 0 for never")
-	flags.IntVar(&o.MaxRuns, "budget-runs", 0, "stop after so many `runs` of the checker (default no limit)")
-	flags.IntVar(&o.MaxLosses, "max-losses", 0, "judge only cases with at most so many `losses` (default no limit)")
-	flags.DurationVar(&o.MaxTime, "budget-time", 0, "stop after so much `time`, as 30s or 5m (default no limit)")
-	flags.IntVar(&o.Samples, "samples", 0, "draw so many random `cuts` from what a budget cut off")
-	flags.Uint64Var(&o.Seed, "seed", 0, "where random draws begin")
-	flags.IntVar(&o.Workers, "workers", 0, "how many checkers run at once; the output does not depend on it (default one for each CPU)")
+	flags.BoolVar(&o.All, "all", false, "go on after each kind of failure has its smallest example")
+	flags.BoolVar(&o.Strict, "strict", false, "a verdict kept becomes unknown where the check was never seen to fail")
+	flags.StringArrayVar(&f.faults, "faults", nil, "let calls fail by this `fault`, such as \"write /log nth=2 err=ENOSPC short=100\"; may be repeated, each fault is tried alone; \"sweep\" lets each call fail once, with each error that fits (default the faults of the scenario)")
+	flags.IntVar(&f.depth, "depth", 1, "crash recovery again, up to `n` times; 0: never, and the program is not killed either")
+	flags.IntVar(&o.MaxRuns, "budget-runs", 0, "stop after this many `runs` of the checker (default no limit)")
+	flags.IntVar(&o.MaxLosses, "max-losses", 0, "judge only cases that lose at most this many `effects` (default no limit)")
+	flags.DurationVar(&o.MaxTime, "budget-time", 0, "stop after this `time`, such as 30s or 5m (default no limit)")
+	flags.IntVar(&o.Samples, "samples", 0, "draw this many random `cuts` from what a budget has left out (default none)")
+	flags.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws, a `number`")
+	flags.IntVar(&o.Workers, "workers", 0, "run this `number` of checkers at once; the output does not depend on it (default one for each CPU)")
 	flags.StringVar(&o.Failures, "failures", "", "store failures in this `directory`, for \"crashsim replay\"")
 	f.page.add(cmd)
 	jsonFlag(cmd, &f.json)
@@ -146,6 +146,10 @@ type trial struct {
 	results  []runner.Result
 	err      error // it could not be judged
 }
+
+// recorded reports whether the trial is of a program that was recorded: nobody has
+// declared a verdict of it, it is asked whether it keeps its promise.
+func (t *trial) recorded() bool { return t.scenario.Trace != nil }
 
 // runAll runs scenarios one after the other. It fails only where going on
 // would not help.

@@ -52,7 +52,7 @@ func (a *app) schemaCommand() *cobra.Command {
 its version: what changes a document so that its readers must change, changes it.`,
 		Example: `  crashsim schema
   crashsim schema crashsim/run/1 >run.schema.json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne("NAME"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return names(), cobra.ShellCompDirectiveNoFileComp
 		},
