@@ -132,3 +132,54 @@ func newFilesOf(b *testing.B, files int) *faultfs.Trace {
 	}
 	return fs.Trace()
 }
+
+// syncedOf is the trace of a file of so many bytes, written 128 KiB at a time, as
+// through FUSE, and synced.
+func syncedOf(b *testing.B, bytes int) *faultfs.Trace {
+	fs := faultfs.New()
+	do := func(op faultfs.Op) {
+		_, err := fs.Do(op)
+		require.NoError(b, err)
+	}
+	const most = 128 << 10
+	chunk := make([]byte, most)
+	for i := range chunk {
+		chunk[i] = byte(i)
+	}
+	do(faultfs.Op{Kind: faultfs.OpCreate, Path: "/f", Mode: 0o644})
+	for off := 0; off < bytes; off += most {
+		do(faultfs.Op{Kind: faultfs.OpWrite, Path: "/f", Off: int64(off), Data: chunk})
+	}
+	do(faultfs.Op{Kind: faultfs.OpFsync, Path: "/f"})
+	do(faultfs.Op{Kind: faultfs.OpMark, Label: "saved"})
+	return fs.Trace()
+}
+
+// BenchmarkLargeFile reports what a large file costs that is written and synced and
+// that nothing reads: its plan, a way through all crash points, and the count.
+func BenchmarkLargeFile(b *testing.B) {
+	trace := syncedOf(b, 16<<20)
+	for _, name := range []string{"posix", "ext4", "strict"} {
+		m := model(b, name)
+		b.Run("lower/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				persist.Lower(trace, m)
+			}
+		})
+		plan := persist.Lower(trace, m)
+		b.Run("points/"+name, func(b *testing.B) {
+			for b.Loop() {
+				box := plan.NewBox()
+				for point := range plan.Points() {
+					box.Fresh(point, func(persist.Part, int) {})
+				}
+			}
+		})
+		b.Run("count/"+name, func(b *testing.B) {
+			for b.Loop() {
+				plan.Count(context.Background())
+			}
+		})
+	}
+}
