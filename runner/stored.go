@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -228,7 +229,7 @@ func (s *Stored) StateOf(c blame.Case) (State, error) {
 		marks = sortedMarks(c.Plan, c.Point)
 	}
 	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Part: c.Cut}}
-	l.run([]*search.Attempt[*listing]{a})
+	l.run(context.Background(), []*search.Attempt[*listing]{a})
 	return State{Marks: marks, Tree: a.Outcome.tree}, l.err
 }
 
