@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"syscall"
+
+	"github.com/crashsim/crashsim/faultfs/internal/pagecache"
 )
 
 // injector makes calls fail. An FS without one has a nil *injector, which costs
@@ -257,7 +259,8 @@ func (c *call) loseData(ino Ino, fault *Fault, seen *int) syscall.Errno {
 }
 
 // lose makes dirty pages clean, with their new contents or with those that
-// were written last.
+// were written last. What the disk holds then, persist/lowerlost.go says: see
+// package pagecache.
 func (f *FS) lose(ino Ino, pages []int64, evict bool) {
 	w, reverts := f.written(ino), f.inject.how.Page == PageReverted
 	for _, page := range pages {
@@ -285,20 +288,15 @@ func (f *FS) lose(ino Ino, pages []int64, evict bool) {
 	}
 }
 
-// shrink lets the size fall back before lost pages at the end of the file, not
-// below what it was at the last sync, and returns it.
+// shrink lets the size fall back as pagecache says, and returns it.
 func (f *FS) shrink(ino Ino, pages []int64) int64 {
 	w, size := f.written(ino), f.vol.Size(ino)
-	end := size
-	for end > w.size && slices.Contains(pages, (end-1)/pageSize) {
-		end = (end - 1) / pageSize * pageSize
-	}
-	if end = max(end, w.size); end < size {
+	end := pagecache.SizeAfterLoss(size, w.size, func(page int64) bool { return slices.Contains(pages, page) })
+	if end < size {
 		f.vol.truncate(ino, end)
 		w.size = end
-		return end
 	}
-	return size
+	return end
 }
 
 // opened returns how many of the errors of a file's syncs a handle that is

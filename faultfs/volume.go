@@ -4,10 +4,12 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/crashsim/crashsim/faultfs/internal/pagecache"
 )
 
 const (
-	pageSize        = 4096
+	pageSize        = pagecache.PageSize
 	defaultDirMode  = 0o755
 	defaultFileMode = 0o644
 )

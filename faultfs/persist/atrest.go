@@ -53,7 +53,7 @@ func (p *Plan) eachUntouched(f func(ino faultfs.Ino, off int64, data []byte)) {
 		}
 		last := int64(-1)
 		for _, page := range p.base.Data(ino, 0) {
-			for i := max(page/unit, last+1); i*unit < page+pageBytes; i++ {
+			for i := max(page/unit, last+1); i*unit < page+pageSize; i++ {
 				last = i
 				if n := p.inode(ino); n != nil && n.units.get(i) != noCell {
 					continue

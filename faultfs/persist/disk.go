@@ -269,8 +269,8 @@ func (d *Disk) Data(ino faultfs.Ino, from int64) []int64 {
 func (p *Plan) addPages(pages map[int64]bool, n *inode, from int64) {
 	unit := p.model.Unit
 	for _, i := range n.units.from(from / unit) {
-		for off := i * unit / pageBytes * pageBytes; off < (i+1)*unit; off += pageBytes {
-			if off+pageBytes > from {
+		for off := i * unit / pageSize * pageSize; off < (i+1)*unit; off += pageSize {
+			if off+pageSize > from {
 				pages[off] = true
 			}
 		}

@@ -93,7 +93,7 @@ func (l *lowerer) changedUnits(ino faultfs.Ino, size int64) []int64 {
 	candidates := l.node(ino).units
 	if l.node(ino).typ == faultfs.NoType {
 		for _, off := range l.base.Data(ino, size) {
-			for unit := off / l.model.Unit; unit*l.model.Unit < off+pageBytes; unit++ {
+			for unit := off / l.model.Unit; unit*l.model.Unit < off+pageSize; unit++ {
 				if candidates.get(unit) == noCell && l.hasData(ino, unit, size) {
 					l.dataCell(ino, unit)
 				}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/internal/pagecache"
 )
 
 // losses is what is known of data that syncs failed to write. It is kept only
@@ -42,8 +43,8 @@ func (x *losses) rewritten(l *lowerer, c *cell) {
 		return
 	}
 	n := l.node(c.ino)
-	page := c.unit * l.model.Unit / pageBytes
-	for u := page * pageBytes / l.model.Unit; u*l.model.Unit < (page+1)*pageBytes; u++ {
+	page := c.unit * l.model.Unit / pageSize
+	for u := page * pageSize / l.model.Unit; u*l.model.Unit < (page+1)*pageSize; u++ {
 		if id := n.units.get(u); id != noCell && x.off[id] > 0 {
 			delete(x.off, id)
 			l.markDirty(id, l.cells[id])
@@ -138,7 +139,8 @@ func (f *forcer) lostUnits(ino faultfs.Ino, span faultfs.Span) []lost {
 }
 
 // lose takes lost units from the dirty ones and, where the page cache goes back
-// to what the disk holds, gives them that as a version of their own.
+// to what the disk holds, gives them that as a version of their own. What the running
+// program sees then, faultfs/inject.go says: see package pagecache.
 func (f *forcer) lose(ino faultfs.Ino, units []lost, op *faultfs.Op) {
 	reverts := f.model.Failure.Page == faultfs.PageReverted
 	for _, u := range units {
@@ -180,8 +182,7 @@ func (f *forcer) settle(made need) {
 	f.isDirty[made.cell] = false
 }
 
-// shrink lets the size fall back before the lost pages at the end of the file,
-// not below what it was at the last sync.
+// shrink lets the size fall back as pagecache says.
 func (f *forcer) shrink(ino faultfs.Ino, units []lost) {
 	s, n := f.of(ino), f.inodes[ino]
 	if n.size == noCell {
@@ -190,15 +191,12 @@ func (f *forcer) shrink(ino faultfs.Ino, units []lost) {
 	synced := f.lowerer.cells[n.size].versions[f.losses.written[n.size]].value
 	pages := map[int64]bool{}
 	for _, u := range units {
-		for off := u.unit * f.model.Unit; off < (u.unit+1)*f.model.Unit; off = (off/pageBytes + 1) * pageBytes {
-			pages[off/pageBytes] = true
+		for off := u.unit * f.model.Unit; off < (u.unit+1)*f.model.Unit; off = (off/pageSize + 1) * pageSize {
+			pages[off/pageSize] = true
 		}
 	}
-	end := s.size
-	for end > synced && pages[(end-1)/pageBytes] {
-		end = (end - 1) / pageBytes * pageBytes
-	}
-	if end = max(end, synced); end < s.size {
+	end := pagecache.SizeAfterLoss(s.size, synced, func(page int64) bool { return pages[page] })
+	if end < s.size {
 		s.size = end
 		f.settle(f.addVersion(f.num, n.size, version{value: end}))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/internal/pagecache"
 )
 
 // Model is a set of promises that a file system makes beyond what sync forces.
@@ -146,7 +147,7 @@ var promises = []promise{
 		func(m *Model) uint8 { return uint8(m.Failure.Journal) }, func(m *Model, v uint8) { m.Failure.Journal = faultfs.Journal(v) }},
 }
 
-const pageBytes = 4096
+const pageSize = pagecache.PageSize
 
 // Preset is a model with a name.
 type Preset struct {
@@ -160,18 +161,18 @@ type Preset struct {
 func Presets() []Preset { return slices.Clone(presets) }
 
 var presets = func() []Preset {
-	strict := Model{Unit: pageBytes, Block: pageBytes, Append: AppendAll, Truncate: TruncateAtomic,
+	strict := Model{Unit: pageSize, Block: pageSize, Append: AppendAll, Truncate: TruncateAtomic,
 		Names: NamesJournal, Rename: RenameAtomic, Replace: ReplaceData, Sync: SyncJournal, Order: OrderAll}
 	strict.Failure = faultfs.SyncFailure{Page: faultfs.PageDirty, Report: faultfs.ReportNow, Journal: faultfs.JournalOpen}
 	kill := strict
 	kill.Cache = CacheKept
-	ext4 := Model{Unit: pageBytes, Block: pageBytes, Truncate: TruncateTailOrdered,
+	ext4 := Model{Unit: pageSize, Block: pageSize, Truncate: TruncateTailOrdered,
 		Names: NamesJournal, Rename: RenameAtomic, Replace: ReplaceSize, Sync: SyncInode,
 		Failure: faultfs.SyncFailure{Page: faultfs.PageClean, Report: faultfs.ReportNow, Journal: faultfs.JournalReadonly}}
 	xfs := ext4
 	xfs.Truncate, xfs.Replace = TruncateTail, ReplaceNone
 	xfs.Failure.Journal = faultfs.JournalShutdown
-	posix := Model{Unit: pageBytes, Block: pageBytes, Rename: RenameLinkFirst,
+	posix := Model{Unit: pageSize, Block: pageSize, Rename: RenameLinkFirst,
 		Failure: faultfs.SyncFailure{Page: faultfs.PageClean, Report: faultfs.ReportNow, Journal: faultfs.JournalOpen}}
 	btrfs := posix
 	btrfs.Sync = SyncName
@@ -288,10 +289,10 @@ func (m Model) String() string {
 // norm writes out what zero stands for.
 func (m Model) norm() Model {
 	if m.Unit == 0 {
-		m.Unit = pageBytes
+		m.Unit = pageSize
 	}
 	if m.Block == 0 {
-		m.Block = max(pageBytes, m.Unit)
+		m.Block = max(pageSize, m.Unit)
 	}
 	return m
 }
