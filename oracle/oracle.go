@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -78,10 +79,35 @@ type Violation struct {
 	Kind   Kind
 	Path   string // the file or directory concerned, "" if it is none in particular
 	Detail string // one sentence, without a full stop
+
+	// Err, if set, says why the case could not be judged. It is then no violation:
+	// see NoVerdict.
+	Err error
+}
+
+// ErrNoVerdict says that a case could not be judged, because something failed that
+// is no part of the program: a command could not be started, a file system was
+// taken away, memory or disk space ran out. An oracle reports it with NoVerdict, and
+// a recovery returns an error that wraps it. It ends the whole run: there is an error
+// and no verdict, since a case that was not judged may be the one that matters.
+var ErrNoVerdict = errors.New("no verdict")
+
+// NoVerdict is what an oracle returns that could not judge a case, with the reason.
+func NoVerdict(reason error) []Violation { return []Violation{{Err: Unjudged(reason)}} }
+
+// Unjudged wraps a reason in ErrNoVerdict, unless it is wrapped already.
+func Unjudged(reason error) error {
+	if errors.Is(reason, ErrNoVerdict) {
+		return reason
+	}
+	return fmt.Errorf("%w: %w", ErrNoVerdict, reason)
 }
 
 // String returns "kind path: detail".
 func (v Violation) String() string {
+	if v.Err != nil {
+		return v.Err.Error()
+	}
 	if v.Path == "" {
 		return fmt.Sprintf("%s: %s", v.Kind, v.Detail)
 	}

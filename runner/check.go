@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/report"
 	"github.com/crashsim/crashsim/runner/show"
@@ -85,7 +87,10 @@ func (c *check) run(t TB) {
 	if c.replay(t) {
 		return
 	}
-	r := verdict(context.Background(), c.scenario, c.take, c.model, c.options)
+	r, err := verdict(context.Background(), c.scenario, c.take, c.model, c.options)
+	if err != nil {
+		t.Fatalf("%s under %s: %v", c.scenario.Name, c.model, err)
+	}
 	if r.Declared.Verdict == Unknown {
 		r.Declared = Keeps()
 	}
@@ -100,9 +105,7 @@ func (c *check) run(t TB) {
 		t.Skipf("-short: %s", r.Line())
 	}
 	if c.options.Failures != "" && r.Declared.Verdict != Broken {
-		if err := storeFailures(c.options.Failures, &r); err != nil {
-			t.Logf("the failures could not be stored: %v", err)
-		}
+		r.Unstored = storeFailures(c.options.Failures, &r)
 	}
 	fix := c.missing(&r)
 	text := r.Report()
@@ -155,6 +158,8 @@ func (c *check) missing(r *Result) []string {
 	o.MaxRuns, o.Progress = repairRuns, nil
 	found, err := s.Fix(context.Background(), c.model, o)
 	switch {
+	case errors.Is(err, oracle.ErrNoVerdict):
+		return []string{fmt.Sprintf("what is missing is not known: %v", err)}
 	case err != nil:
 		return nil
 	case len(found.Beyond) > 0:
@@ -192,6 +197,9 @@ func (c *check) replay(t TB) bool {
 			t.Logf("%s is of an older workload and is not replayed; remove it if the new one passes", file)
 		default:
 			violations, err := s.Judge(*c.scenario, *c.options)
+			if errors.Is(err, oracle.ErrNoVerdict) {
+				t.Fatalf("%s: %v", file, err)
+			}
 			if err != nil {
 				t.Logf("%s is not replayed: %v", file, err)
 			}
@@ -318,6 +326,9 @@ func (r *Result) Report() string {
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "  note: %s\n", n)
+	}
+	if r.Unstored != nil {
+		fmt.Fprintf(&b, "  not stored: %s\n", show.Story(r.Unstored.Error()))
 	}
 	fmt.Fprintf(&b, "  %s\n", r.Coverage)
 	return b.String()

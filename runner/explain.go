@@ -23,6 +23,15 @@ func (s *Stored) Explain(scenario Scenario, o Options) (blame.Short, []oracle.Vi
 		return blame.Short{}, nil, err
 	}
 	defer r.close()
+	short, violations, err := s.explain(r)
+	if err := r.pool.scenario.unjudged.err(); err != nil {
+		return blame.Short{}, nil, err
+	}
+	return short, violations, err
+}
+
+// explain says what is to blame for a failure whose last crash is reached.
+func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
 	c := blame.Case{Plan: r.pool.plan, Seat: r.pool.seat, Point: r.point, Cut: r.cut, Kind: s.Kind, Lost: r.lost}
 	ran := r.pool.once(r.point, r.cut)
 	if !slices.Contains(kindsOf(ran.Outcome), s.Kind) {

@@ -179,7 +179,10 @@ func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Opti
 	first := *o
 	first.First, first.Strict = true, true
 	for _, model := range o.Models {
-		r := verdict(ctx, s.withoutFaults(), &recording{trace: trace}, model, &first)
+		r, err := verdict(ctx, s.withoutFaults(), &recording{trace: trace}, model, &first)
+		if err != nil {
+			return nil, err
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -201,7 +204,12 @@ func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Opti
 func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs.Trace, sound []persist.Model, o *Options) error {
 	bounded := false
 	for _, model := range sound {
-		r := judgeModel(ctx, s.withoutFaults(), &recording{trace: without}, model, o)
+		watching, watched := s.withoutFaults().watched(ctx)
+		r := judgeModel(watching, watched, &recording{trace: without}, model, o)
+		watched.unjudged.end()
+		if err := watched.unjudged.err(); err != nil {
+			return err
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}

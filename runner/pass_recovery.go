@@ -54,11 +54,8 @@ func (p *exploration) crashAgain(ctx context.Context) {
 		disk.Seat(p.pool.seat)
 	}
 	s := search.New(p.plan, search.Options[*life]{
-		Run: func(ctx context.Context, attempts []*search.Attempt[*life]) {
+		Run: func(attempts []*search.Attempt[*life]) {
 			for _, a := range attempts {
-				if a.Skipped = ctx.Err() != nil; a.Skipped {
-					continue
-				}
 				p.live(disk, a)
 			}
 		},
@@ -105,7 +102,7 @@ func (s *Scenario) recover(disk afero.Fs) (err error) {
 	if s.Recover == nil {
 		return nil
 	}
-	return s.Recover(disk)
+	return s.recovers(disk)
 }
 
 // maxSettle bounds how often recovery is run again to see whether it comes to

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -120,14 +121,14 @@ func (s *Scenario) recordWith(how faultfs.SyncFailure, faults ...faultfs.Fault) 
 // judge is the checker: recovery, then the oracle.
 func (s *Scenario) judge(disk afero.Fs, marks oracle.Marks) *judgement {
 	if s.Recover != nil {
-		if err := s.Recover(disk); err != nil {
-			if s.rotten {
-				return nil // it has noticed
+		if err := s.recovers(disk); err != nil {
+			if s.rotten || errors.Is(err, oracle.ErrNoVerdict) {
+				return nil // it has noticed, or nothing is known
 			}
 			return &judgement{violations: []oracle.Violation{{Kind: oracle.Refused, Detail: "recovery failed: " + err.Error()}}}
 		}
 	}
-	violations := s.Oracle.Judge(disk, marks)
+	violations := s.asks(disk, marks)
 	if len(violations) == 0 {
 		return nil // nothing is allocated while nothing is wrong
 	}

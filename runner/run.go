@@ -15,7 +15,10 @@ import (
 // Run records a scenario once and judges every crash state of it under each
 // model, or as many as the budget of the options allows. An error means that
 // there was nothing to judge: the workload failed, or does not do the same
-// twice, or the context was cancelled.
+// twice, or the context was cancelled; or, as oracle.ErrNoVerdict, that something
+// else than the program failed, so that no verdict could be relied on. Failures are
+// stored when all models were judged. One that could not be stored is known all the
+// same: see Result.Unstored.
 func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 	take, err := s.prepare()
 	if err != nil {
@@ -23,16 +26,19 @@ func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 	}
 	var results []Result
 	for _, model := range o.models(&s) {
-		r := verdict(ctx, &s, take, model, &o)
+		r, err := verdict(ctx, &s, take, model, &o)
+		if err != nil {
+			return nil, err
+		}
 		if err := ctx.Err(); err != nil {
 			return results, err
 		}
-		if o.Failures != "" {
-			if err := storeFailures(o.Failures, &r); err != nil {
-				return results, err
-			}
-		}
 		results = append(results, r)
+	}
+	if o.Failures != "" {
+		for i := range results {
+			results[i].Unstored = storeFailures(o.Failures, &results[i])
+		}
 	}
 	return results, nil
 }
@@ -77,6 +83,8 @@ type judging struct {
 	cut      string // the bound of the first exploration that a budget ended
 }
 
+// judgeModel judges a scenario under a model. What kept a case from being judged is
+// noted in the scenario: see unjudged.
 func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
 	trace := take.trace
 	plan := persist.Lower(trace, model)

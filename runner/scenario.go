@@ -56,7 +56,8 @@ type Scenario struct {
 	// Where it says nothing, Check expects Kept and Run expects nothing.
 	Declared map[string]Outcome
 
-	rotten bool // the disk may be damaged
+	rotten   bool      // the disk may be damaged
+	unjudged *unjudged // set while the scenario is judged
 }
 
 // restarts reports whether anything happens after a kill.
@@ -225,6 +226,9 @@ type Result struct {
 	// Why says why the verdict is Unknown.
 	Why     string
 	doubted bool // it is Unknown, and not because a budget ended the search
+	// Unstored says why failures could not be stored as files, where that was
+	// asked for. They are known all the same.
+	Unstored error
 	// Notes are remarks on the run, such as that the checker is not
 	// deterministic.
 	Notes []string

@@ -99,15 +99,21 @@ func (s Scenario) States(ctx context.Context, model persist.Model) ([]State, err
 		return nil, err
 	}
 	plan := persist.Lower(take.trace, model)
-	pool := newPool(&s, plan, &Options{})
+	ctx, watched := s.watched(ctx)
+	defer watched.unjudged.end()
+	pool := newPool(watched, plan, &Options{})
 	defer pool.close()
-	return listStates(ctx, plan, func(point int, part persist.Part) []oracle.Violation {
+	states, err := listStates(ctx, plan, func(point int, part persist.Part) []oracle.Violation {
 		outcome := pool.once(point, part).Outcome
 		if !outcome.wrong() {
 			return nil
 		}
 		return slices.DeleteFunc(slices.Clone(outcome.violations), func(v oracle.Violation) bool { return v.Kind.Warning() })
 	})
+	if err := watched.unjudged.err(); err != nil {
+		return nil, err
+	}
+	return states, err
 }
 
 // listStates lists the cases of a plan, and judges them if it can.
@@ -159,11 +165,8 @@ type listing struct {
 	json string
 }
 
-func (l *lister) run(ctx context.Context, attempts []*search.Attempt[*listing]) {
+func (l *lister) run(attempts []*search.Attempt[*listing]) {
 	for _, a := range attempts {
-		if a.Skipped = ctx.Err() != nil; a.Skipped {
-			continue
-		}
 		l.disk.Begin(a.Point, a.Part)
 		tree := Tree{}
 		if err := l.list(tree, "", []faultfs.Ino{faultfs.Root}); err != nil && l.err == nil {

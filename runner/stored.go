@@ -229,7 +229,7 @@ func (s *Stored) StateOf(c blame.Case) (State, error) {
 		marks = sortedMarks(c.Plan, c.Point)
 	}
 	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Part: c.Cut}}
-	l.run(context.Background(), []*search.Attempt[*listing]{a})
+	l.run([]*search.Attempt[*listing]{a})
 	return State{Marks: marks, Tree: a.Outcome.tree}, l.err
 }
 
@@ -243,7 +243,11 @@ func (s *Stored) Judge(scenario Scenario, o Options) ([]oracle.Violation, error)
 		return nil, err
 	}
 	defer r.close()
-	if outcome := r.pool.once(r.point, r.cut).Outcome; outcome != nil {
+	outcome := r.pool.once(r.point, r.cut).Outcome
+	if err := r.pool.scenario.unjudged.err(); err != nil {
+		return nil, err
+	}
+	if outcome != nil {
 		return outcome.violations, nil
 	}
 	return nil, nil
@@ -263,9 +267,10 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 	if s.damage != nil && scenario.Media != nil {
 		scenario.Oracle, scenario.rotten = scenario.Media, true
 	}
-	p := newPool(&scenario, s.plan, &o)
+	_, watched := scenario.watched(context.Background())
+	p := newPool(watched, s.plan, &o)
 	p.damage = s.damage
-	r := &reached{p, p.close, s.Point, s.part, s.Lost}
+	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.part, s.Lost}
 	for i, c := range s.again {
 		plan, seat, err := r.pool.relive(r.point, r.cut)
 		if err == nil {
@@ -328,7 +333,7 @@ func (r *Result) Stored(f *Failure) *Stored {
 }
 
 // storeFailures writes the failures of a result into a directory, each as a
-// file of its own.
+// file of its own. One that cannot be written does not keep the others from it.
 func storeFailures(dir string, r *Result) error {
 	if len(r.Failures) == 0 {
 		return nil
@@ -336,14 +341,16 @@ func storeFailures(dir string, r *Result) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
+	var err error
 	for _, f := range r.Failures {
-		s := r.Stored(f)
-		f.File = filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
-		if err := outfile.Write(f.File, s.Text()); err != nil {
-			return err
+		name := filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
+		if unwritten := outfile.Write(name, r.Stored(f).Text()); unwritten != nil {
+			err = errors.Join(err, unwritten)
+			continue
 		}
+		f.File = name
 	}
-	return nil
+	return err
 }
 
 // failureName is the name of the file of a failure, or a pattern for several.

@@ -15,8 +15,11 @@ import (
 // wrong: did the program change anything at all, and was the oracle ever seen to
 // reject anything?
 
-// verdict judges a scenario under a model, and doubts a verdict Kept.
-func verdict(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
+// verdict judges a scenario under a model, and doubts a verdict Kept. The error is
+// oracle.ErrNoVerdict, wrapped.
+func verdict(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) (Result, error) {
+	ctx, s = s.watched(ctx)
+	defer s.unjudged.end()
 	start := time.Now()
 	r := judgeModel(ctx, s, take, model, o)
 	if r.Outcome.Verdict == Kept && ctx.Err() == nil {
@@ -26,7 +29,7 @@ func verdict(ctx context.Context, s *Scenario, take *recording, model persist.Mo
 		}
 		d.ask(ctx)
 	}
-	return r
+	return r, s.unjudged.err()
 }
 
 // refusesStart says what is wrong where the oracle rejects the disk that the

@@ -39,7 +39,7 @@ Exit status: 0 if all is known, 3 if anything is not.`,
 			for _, s := range chosen {
 				for _, m := range parsed {
 					mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: []persist.Model{m}})
-					if cmd.Context().Err() != nil {
+					if err := endsAll(cmd.Context(), err); err != nil {
 						return err
 					}
 					if err != nil {

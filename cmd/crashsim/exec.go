@@ -139,25 +139,33 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, checker.Close()) }()
-	s, err := f.scenario(checker, name, trace)
-	if err != nil {
-		return err
-	}
-	f.run.options.Timeout = 2*f.slow + 10*time.Second // the check's own timeout comes first
-	reports, err := a.runAll(cmd.Context(), []runner.Scenario{s}, f.run.options)
-	if err != nil {
-		return err
-	}
-	if err := f.run.page.write(cmd.Context(), reports, f.run.options, pageProcessRuns); err != nil {
+	reports, files, err := f.judged(cmd, a, checker, name, trace)
+	// What Close finds out about the run comes before anything is said of it.
+	if err := errors.Join(err, checker.Close()); err != nil {
 		return err
 	}
 	a.status = statusOf(reports)
+	a.note(a.stored(reports), files.write())
 	if f.run.json {
 		return a.printJSON(runOf(reports, f.run.options.Seed))
 	}
 	a.printReports(reports, f.run.options)
 	return nil
+}
+
+// judged judges a trace, and returns what is to be written into files.
+func (f *checkFlags) judged(cmd *cobra.Command, a *app, checker *process.Checker, name string, trace *faultfs.Trace) ([]trial, outputs, error) {
+	s, err := f.scenario(checker, name, trace)
+	if err != nil {
+		return nil, nil, err
+	}
+	f.run.options.Timeout = 2*f.slow + 10*time.Second // the check's own timeout comes first
+	reports, err := a.runAll(cmd.Context(), []runner.Scenario{s}, f.run.options)
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := f.run.page.texts(cmd.Context(), reports, f.run.options, pageProcessRuns)
+	return reports, files, err
 }
 
 // scenario is a recorded program with its check. It promises to be kept.

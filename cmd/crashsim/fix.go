@@ -44,7 +44,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 			for _, s := range chosen {
 				for _, m := range parsed {
 					found, err := s.Fix(cmd.Context(), m, runner.Options{})
-					if cmd.Context().Err() != nil {
+					if err := endsAll(cmd.Context(), err); err != nil {
 						return err
 					}
 					out.Repairs = append(out.Repairs, repairOf(s.Name, m, found, err))

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/report"
@@ -48,46 +50,69 @@ func (f *pageFlags) check() error {
 	return nil
 }
 
-// write writes the files that are asked for.
-func (f *pageFlags) write(ctx context.Context, trials []trial, o runner.Options, most int) error {
+// outputs are files to be written. Their texts are complete before the first of
+// them is: an error on the way leaves none.
+type outputs []struct {
+	name string
+	text []byte
+}
+
+func (o *outputs) add(name string, text []byte) {
+	*o = append(*o, struct {
+		name string
+		text []byte
+	}{name, text})
+}
+
+// write writes the files. One that cannot be written does not keep the others from
+// it.
+func (o outputs) write() error {
+	var err error
+	for _, file := range o {
+		err = errors.Join(err, outfile.Write(file.name, file.text))
+	}
+	return err
+}
+
+// texts returns the files that are asked for.
+func (f *pageFlags) texts(ctx context.Context, trials []trial, o runner.Options, most int) (outputs, error) {
+	var files outputs
 	if f.junit != "" {
 		text, err := junitText(trials)
-		if err == nil {
-			err = outfile.Write(f.junit, text)
-		}
 		if err != nil {
-			return err
+			return nil, err
 		}
+		files.add(f.junit, text)
 	}
 	if f.sarif != "" {
 		all, err := remarks(ctx, trials, o, most)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		text, err := sarifText(all, ".")
-		if err == nil {
-			err = outfile.Write(f.sarif, text)
-		}
 		if err != nil {
-			return err
+			return nil, err
 		}
+		files.add(f.sarif, text)
 	}
 	if f.page == "" && f.svg == "" {
-		return nil
+		return files, nil
 	}
-	return f.draw(ctx, trials, o, most)
+	return files, f.draw(ctx, trials, o, most, &files)
 }
 
-// draw writes the page and the picture. Of several results the picture shows the
+// draw makes the page and the picture. Of several results the picture shows the
 // first that is broken, or else the first.
-func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options, most int) error {
+func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options, most int, files *outputs) error {
 	page := report.Page{Title: "What a crash can leave"}
 	for _, rep := range reports {
 		for i := range rep.results {
 			r := &rep.results[i]
 			parts := r.Parts()
 			if f.page != "" {
-				repaired(ctx, rep.scenario, r, &parts[0], o, most)
+				if err := repaired(ctx, rep.scenario, r, &parts[0], o, most); err != nil {
+					return err
+				}
 			}
 			page.Parts = append(page.Parts, parts...)
 		}
@@ -106,33 +131,36 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 				break
 			}
 		}
-		if err := outfile.Write(f.svg, shown.SVG()); err != nil {
-			return err
-		}
+		files.add(f.svg, shown.SVG())
 	}
 	if f.page == "" {
 		return nil
 	}
 	text, err := page.HTML()
-	if err != nil {
-		return err
-	}
-	return outfile.Write(f.page, text)
+	files.add(f.page, text)
+	return err
 }
 
 // repaired adds to a part what the program lacks and what each of its syncs is
-// good for, where that is found out soon.
-func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *report.Part, o runner.Options, most int) {
+// good for, where that is found out soon. The error is that of the context, or
+// oracle.ErrNoVerdict, wrapped.
+func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *report.Part, o runner.Options, most int) error {
 	if r.Coverage.Runs > most {
 		part.Notes = append(part.Notes, fmt.Sprintf("the fix and the audit are left out: the search took more than %d runs; \"crashsim fix\" and \"crashsim audit\" find them", most))
-		return
+		return nil
 	}
 	if r.Outcome.Verdict == runner.Broken {
 		found, err := s.Fix(ctx, r.Model, runner.Options{Workers: o.Workers, Timeout: o.Timeout, Depth: o.Depth})
+		if lasting := endsAll(ctx, err); lasting != nil {
+			return lasting
+		}
 		part.Fix = fixLines(repairOf(s.Name, r.Model, found, err))
 	}
 	if r.Outcome.Verdict == runner.Kept && s.Trace == nil {
 		mutants, err := runner.Mutate(ctx, s, runner.Options{Models: []persist.Model{r.Model}, Workers: o.Workers, Timeout: o.Timeout})
+		if lasting := endsAll(ctx, err); lasting != nil {
+			return lasting
+		}
 		if err != nil {
 			part.Notes = append(part.Notes, "no audit: "+err.Error())
 		}
@@ -146,6 +174,19 @@ func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *re
 			part.Audit = append(part.Audit, line)
 		}
 	}
+	return nil
+}
+
+// endsAll returns the error after which nothing more can be found out: the command
+// was interrupted, or what it stands on has failed.
+func endsAll(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, oracle.ErrNoVerdict) {
+		return err
+	}
+	return nil
 }
 
 // fixLines tell a repair, a line for each thing to do.

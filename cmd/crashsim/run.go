@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -9,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // runFlags are the flags of the command run.
@@ -61,10 +64,12 @@ ones that are not are unknown.`,
 			if err != nil {
 				return err
 			}
-			if err := f.page.write(cmd.Context(), reports, f.options, pageRuns); err != nil {
+			files, err := f.page.texts(cmd.Context(), reports, f.options, pageRuns)
+			if err != nil {
 				return err
 			}
 			a.status = statusOf(reports)
+			a.note(a.stored(reports), files.write())
 			if f.json {
 				return a.printJSON(runOf(reports, f.options.Seed))
 			}
@@ -169,9 +174,42 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if errors.Is(err, oracle.ErrNoVerdict) {
+			return nil, err
+		}
 		reports = append(reports, trial{s, results, err})
 	}
 	return reports, nil
+}
+
+// stored says which failures could not be stored, nil if none.
+func (a *app) stored(reports []trial) error {
+	var err error
+	for _, rep := range reports {
+		for i := range rep.results {
+			if unstored := rep.results[i].Unstored; unstored != nil {
+				err = errors.Join(err, fmt.Errorf("a failure could not be stored: %w", unstored))
+			}
+		}
+	}
+	return err
+}
+
+// note says that something which was asked for could not be written, beside what is
+// known all the same. The exit status says so, unless it says that something is wrong.
+func (a *app) note(errs ...error) {
+	err := errors.Join(errs...)
+	switch {
+	case err == nil:
+		return
+	case isClosedOutput(err):
+		a.status = exitOutputClosed
+		return
+	}
+	_, _ = fmt.Fprintf(a.stderr, "crashsim: %s\n", show.Text(err.Error()))
+	if a.status != exitWrong {
+		a.status = exitUsage
+	}
 }
 
 // statusOf returns the exit status: 1 where a verdict is not the declared one,

@@ -124,8 +124,8 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 	switch {
 	case r.Outcome.Verdict == runner.Broken:
 		found, err := s.Fix(ctx, r.Model, o)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if err := endsAll(ctx, err); err != nil {
+			return nil, err
 		}
 		if err != nil {
 			return nil, nil // what is not known is not said
@@ -136,8 +136,8 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 	case r.Outcome.Verdict == runner.Kept && s.Trace == nil:
 		o.Models = []persist.Model{r.Model}
 		mutants, err := runner.Mutate(ctx, s, o)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if err := endsAll(ctx, err); err != nil {
+			return nil, err
 		}
 		if err != nil {
 			return nil, nil // an oracle that cannot be believed

@@ -23,5 +23,8 @@ func (*Mount) Close() error { return nil }
 // Notes returns nothing.
 func (*Mount) Notes() []string { return nil }
 
+// Alive says whether a mount is still there.
+func (*Mount) Alive() error { return nil }
+
 // RemoveBelow does nothing: there are no mounts.
 func RemoveBelow(string) error { return nil }

@@ -3,8 +3,10 @@ package process
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -194,7 +196,8 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 		if err := copyOut(live, dir); err != nil {
 			return err
 		}
-		out := &output{}
+		dump := newDump()
+		out := &output{next: dump}
 		command := command{args: args, dir: dir, output: out, timeout: c.options.Timeout}
 		if err := command.run(context.Background()); err != nil {
 			if !mark {
@@ -202,45 +205,73 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 			}
 			return fmt.Errorf("sqlite3 at a mark: %s", out.said(err))
 		}
-		held.add(out.raw(), mark)
+		held.add(dump.end(), mark)
 		return removeTree(dir)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
-		out := &output{}
+		dump := newDump()
+		out := &output{next: dump}
 		if err := c.on(disk.(*faultfs.FS), func() []string { return nil }, args, out); err != nil {
-			return []oracle.Violation{violation(out, err)}
+			return judged(out, err)
 		}
-		return held.judge(out.raw(), marks, file)
+		return held.judge(dump.end(), marks, file)
 	}), nil
 }
 
-// dumps are what a database held, one after the other.
-type dumps struct {
-	texts        []string
-	acknowledged []int // by marks made: the text that the last of them stands for
+// dump is what sqlite3 prints of a database, which can be much longer than what
+// there is memory for: its digest tells it from any other.
+type dump struct {
+	digest hash.Hash
+	first  []byte // of its first line, which is what the integrity check says
+	line   bool   // that line has ended
 }
 
-func (d *dumps) add(text string, mark bool) {
-	if n := len(d.texts); n == 0 || d.texts[n-1] != text {
-		d.texts = append(d.texts, text)
+// dumped is a dump that has come to its end.
+type dumped struct {
+	digest [sha256.Size]byte
+	first  string
+}
+
+func newDump() *dump { return &dump{digest: sha256.New()} }
+
+// Write adds a part of the dump.
+func (d *dump) Write(p []byte) (int, error) {
+	if !d.line {
+		line, _, ended := bytes.Cut(p, []byte("\n"))
+		d.line = ended
+		d.first = append(d.first, line[:min(len(line), longestOutput-len(d.first))]...)
+	}
+	return d.digest.Write(p)
+}
+
+func (d *dump) end() dumped { return dumped{[sha256.Size]byte(d.digest.Sum(nil)), string(d.first)} }
+
+// dumps are what a database held, one after the other.
+type dumps struct {
+	digests      [][sha256.Size]byte
+	acknowledged []int // by marks made: the digest that the last of them stands for
+}
+
+func (d *dumps) add(now dumped, mark bool) {
+	if n := len(d.digests); n == 0 || d.digests[n-1] != now.digest {
+		d.digests = append(d.digests, now.digest)
 	}
 	if mark {
-		d.acknowledged = append(d.acknowledged, len(d.texts)-1)
+		d.acknowledged = append(d.acknowledged, len(d.digests)-1)
 	}
 }
 
 // judge judges what sqlite3 said of a database.
-func (d *dumps) judge(text string, marks oracle.Marks, file string) []oracle.Violation {
-	newest := len(d.texts) - 1
-	for newest >= 0 && d.texts[newest] != text {
+func (d *dumps) judge(now dumped, marks oracle.Marks, file string) []oracle.Violation {
+	newest := len(d.digests) - 1
+	for newest >= 0 && d.digests[newest] != now.digest {
 		newest--
 	}
 	if newest < 0 {
-		check, _, _ := strings.Cut(text, "\n")
-		return []oracle.Violation{{Kind: oracle.Torn, Path: file, Detail: "holds what it held at no moment; the integrity check says " + check}}
+		return []oracle.Violation{{Kind: oracle.Torn, Path: file, Detail: "holds what it held at no moment; the integrity check says " + now.first}}
 	}
 	if made := len(marks.All()); newest < d.acknowledged[made] {
 		return []oracle.Violation{{Kind: oracle.Stale, Path: file, Detail: fmt.Sprintf("holds an older state than at the last of %d marks", made)}}

@@ -77,7 +77,7 @@ func NewChecker(o Options) (*Checker, error) {
 }
 
 // Close unmounts and removes everything. It returns what kept a command from
-// running, if anything did: then no verdict is worth anything.
+// running as it should, if anything did: then no verdict can be relied on.
 func (c *Checker) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,7 +89,8 @@ func (c *Checker) Close() error {
 	}
 	clear(c.shells)
 	for fs, m := range c.mounts {
-		err = errors.Join(err, m.mount.Close())
+		// One that was taken away while checks ran has shown them something else.
+		err = errors.Join(err, m.mount.Alive(), m.mount.Close())
 		delete(c.mounts, fs)
 	}
 	return errors.Join(err, c.place.remove())
@@ -151,7 +152,7 @@ func (c *Checker) leave(fs *faultfs.FS) error {
 	if m == nil {
 		return nil
 	}
-	return errors.Join(m.mount.Close(), os.Remove(m.dir))
+	return errors.Join(m.mount.Alive(), m.mount.Close(), os.Remove(m.dir))
 }
 
 // Oracle returns the oracle that asks a command.
@@ -162,11 +163,7 @@ func (c *Checker) Oracle(args []string) (oracle.Oracle, error) {
 	}
 	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
 		out := &output{}
-		err := c.on(disk.(*faultfs.FS), marks.All, args, out)
-		if err == nil {
-			return nil
-		}
-		return []oracle.Violation{violation(out, err)}
+		return judged(out, c.on(disk.(*faultfs.FS), marks.All, args, out))
 	}), nil
 }
 
@@ -184,46 +181,64 @@ func (c *Checker) Recover(args []string) (func(disk afero.Fs) error, error) {
 		out := &output{}
 		err := c.on(fs, func() []string { return nil }, args, out)
 		if fs.Trace() != nil { // it is recorded once, and comes no more
-			err = errors.Join(err, c.leave(fs))
+			if left := c.leave(fs); left != nil {
+				return c.spoiled(left)
+			}
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, oracle.ErrNoVerdict) {
 			return errors.New(out.said(err))
 		}
-		return nil
+		return err
 	}, nil
 }
 
-// on runs a command on a disk.
+// on runs a command on a disk. The error is that of the command: errTimeout,
+// wrapped, or an exitStatus. Or it is oracle.ErrNoVerdict, wrapped: then the
+// command could not be run as it should.
 func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out *output) error {
-	dir, marksAt, done, err := c.present(disk, marks)
+	at, err := c.present(disk, marks)
 	if err != nil {
 		return c.spoiled(err)
 	}
-	defer done()
+	defer at.done()
+	err = c.runAt(at, args, out)
+	exit := exitStatus(0)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, errTimeout) && !errors.As(err, &exit):
+		return c.spoiled(err)
+	}
+	// Was it the program, or what it stands on?
+	if broken := at.intact(); broken != nil {
+		return c.spoiled(broken)
+	}
+	return err
+}
+
+// runAt runs a command where a disk stands.
+func (c *Checker) runAt(at *presented, args []string, out *output) error {
 	f, err := c.forker(args)
 	if err != nil {
-		return c.spoiled(err)
+		return err
 	}
 	if f != nil {
-		ended := atWork(dir)
-		fresh, err := f.run(filepath.Base(dir), out, c.options.Timeout)
+		ended := atWork(at.dir)
+		fresh, err := f.run(filepath.Base(at.dir), out, c.options.Timeout)
 		if strays := ended(!fresh); strays != nil {
 			f.close()
-			return c.spoiled(strays)
+			return strays
 		}
 		if !fresh {
 			f.close()
 		} else {
 			c.rest(args, f)
 		}
-		if errors.Is(err, errForker) {
-			return c.spoiled(err)
-		}
 		return err
 	}
 	command := command{
-		args: args, dir: dir, output: out, timeout: c.options.Timeout, check: true,
-		env: []string{"CRASHSIM_MARKS=" + marksAt, "CRASHSIM_MARK=" + filepath.Join(dir, markFile)},
+		args: args, dir: at.dir, output: out, timeout: c.options.Timeout, check: true,
+		env: []string{"CRASHSIM_MARKS=" + at.marks, "CRASHSIM_MARK=" + filepath.Join(at.dir, markFile)},
 	}
 	err = command.run(context.Background())
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
@@ -241,8 +256,10 @@ func statusOf(exit *exec.ExitError) exitStatus {
 	return exitStatus(exit.ExitCode())
 }
 
-// spoiled notes what kept a command from running.
+// spoiled notes what kept a command from running as it should, and returns it as
+// what ends the run.
 func (c *Checker) spoiled(err error) error {
+	err = oracle.Unjudged(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
@@ -324,43 +341,55 @@ func (c *Checker) rest(args []string, f *forker) {
 	known.idle = append(known.idle, f)
 }
 
+// presented is a disk that stands at a directory.
+type presented struct {
+	dir    string
+	marks  string       // the name of the file of marks
+	intact func() error // says what has become of it, if it is not what it was
+	done   func()
+}
+
 // present lets a disk stand at a directory, with the marks in a file.
-func (c *Checker) present(disk *faultfs.FS, marks func() []string) (dir, marksAt string, done func(), err error) {
+func (c *Checker) present(disk *faultfs.FS, marks func() []string) (*presented, error) {
 	if !c.options.Materialise {
 		m, err := c.at(disk)
 		if err != nil {
-			return "", "", nil, err
+			return nil, err
 		}
 		m.of(marks)
-		return m.dir, filepath.Join(m.dir, marksFile), func() {}, nil
+		return &presented{m.dir, filepath.Join(m.dir, marksFile), m.mount.Alive, func() {}}, nil
 	}
 	c.mu.Lock()
 	place, err := c.directory()
 	c.mu.Unlock()
 	if err != nil {
-		return "", "", nil, err
+		return nil, err
 	}
-	dir, marksAt = filepath.Join(place, "disk"), filepath.Join(place, "marks")
-	err = errors.Join(copyOut(disk, dir), os.WriteFile(marksAt, marksText(marks()), 0o600))
-	done = func() { _ = removeTree(place) }
-	if err != nil {
-		done()
+	at := &presented{
+		dir: filepath.Join(place, "disk"), marks: filepath.Join(place, "marks"),
+		intact: func() error { return room(place) }, done: func() { _ = os.RemoveAll(place) },
 	}
-	return dir, marksAt, done, err
+	if err := errors.Join(copyOut(disk, at.dir), os.WriteFile(at.marks, marksText(marks()), 0o600)); err != nil {
+		at.done()
+		return nil, err
+	}
+	return at, nil
 }
 
-// violation is what a check says that did not exit with status zero.
-func violation(out *output, err error) oracle.Violation {
-	if errors.Is(err, errTimeout) {
-		return oracle.Violation{Kind: oracle.Hung, Detail: "the check did not end: " + out.said(err)}
+// judged is what a check says that has printed out and ended with err.
+func judged(out *output, err error) []oracle.Violation {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, oracle.ErrNoVerdict):
+		return oracle.NoVerdict(err)
+	case errors.Is(err, errTimeout):
+		return []oracle.Violation{{Kind: oracle.Hung, Detail: "the check did not end: " + out.said(err)}}
 	}
-	text := out.text()
-	if name, rest, found := strings.Cut(text, ": "); found {
-		if kind, err := oracle.ParseKind(name); err == nil && kind != oracle.NoKind && rest != "" {
-			return oracle.Violation{Kind: kind, Detail: rest}
-		}
+	if kind, detail := out.kind(); kind != oracle.NoKind {
+		return []oracle.Violation{{Kind: kind, Detail: detail}}
 	}
-	return oracle.Violation{Kind: oracle.Refused, Detail: "the check failed: " + out.said(err)}
+	return []oracle.Violation{{Kind: oracle.Refused, Detail: "the check failed: " + out.said(err)}}
 }
 
 // copyOut writes a disk into a directory that it makes. Names of one inode stay

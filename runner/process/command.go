@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -138,47 +135,3 @@ func absolute(args []string) ([]string, error) {
 func Shell(text string) []string { return []string{shell, "-c", text} }
 
 const shell = "/bin/sh"
-
-// output keeps the beginning of what a process prints, and passes all of it on.
-type output struct {
-	mu   sync.Mutex
-	kept bytes.Buffer
-	next io.Writer // may be nil
-}
-
-const longestOutput = 1 << 20
-
-// Write keeps what there is room for.
-func (t *output) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if room := longestOutput - t.kept.Len(); room > 0 {
-		t.kept.Write(p[:min(room, len(p))])
-	}
-	if t.next != nil {
-		return t.next.Write(p)
-	}
-	return len(p), nil
-}
-
-// text is what the process printed, in one line.
-func (t *output) text() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.Join(strings.Fields(t.kept.String()), " ")
-}
-
-// said is what the process printed, and how it ended.
-func (t *output) said(err error) string {
-	if text := t.text(); text != "" {
-		return fmt.Sprintf("%s (%v)", text, err)
-	}
-	return err.Error()
-}
-
-// raw is what the process printed.
-func (t *output) raw() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.kept.String()
-}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // A forker is a shell that stands by and forks for each run of a command. To
@@ -68,13 +69,12 @@ func forkable(args []string) bool {
 // that, since what has left the group of a run can go on to print. If it cannot be
 // opened, the shell ends.
 func loop(text, place string) string {
-	return "CRASHSIM_CHECK() { set +m; unset CRASHSIM_OUT; " + strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" + `}
+	return "CRASHSIM_CHECK() { set +m; trap - HUP; unset CRASHSIM_OUT; " + strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" + `}
 trap '' HUP
 set -m
 exec </dev/null >/dev/null 2>&1
 echo ready >&9
 read -r CRASHSIM_DIR <&8
-trap - HUP
 while read -r CRASHSIM_DIR CRASHSIM_OUT <&8; do
 exec 7>` + quoted(place+"/") + `"$CRASHSIM_OUT"
 CRASHSIM_DIR=` + quoted(place+"/") + `$CRASHSIM_DIR
@@ -136,17 +136,32 @@ func newForker(text, place string) (f *forker, err error) {
 	if line, err := f.results.ReadString('\n'); err != nil || line != "ready\n" {
 		return f, fmt.Errorf("the shell that is to run checks does not stand by: %q, %w", line, err)
 	}
-	// The shell does not mind the hangup, and is told when it is over. The hangup
-	// comes when the last copy of the terminal is closed: a process that is being
-	// started elsewhere has one until it runs its program.
-	syscall.ForkLock.Lock()
-	err = errors.Join(tty.Close(), terminal.Close())
-	syscall.ForkLock.Unlock()
-	if err != nil {
+	// The shell never minds the hangup, and goes on when it has come. It comes when
+	// the last copy of the terminal is closed: a process that is being started
+	// elsewhere has one for a moment longer.
+	if err := terminal.Close(); err != nil {
+		return f, err
+	}
+	if err := hungUp(tty); err != nil {
 		return f, err
 	}
 	_, err = f.jobs.WriteString("go\n")
 	return f, err
+}
+
+// hungUp waits until the other side of a terminal is closed.
+func hungUp(tty *os.File) error {
+	fds := []unix.PollFd{{Fd: int32(tty.Fd())}}
+	for began := time.Now(); time.Since(began) < patience; {
+		n, err := unix.Poll(fds, int(patience.Milliseconds()))
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("the terminal of a shell: %w", err)
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+	return errors.New("the terminal of a shell does not close")
 }
 
 func (f *forker) kill() {

@@ -253,6 +253,21 @@ func TestDatabaseMayHoldWhatNoMarkSaw(t *testing.T) {
 	require.Equal(t, "kept", r.Outcome.String(), r.Report())
 }
 
+// What is lost behind the first megabyte of a database is lost all the same.
+func TestLongDatabaseIsComparedWhole(t *testing.T) {
+	skipWithoutFUSE(t)
+	if testing.Short() {
+		t.Skip("-short: a long database takes long")
+	}
+	if _, err := exec.LookPath("sqlite3"); err != nil {
+		t.Skip(err)
+	}
+	setup := `sqlite3 db "create table t(x); insert into t values(zeroblob(600000))"`
+	trace := record(t, setup, `sqlite3 db "pragma synchronous=off; insert into t values('last'); select 'saved'"`)
+	r := judge(t, trace, "sqlite:db", "", "ext4", process.Options{Timeout: time.Minute})
+	require.Contains(t, r.Outcome.Kinds, oracle.Stale, r.Report())
+}
+
 func TestBadChecksAreRefused(t *testing.T) {
 	c, err := process.NewChecker(process.Options{Materialise: true})
 	require.NoError(t, err)

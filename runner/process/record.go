@@ -82,7 +82,7 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
+	defer func() { err = errors.Join(err, m.Alive(), m.Close()) }()
 	c := command{args: args, stdout: o.Stdout, dir: dir, output: out, timeout: p.Timeout}
 	if o.Marks != "" {
 		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(dir, o.Marks)}
