@@ -24,6 +24,7 @@ const module = "github.com/crashsim/crashsim"
 var floors = map[string]int{
 	"faultfs":                    0,
 	"faultfs/internal/callsite":  0,
+	"faultfs/internal/seccomp":   0,
 	"faultfs/internal/pagecache": -1,
 	"faultfs/persist":            1,
 	"faultfs/mount":              1,

@@ -16,10 +16,12 @@ import (
 const (
 	traceHeader  = "crashsim trace "
 	traceVersion = 1
+	// noteHeader is how each line of the comment begins that is a note.
+	noteHeader = "note: "
 )
 
 // Text returns the trace in its text form: a txtar archive whose comment
-// begins with the version, with a part "setup" if there was one and a part
+// begins with the version and says the notes, with a part "setup" if there was one and a part
 // "ops". An op is a line of litmus syntax, followed behind a ";" by what a
 // litmus file does not say: err=, the error; injected=yes, that a fault had a
 // hand in it; lost=, the bytes that a sync failed to write, and evicted=yes;
@@ -27,6 +29,9 @@ const (
 // ParseTrace reads it back.
 func (t *Trace) Text() []byte {
 	a := txtar.Archive{Comment: []byte(traceHeader + strconv.Itoa(traceVersion) + "\n\n")}
+	for _, note := range t.Notes {
+		a.Comment = append(a.Comment, noteHeader+strings.Join(strings.Fields(note), " ")+"\n"...)
+	}
 	if len(t.Setup) > 0 {
 		a.Files = append(a.Files, txtar.File{Name: "setup", Data: opLines(t.Setup)})
 	}
@@ -166,8 +171,22 @@ func ParseTrace(file string, text []byte, parts ...string) (*Trace, error) {
 	if !seen["ops"] {
 		return nil, &TextError{file, 1, errors.New("no part \"ops\"")}
 	}
-	return p.fs.Trace(), nil
+	trace := p.fs.Trace()
+	for line := range strings.Lines(string(a.Comment)) {
+		if note, ok := strings.CutPrefix(line, noteHeader); ok && len(trace.Notes) < mostNotes {
+			note = strings.TrimSpace(note)
+			trace.Notes = append(trace.Notes, note[:min(len(note), longestNote)])
+		}
+	}
+	return trace, nil
 }
+
+// mostNotes and longestNote, in bytes, bound the notes that are read: a file may be
+// somebody else's.
+const (
+	mostNotes   = 100
+	longestNote = 1000
+)
 
 func checkVersion(comment string) error {
 	first, _, _ := strings.Cut(comment, "\n")

@@ -13,6 +13,9 @@ type Trace struct {
 	Setup []Op
 	// Ops are the program's own.
 	Ops []Op
+	// Notes are what the recorder could not see of the program, a sentence each, such
+	// as calls that are missing in Ops. A verdict on the trace says them.
+	Notes []string
 
 	base Base
 }
@@ -38,7 +41,7 @@ func (t *Trace) Base() Base {
 // Then returns a trace that does what the receiver does up to an op, and then
 // more ops, recorded where that left off.
 func (t *Trace) Then(last OpNum, more []Op) *Trace {
-	return &Trace{Setup: t.Setup, Ops: joined(t.Ops[:last+1:last+1], more), base: t.base}
+	return &Trace{Setup: t.Setup, Ops: joined(t.Ops[:last+1:last+1], more), Notes: t.Notes, base: t.base}
 }
 
 // Marks returns the labels of the trace's marks, in order.

@@ -180,6 +180,11 @@ func (j *judging) note(format string, args ...any) {
 // conclude writes the verdict.
 func (j *judging) conclude() {
 	r := j.result
+	if trace := j.scenario.Trace; trace != nil {
+		for _, n := range trace.Notes {
+			j.note("%s", n)
+		}
+	}
 	r.Coverage.Cases, r.Coverage.Runs = j.total.Cases, j.total.Runs
 	r.Coverage.Exhaustive = j.cut == ""
 	r.Coverage.Bound = j.cut

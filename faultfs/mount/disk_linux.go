@@ -20,10 +20,11 @@ import (
 type disk struct {
 	fuse.RawFileSystem // what is not answered here is not implemented
 
-	fs    *faultfs.FS
-	marks []*markFile
-	sites *sites      // nil: they are not asked for
-	over  atomic.Bool // nothing is to happen any more
+	fs     *faultfs.FS
+	marks  []*markFile
+	sites  *sites      // nil: they are not asked for
+	device uint64      // of the mount, as in st_dev; zero: it was not looked for
+	over   atomic.Bool // nothing is to happen any more
 
 	mu      sync.Mutex
 	handles map[uint64]*handle

@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/internal/seccomp"
 )
 
 // maxRequest is how many bytes a request can write or read.
@@ -30,6 +32,10 @@ type Mount struct {
 	server *fuse.Server
 	disk   *disk
 	loop   chan struct{} // closed when the last request was answered
+
+	watches []*seccomp.Watch // of commands that Start has started
+	noted   sync.Mutex
+	notes   []string
 
 	close  sync.Once
 	closed error
@@ -65,7 +71,8 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 			syscall.Close(device)
 			return nil, errors.Join(err, detach(dir))
 		}
-		m.disk.sites = newSites(deviceOf(table, m.source))
+		m.disk.device = deviceOf(table, m.source)
+		m.disk.sites = newSites(m.disk.device)
 	}
 	// go-fuse owns the device; this is how the mount gets at it.
 	if m.device, err = unix.FcntlInt(uintptr(device), unix.F_DUPFD_CLOEXEC, 0); err != nil {
@@ -128,7 +135,7 @@ func (d *disk) options() *fuse.MountOptions {
 // What they ask after Close has returned changes nothing. It can be called again.
 func (m *Mount) Close() error {
 	m.close.Do(func() {
-		m.closed = errors.Join(m.end(), m.disk.bug())
+		m.closed = errors.Join(m.endWatches(), m.end(), m.disk.bug())
 		m.disk.over.Store(true)
 		syscall.Close(m.device)
 		if m.disk.sites != nil {
@@ -138,13 +145,24 @@ func (m *Mount) Close() error {
 	return m.closed
 }
 
-// Notes returns what could not be found out about where calls come from, each
-// reason once.
+// Notes returns what could not be seen of the programs that use the mount, a
+// sentence each: calls that are missing in the trace, and why ops have no site.
 func (m *Mount) Notes() []string {
-	if m.disk.sites == nil {
-		return nil
+	m.noted.Lock()
+	defer m.noted.Unlock()
+	notes := slices.Clone(m.notes)
+	if m.disk.sites != nil {
+		for _, note := range m.disk.sites.u.Notes() {
+			notes = append(notes, "source lines: "+note)
+		}
 	}
-	return m.disk.sites.u.Notes()
+	return notes
+}
+
+func (m *Mount) note(text string) {
+	m.noted.Lock()
+	defer m.noted.Unlock()
+	m.notes = append(m.notes, text)
 }
 
 // patience is how long Close waits for programs to end their use of a mount,

@@ -4,6 +4,7 @@ package mount
 
 import (
 	"fmt"
+	"os/exec"
 	"runtime"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -19,6 +20,9 @@ func Serve(*faultfs.FS, string, Options) (*Mount, error) {
 
 // Close ends a mount.
 func (*Mount) Close() error { return nil }
+
+// Start returns ErrUnavailable.
+func (*Mount) Start(*exec.Cmd) error { return ErrUnavailable }
 
 // Notes returns nothing.
 func (*Mount) Notes() []string { return nil }

@@ -31,7 +31,8 @@ type command struct {
 	env     []string
 	output  io.Writer // standard error too
 	timeout time.Duration
-	check   bool // what it leaves running ends when it exits, and not when its output does
+	start   func(*exec.Cmd) error // starts the process; nil: nothing is to be seen of it
+	check   bool                  // what it leaves running ends when it exits, and not when its output does
 }
 
 // waitDelay is how long a program's output is waited for when the program has
@@ -62,7 +63,11 @@ func (c *command) run(ctx context.Context) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	end := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel = end
-	err = cmd.Start()
+	start := c.start
+	if start == nil {
+		start = (*exec.Cmd).Start
+	}
+	err = start(cmd)
 	_ = w.Close()
 	if err != nil {
 		return errors.Join(err, r.Close(), ended(false))

@@ -54,7 +54,7 @@ func (p *Program) record(ctx context.Context, place string, args []string) (*fau
 	if len(p.Setup) > 0 {
 		setup, err := absolute(p.Setup)
 		if err == nil {
-			err = p.runOn(ctx, fs, filepath.Join(place, "setup"), setup, mount.Options{})
+			_, err = p.runOn(ctx, fs, filepath.Join(place, "setup"), setup, mount.Options{})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("setup: %w", err)
@@ -62,17 +62,21 @@ func (p *Program) record(ctx context.Context, place string, args []string) (*fau
 	}
 	fs = fs.Checkpoint()
 	marks := mount.Options{Marks: markFile, Stdout: stdoutFile, Sites: true}
-	if err := p.runOn(ctx, fs, filepath.Join(place, "files"), args, marks); err != nil {
+	notes, err := p.runOn(ctx, fs, filepath.Join(place, "files"), args, marks)
+	if err != nil {
 		return nil, err
 	}
 	fs.Crash()
-	return fs.Trace(), nil
+	trace := fs.Trace()
+	trace.Notes = notes
+	return trace, nil
 }
 
-// runOn runs a command on a file system, which has the mark files of o.
-func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []string, o mount.Options) (err error) {
+// runOn runs a command on a file system, which has the mark files of o, and
+// returns what could not be seen of it.
+func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []string, o mount.Options) (notes []string, err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	out := &output{next: p.Output}
 	if o.Stdout != "" {
@@ -80,19 +84,20 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []
 	}
 	m, err := mount.Serve(fs, dir, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Alive(), m.Close()) }()
 	c := command{args: args, stdout: o.Stdout, dir: dir, output: out, timeout: p.Timeout}
 	if o.Marks != "" {
+		c.start = m.Start
 		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(dir, o.Marks)}
 	}
 	err = c.run(ctx)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %s", args[0], out.said(err))
+		return nil, fmt.Errorf("%s: %s", args[0], out.said(err))
 	}
-	return nil
+	return m.Notes(), nil
 }
