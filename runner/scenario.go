@@ -56,6 +56,10 @@ type Scenario struct {
 	// Where it says nothing, Check expects Kept and Run expects nothing.
 	Declared map[string]Outcome
 
+	// Command, if set, says by which commands a recorded program was run and is
+	// judged. It is stored with failures.
+	Command *Command
+
 	rotten   bool      // the disk may be damaged
 	unjudged *unjudged // set while the scenario is judged
 }
@@ -226,6 +230,8 @@ type Result struct {
 	// Why says why the verdict is Unknown.
 	Why     string
 	doubted bool // it is Unknown, and not because a budget ended the search
+	// Command is that of the scenario.
+	Command *Command
 	// Unstored says why failures could not be stored as files, where that was
 	// asked for. They are known all the same.
 	Unstored error

@@ -38,6 +38,8 @@ type Stored struct {
 	// Pair is what is to blame, where recovery was not crashed; nil: nothing was
 	// lost, or the file is of before pairs were stored.
 	Pair *blame.Pair
+	// Command is that of the scenario, as the file says it; nil: none.
+	Command *Command
 
 	plan   *persist.Plan
 	part   persist.Part
@@ -87,6 +89,9 @@ func (s *Stored) Text() []byte {
 	}
 	if d := s.damage; d != nil {
 		b = fmt.Appendf(b, "damage %d %d %x %x\n", d.ino, d.off, d.was, d.now)
+	}
+	if s.Command != nil {
+		b = append(b, s.Command.text()...)
 	}
 	a.Files = append([]txtar.File{{Name: failurePart, Data: b}}, a.Files...)
 	return txtar.Format(a)
@@ -162,6 +167,11 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 			s.Fault = &f
 		case "damage":
 			s.damage, err = parseDamage(value)
+		case "setup", "program", "check", "recover":
+			if s.Command == nil {
+				s.Command = &Command{}
+			}
+			err = s.Command.parse(key, value)
 		case "":
 		default:
 			err = fmt.Errorf("unknown key %q", key)
@@ -312,7 +322,7 @@ func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box
 func (r *Result) Stored(f *Failure) *Stored {
 	s := &Stored{
 		Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
-		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage,
+		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage, Command: r.Command,
 	}
 	part, err := f.Plan.Pin(f.point, f.Lost)
 	if err != nil {
@@ -341,9 +351,13 @@ func storeFailures(dir string, r *Result) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
+	scenario := r.Scenario
+	if r.Command != nil {
+		scenario += "-" + r.Command.id(r.Plan.Trace())
+	}
 	var err error
 	for _, f := range r.Failures {
-		name := filepath.Join(dir, failureName(r.Scenario, r.Model, f.Kind.String()))
+		name := filepath.Join(dir, failureName(scenario, r.Model, f.Kind.String()))
 		if unwritten := outfile.Write(name, r.Stored(f).Text()); unwritten != nil {
 			err = errors.Join(err, unwritten)
 			continue

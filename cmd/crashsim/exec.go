@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ broken, and what the check printed is the reason. Or it is one of
 
 // programFlags are the flags of commands that record a program.
 type programFlags struct {
+	name    string
 	setup   string
 	timeout time.Duration
 }
@@ -100,6 +102,8 @@ its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
 // checkFlags are the flags of commands that judge a trace.
 type checkFlags struct {
 	check, recover string
+	setup          string   // of the recorded program
+	program        []string // the recorded program, if it is known
 	unit           int64
 	materialise    bool
 	slow           time.Duration
@@ -170,20 +174,28 @@ func (f *checkFlags) judged(cmd *cobra.Command, a *app, checker *process.Checker
 
 // scenario is a recorded program with its check. It promises to be kept.
 func (f *checkFlags) scenario(checker *process.Checker, name string, trace *faultfs.Trace) (runner.Scenario, error) {
-	s := runner.Scenario{Name: name, Trace: trace, Declared: map[string]runner.Outcome{}}
+	s := runner.Scenario{
+		Name: name, Trace: trace, Declared: map[string]runner.Outcome{},
+		Command: &runner.Command{Setup: f.setup, Program: f.program, Check: f.check, Recover: f.recover},
+	}
 	for _, m := range f.run.options.Models {
 		s.Declared[m.String()] = runner.Keeps()
 	}
-	var err error
-	if process.IsBuiltin(f.check) {
-		s.Oracle, err = checker.Builtin(f.check, trace)
-	} else {
-		s.Oracle, err = checker.Oracle(process.Shell(f.check))
-	}
-	if err == nil && f.recover != "" {
-		s.Recover, err = checker.Recover(process.Shell(f.recover))
-	}
+	err := checkedBy(&s, checker, trace)
 	return s, err
+}
+
+// checkedBy gives a scenario the check and the recovery of its command.
+func checkedBy(s *runner.Scenario, checker *process.Checker, trace *faultfs.Trace) (err error) {
+	if process.IsBuiltin(s.Command.Check) {
+		s.Oracle, err = checker.Builtin(s.Command.Check, trace)
+	} else {
+		s.Oracle, err = checker.Oracle(process.Shell(s.Command.Check))
+	}
+	if err == nil && s.Command.Recover != "" {
+		s.Recover, err = checker.Recover(process.Shell(s.Command.Recover))
+	}
+	return err
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -216,10 +228,12 @@ verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 			if err != nil {
 				return err
 			}
-			return check.judge(cmd, a, show.Word(filepath.Base(args[0])), trace)
+			check.setup, check.program = program.setup, args
+			return check.judge(cmd, a, show.Word(cmp.Or(program.name, filepath.Base(args[0]))), trace)
 		},
 	}
 	program.add(cmd)
+	cmd.Flags().StringVar(&program.name, "name", "", "the `name` of the program in what is printed and stored (default that of its file)")
 	check.add(cmd)
 	return cmd
 }

@@ -5,16 +5,20 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/process"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 func (a *app) replayCommand() *cobra.Command {
 	var asJSON bool
+	var commands replayCommands
 	cmd := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Judge a stored failure again",
@@ -22,12 +26,16 @@ func (a *app) replayCommand() *cobra.Command {
 scenario's recovery and oracle look at it. Of a scenario that this command does
 not know, the disk is shown and not judged.
 
+A failure of a program that "crashsim exec" recorded names its check. That is text
+which whoever wrote the file has chosen, and so it is only shown: --run-check runs
+it, and --check and --recover give commands of your own.
+
 Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 3 if it could not be judged.`,
 		Example: `  crashsim run seed-defer-close --failures testdata/failures
   crashsim replay testdata/failures/seed-defer-close--posix--lost.txt`,
 		Args: wants("FILE"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {
 				return err
@@ -36,7 +44,15 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 			if err != nil {
 				return err
 			}
-			r, err := a.replay(stored)
+			if commands.asked() {
+				if stored.Command == nil {
+					return usagef("%s names no command that judges it: leave out --run-check, --check and --recover", args[0])
+				}
+				if a.inPrivate(cmd.Context()) {
+					return nil
+				}
+			}
+			r, err := a.replay(stored, &commands)
 			if err != nil {
 				return err
 			}
@@ -47,8 +63,54 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&commands.run, "run-check", false, "run the check, and the recovery, that the file names")
+	cmd.Flags().StringVar(&commands.check, "check", "", "let the shell run this `command` on the disk, or one of old-or-new:FILE, log:FILE, sqlite:FILE")
+	cmd.Flags().StringVar(&commands.recover, "recover", "", "let the shell run this `command` on the disk before the check")
+	cmd.Flags().DurationVar(&commands.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
+	cmd.MarkFlagsMutuallyExclusive("run-check", "check")
+	cmd.MarkFlagsMutuallyExclusive("run-check", "recover")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// replayCommands are by which commands the failure of a recorded program is judged.
+type replayCommands struct {
+	run            bool // those of the file
+	check, recover string
+	slow           time.Duration
+}
+
+// asked reports whether any command is to be run.
+func (c *replayCommands) asked() bool { return c.run || c.check != "" || c.recover != "" }
+
+// of returns the commands that judge a failure.
+func (c *replayCommands) of(s *runner.Stored) (*runner.Command, error) {
+	command := *s.Command
+	if !c.run {
+		command.Check, command.Recover = c.check, c.recover
+	}
+	if command.Check == "" {
+		return nil, usagef("want --check COMMAND: there is nothing to judge the disk by")
+	}
+	return &command, nil
+}
+
+// judge judges a failure of a recorded program by commands.
+func (c *replayCommands) judge(s *runner.Stored) (violations []oracle.Violation, err error) {
+	command, err := c.of(s)
+	if err != nil {
+		return nil, err
+	}
+	checker, err := process.NewChecker(process.Options{Timeout: c.slow})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, checker.Close()) }()
+	scenario := runner.Scenario{Name: s.Scenario, Trace: s.Trace, Command: command}
+	if err := checkedBy(&scenario, checker, s.Trace); err != nil {
+		return nil, err
+	}
+	return s.Judge(scenario, runner.Options{Timeout: 2*c.slow + 10*time.Second})
 }
 
 // replayed is a stored failure that was judged again.
@@ -60,12 +122,24 @@ type replayed struct {
 }
 
 // replay judges a stored failure again and sets the exit status.
-func (a *app) replay(s *runner.Stored) (*replayed, error) {
+func (a *app) replay(s *runner.Stored, commands *replayCommands) (*replayed, error) {
 	disk, err := s.State()
 	if err != nil {
 		return nil, err
 	}
 	r := &replayed{Stored: s, disk: disk}
+	if s.Command != nil {
+		if !commands.asked() {
+			a.status = exitUnknown
+			return r, nil
+		}
+		r.known = true
+		r.violations, err = commands.judge(s)
+		if len(r.violations) > 0 {
+			a.status = exitWrong
+		}
+		return r, err
+	}
 	scenario, err := a.find(s.Scenario)
 	if err != nil {
 		var unknown usageError
@@ -101,6 +175,8 @@ func (a *app) printReplay(r *replayed) {
 	a.out.WriteString("disk\n")
 	a.out.WriteString(showState(&r.disk, "    "))
 	switch {
+	case !r.known && r.Command != nil:
+		a.printNotRun(r)
 	case !r.known:
 		fmt.Fprintf(&a.out, "%s: this command knows no scenario %q\n", a.style.odd("not judged"), r.Scenario)
 	case len(r.violations) == 0:
@@ -108,6 +184,20 @@ func (a *app) printReplay(r *replayed) {
 	default:
 		fmt.Fprintf(&a.out, "%s: %s\n", a.style.bad("broken"), strings.Join(shownViolations(r.violations), "\n        "))
 	}
+}
+
+// printNotRun prints the commands that a stored failure names, and how they are run.
+func (a *app) printNotRun(r *replayed) {
+	c := r.Command
+	fmt.Fprintf(&a.out, "%s: the file names commands, which were not run\n", a.style.odd("not judged"))
+	for _, line := range []struct{ key, text string }{
+		{"setup", c.Setup}, {"program", strings.Join(c.Program, " ")}, {"recover", c.Recover}, {"check", c.Check},
+	} {
+		if line.text != "" {
+			fmt.Fprintf(&a.out, "    %-8s%s\n", line.key, show.Story(line.text))
+		}
+	}
+	a.out.WriteString("    --run-check runs what the file names as check and recovery; --check COMMAND runs a command of yours\n")
 }
 
 type replayJSON struct {

@@ -64,7 +64,11 @@ func (a *app) details(rep *trial) string {
 	for _, s := range stories(rep.results, failuresIn) {
 		line("[%s] %s", s.models, onTwoLines(s.text))
 		if s.file != "" {
-			line("    crashsim replay %s", s.file)
+			again := s.file
+			if rep.scenario.Command != nil {
+				again += " --run-check"
+			}
+			line("    crashsim replay %s", again)
 		}
 	}
 	for _, s := range stories(rep.results, warningsIn) {
