@@ -15,7 +15,7 @@ import (
 // the program did then. The fix and the audit are for the caller to add.
 func (r *Result) Parts() []report.Part {
 	main := report.Part{
-		Name: r.Scenario, Plan: r.Plan, Verdict: r.Outcome.String(), Good: r.Outcome.Verdict == Kept,
+		Program: r.Scenario, Name: r.Scenario, Plan: r.Plan, Verdict: r.Outcome.String(), Good: r.Outcome.Verdict == Kept,
 		Numbers: r.Coverage.numbers(), Notes: r.Notes,
 	}
 	if r.Why != "" {
@@ -28,10 +28,12 @@ func (r *Result) Parts() []report.Part {
 	for _, f := range r.Failures {
 		part := &parts[0]
 		if f.Plan != r.Plan {
-			parts = append(parts, report.Part{Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
+			parts = append(parts, report.Part{Program: r.Scenario, Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
 			part = &parts[len(parts)-1]
 		}
-		part.Failures = append(part.Failures, f.shown())
+		shown := f.shown()
+		shown.Files = r.files(f)
+		part.Failures = append(part.Failures, shown)
 	}
 	return parts
 }

@@ -90,7 +90,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	plan := persist.Lower(trace, model)
 	cuts, exact := plan.Count(ctx)
 	r := Result{
-		Scenario: s.Name, Model: model, Plan: plan, Command: s.Command, Declared: s.declared(model),
+		Scenario: s.Name, Model: model, Plan: plan, Command: s.Command, Declared: s.declared(model), scenario: s, timeout: o.Timeout,
 		AtLeast: o.Sweep || o.Faults != nil || o.depth() > 1,
 		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.depth() == 0 && s.restarts(),
 		Coverage: Coverage{

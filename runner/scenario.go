@@ -241,6 +241,9 @@ type Result struct {
 	// Recovery says how recovery behaves when it is run on what it has left
 	// itself; nil where it never changed anything, or was not crashed.
 	Recovery *Recovery
+
+	scenario *Scenario     // that was judged
+	timeout  time.Duration // of a run of its checker
 }
 
 // Recovery says how recovery behaves when it is run again.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/report"
 	"github.com/crashsim/crashsim/scenarios"
 )
 
@@ -222,10 +223,10 @@ func TestPathsThatAreNotClearAreLeftAsTheyAre(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o777))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}
-	p := sourcePaths(dir)
-	require.Equal(t, "x/one.go", p.of("x/one.go"), "there are two")
-	require.Equal(t, "b/x/two.go", p.of("x/two.go"))
-	require.Equal(t, "x/three.go", p.of("x/three.go"))
+	p := report.FindSources(dir)
+	require.Equal(t, "x/one.go", p.Path("x/one.go"), "there are two")
+	require.Equal(t, "b/x/two.go", p.Path("x/two.go"))
+	require.Equal(t, "x/three.go", p.Path("x/three.go"))
 }
 
 func TestJUnitIsAsThePublishedSchemaSays(t *testing.T) {

@@ -104,7 +104,7 @@ func (f *pageFlags) texts(ctx context.Context, trials []trial, o runner.Options,
 // draw makes the page and the picture. Of several results the picture shows the
 // first that is broken, or else the first.
 func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options, most int, files *outputs) error {
-	page := report.Page{Title: "What a crash can leave"}
+	page := report.Page{Title: "What a crash can leave", Sources: report.FindSources(".")}
 	for _, rep := range reports {
 		for i := range rep.results {
 			r := &rep.results[i]

@@ -7,8 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/report"
 	"github.com/crashsim/crashsim/runner/show"
 )
 
@@ -157,13 +156,13 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 
 // sarifText is remarks as a SARIF 2.1.0 log.
 func sarifText(all []remark, root string) ([]byte, error) {
-	report := sarif.NewReport()
+	log := sarif.NewReport()
 	run := sarif.NewRunWithInformationURI("crashsim", "https://github.com/crashsim/crashsim")
 	for _, r := range rules {
 		run.AddRule(r.id).WithName(r.id).WithShortDescription(sarif.NewMultiformatMessageString().WithText(r.short)).
 			WithFullDescription(sarif.NewMultiformatMessageString().WithText(r.help)).WithHelp(sarif.NewMultiformatMessageString().WithText(r.help))
 	}
-	paths := sourcePaths(root)
+	sources := report.FindSources(root)
 	slices.SortStableFunc(all, func(a, b remark) int {
 		return cmp.Or(cmp.Compare(a.site.File, b.site.File), cmp.Compare(a.site.Line, b.site.Line), cmp.Compare(a.rule, b.rule))
 	})
@@ -178,7 +177,7 @@ func sarifText(all []remark, root string) ([]byte, error) {
 			WithProperties(properties)
 		if r.site.File != "" {
 			result.AddLocation(sarif.NewLocationWithPhysicalLocation(sarif.NewPhysicalLocation().
-				WithArtifactLocation(sarif.NewSimpleArtifactLocation(paths.of(r.site.File))).
+				WithArtifactLocation(sarif.NewSimpleArtifactLocation(sources.Path(r.site.File))).
 				WithRegion(sarif.NewRegion().WithStartLine(max(r.site.Line, 1)))))
 		} else {
 			result.WithLocations([]*sarif.Location{})
@@ -188,52 +187,8 @@ func sarifText(all []remark, root string) ([]byte, error) {
 	if len(all) == 0 {
 		run.Results = []*sarif.Result{}
 	}
-	report.AddRun(run)
+	log.AddRun(run)
 	var b bytes.Buffer
-	err := report.PrettyWrite(&b)
+	err := log.PrettyWrite(&b)
 	return []byte(seenJSON(b.String())), err
-}
-
-// paths are source files by the last two elements of their paths, which is what a
-// call site knows; "" where several end like that.
-type paths map[string]string
-
-// sourcePaths finds the Go files below a directory.
-func sourcePaths(root string) paths {
-	known := paths{}
-	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // what cannot be read is not found
-		}
-		if d.IsDir() && path != root && strings.HasPrefix(d.Name(), ".") {
-			return filepath.SkipDir
-		}
-		if d.IsDir() || filepath.Ext(path) != ".go" {
-			return nil
-		}
-		below, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		below = filepath.ToSlash(below)
-		end := filepath.Base(filepath.Dir(path)) + "/" + d.Name()
-		if abs, err := filepath.Abs(path); err == nil {
-			end = filepath.Base(filepath.Dir(abs)) + "/" + d.Name()
-		}
-		if _, twice := known[end]; twice {
-			below = ""
-		}
-		known[end] = below
-		return nil
-	})
-	return known
-}
-
-// of returns the path of a file from where the command runs, or what is known of
-// it.
-func (p paths) of(end string) string {
-	if path := p[end]; path != "" {
-		return path
-	}
-	return end
 }

@@ -27,6 +27,7 @@ type partData struct {
 	Cells    []string      `json:"cells"`
 	Points   []pointData   `json:"points"`
 	Failures []failureData `json:"failures"`
+	Sources  []excerpt     `json:"src,omitempty"`
 }
 
 type opData struct {
@@ -37,6 +38,7 @@ type opData struct {
 	Failed  string       `json:"f,omitempty"`
 	Preview string       `json:"p,omitempty"`
 	Effects []effectData `json:"e,omitempty"`
+	Source  int          `json:"x,omitempty"` // place in the sources, counted from one
 }
 
 type effectData struct {
@@ -58,17 +60,27 @@ type failureData struct {
 }
 
 // data returns the part as JSON that can stand in a page.
-func (p *Part) data() ([]byte, error) {
+func (p *Part) data(sources *Sources) ([]byte, error) {
 	plan := p.Plan
 	ops := plan.Trace().Ops
 	lanes, laneOf := lanesOf(ops)
 	d := partData{Lanes: lanes, Ops: make([]opData, len(ops)), Cells: make([]string, plan.Cells()), Failures: []failureData{}}
+	excerpts := map[faultfs.Site]int{}
 	for i := range ops {
 		op := &ops[i]
 		o := opData{Text: visible(op.Summary()), Shape: shapeOf(op), Lane: laneOf[i]}
 		if site := op.Site.String(); site != "" {
 			o.Site = visible(site)
 		}
+		known, seen := excerpts[op.Site]
+		if !seen {
+			if x := sources.around(op.Site); x != nil {
+				d.Sources = append(d.Sources, *x)
+				known = len(d.Sources)
+			}
+			excerpts[op.Site] = known
+		}
+		o.Source = known
 		if op.Failed() {
 			o.Failed = op.Errno.Error()
 		}
@@ -156,7 +168,7 @@ func lanesOf(ops []faultfs.Op) (lanes []string, laneOf []int) {
 func laneName(op *faultfs.Op) string {
 	switch {
 	case op.Kind == faultfs.OpMark:
-		return "told"
+		return "marks"
 	case op.Path == "":
 		return "no name"
 	}

@@ -17,10 +17,14 @@ import (
 type Page struct {
 	Title string
 	Parts []Part
+	// Sources are the files in which the lines of call sites are looked up; nil: no
+	// line is shown.
+	Sources *Sources
 }
 
 // Part is what was found out about a program under a model.
 type Part struct {
+	Program  string // its name; "": that of the part
 	Name     string // of the program, and what happened to it besides the crash
 	Plan     *persist.Plan
 	Verdict  string // such as "broken(torn)"
@@ -43,10 +47,26 @@ type Failure struct {
 	Point  int              // the crash point
 	Lost   []persist.Effect // what the disk lacks
 	Replay string           // the command that shows it again, "" for none
+	Files  []File           // what the files hold that matter
 }
 
-// Rest returns the story without the kind.
-func (f Failure) Rest() string { return strings.TrimPrefix(f.Story, f.Kind+" ") }
+// headlineLength is how many characters a headline has at most.
+const headlineLength = 110
+
+// Headline returns what is wrong in one line, without the kind and without how it
+// came about.
+func (f Failure) Headline() string {
+	text := strings.TrimPrefix(f.Story, f.Kind+" ")
+	for _, end := range []string{"; power cut ", "; with the fault ", "; killed after ", "; "} {
+		if head, _, found := strings.Cut(text, end); found {
+			text = head
+		}
+	}
+	if r := []rune(text); len(r) > headlineLength {
+		text = string(r[:headlineLength-3]) + "..."
+	}
+	return text
+}
 
 var (
 	//go:embed page.css
@@ -68,12 +88,16 @@ type view struct {
 	Policy string
 	Style  template.CSS
 	Script template.JS
+	Matrix *matrix
 	Parts  []partView
 }
 
 // partView is what it needs of a part.
 type partView struct {
 	Part
+	Open    bool
+	Shown   []failureView
+	Fixes   []fixLine
 	ID      int
 	Model   string
 	Points  int // the last crash point
@@ -89,14 +113,16 @@ func (p Page) HTML() ([]byte, error) {
 		Title: visible(p.Title), Style: template.CSS(style), Script: template.JS(script),
 		Policy: "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; base-uri 'none'; form-action 'none'",
 	}
+	v.Matrix = matrixOf(p.Parts)
+	first := firstBroken(p.Parts)
 	for i := range p.Parts {
 		part := p.Parts[i].visible()
-		data, err := part.data()
+		data, err := part.data(p.Sources)
 		if err != nil {
 			return nil, err
 		}
 		pv := partView{
-			Part: part, ID: i, Model: part.Plan.Model().String(), Points: part.Plan.Points() - 1,
+			Part: part, ID: i, Open: i == first, Shown: part.shown(p.Sources), Fixes: fixLines(part.Fix), Model: part.Plan.Model().String(), Points: part.Plan.Points() - 1,
 			// The encoder writes out what could end the element.
 			Data: template.HTML(`<script type="application/json" class="data">` + string(data) + `</script>`),
 		}
@@ -124,7 +150,7 @@ func hash(text string) string {
 // visible returns the part with all its texts made visible.
 func (p *Part) visible() Part {
 	q := *p
-	q.Name, q.Verdict = visible(p.Name), visible(p.Verdict)
+	q.Program, q.Name, q.Verdict = visible(p.program()), visible(p.Name), visible(p.Verdict)
 	q.Notes, q.Fix, q.Audit = visibleAll(p.Notes), visibleAll(p.Fix), visibleAll(p.Audit)
 	q.Numbers = make([]Number, len(p.Numbers))
 	for i, n := range p.Numbers {

@@ -27,7 +27,10 @@
       this.slider = q("input[type=range]");
       this.output = q("output");
       this.where = q(".where");
+      this.fold = q("details.fold");
       this.timeline = q(".timeline");
+      this.rows = q(".rows");
+      this.column = 0; // pixels of an op; 0: as many as fill the box
       this.opsList = q(".ops");
       this.body = q(".cells tbody");
       this.more = q(".more");
@@ -40,8 +43,15 @@
         b.hidden = false;
         b.addEventListener("click", () => { this.open(); this.showFailure(i); });
       });
+      const zooms = { ".out": () => this.zoom(1 / 1.5), ".in": () => this.zoom(1.5), ".fit": () => { this.column = 0; this.drawTimeline(); } };
+      for (const z in zooms) q(".zoom " + z).addEventListener("click", zooms[z]);
+      this.fold.addEventListener("toggle", () => { if (this.fold.open) { this.open(); current = this; if (this.data) this.drawTimeline(); } });
       section.addEventListener("focusin", () => { current = this; });
       section.addEventListener("pointerdown", () => { current = this; });
+    }
+    zoom(by) {
+      this.column = Math.max(8, Math.min(160, this.width * by));
+      this.drawTimeline();
     }
     // open reads the data when the part is first looked at.
     open() {
@@ -103,9 +113,9 @@
     }
     toldText(after) {
       const marks = this.data.ops.slice(0, after + 1).filter((o) => o.k === "mark").map((o) => o.t.replace(/^mark /, ""));
-      if (!marks.length) return "The world has been told nothing yet.";
+      if (!marks.length) return "The program has made no mark yet.";
       const last = marks.slice(-5).join(", ");
-      return "The world has been told: " + (marks.length > 5 ? "(" + (marks.length - 5) + " more) " : "") + last + ".";
+      return "The program has made these marks: " + (marks.length > 5 ? "(" + (marks.length - 5) + " more) " : "") + last + ".";
     }
     // fate says what a crash here may do to an op.
     fate(i) {
@@ -118,26 +128,31 @@
       return effects.some((e) => e.v > this.low[e.c]) ? "open" : "forced";
     }
     drawTimeline() {
-      const d = this.data, COL = 26, GAP = 32, LEFT = 150, TOP = 26;
-      const from = Math.max(0, this.after - WINDOW), to = Math.min(d.ops.length, this.after + WINDOW + 1);
+      const d = this.data, GAP = 32, TOP = 26, END = 24, COL = 26;
+      if (!this.timeline.clientWidth) return; // it is folded: toggling draws it
+      const from = Math.max(0, this.after - WINDOW), to = Math.min(d.ops.length, this.after + WINDOW + 1), n = Math.max(1, to - from);
       const lanes = [];
       for (let i = from; i < to; i++) if (!lanes.includes(d.ops[i].l)) lanes.push(d.ops[i].l);
       lanes.sort((a, b) => a - b);
-      const w = LEFT + COL * (to - from) + 40, h = TOP + GAP * lanes.length + 22;
+      const box = this.timeline.clientWidth;
+      const col = this.width = this.column || Math.max(COL, (box - END) / n);
+      const w = Math.max(box, Math.ceil(END + col * n)), h = TOP + GAP * lanes.length + 22;
       const svg = sv("svg", { width: w, height: h, viewBox: "0 0 " + w + " " + h, role: "img" });
       sv("title", {}, svg).textContent = "Ops " + (from + 1) + " to " + to + " of " + d.ops.length;
+      this.rows.replaceChildren(...lanes.map((lane) => {
+        const name = el("div", "", d.lanes[lane]);
+        name.title = d.lanes[lane];
+        return name;
+      }));
       lanes.forEach((lane, k) => {
         const y = TOP + k * GAP + 8;
-        sv("line", { x1: LEFT, x2: w - 10, y1: y, y2: y, stroke: "currentColor", "stroke-opacity": ".2" }, svg);
-        const name = d.lanes[lane];
-        const t = sv("text", { x: LEFT - 10, y: y + 4, "text-anchor": "end" }, svg);
-        t.textContent = name.length > 19 ? "..." + name.slice(-16) : name;
-        sv("title", {}, t).textContent = name;
+        sv("line", { x1: 0, x2: w, y1: y, y2: y, stroke: "currentColor", "stroke-opacity": ".2" }, svg);
       });
-      for (let i = from; i < to; i++) this.drawOp(svg, i, LEFT + COL / 2 + (i - from) * COL, TOP + lanes.indexOf(d.ops[i].l) * GAP + 8, h);
-      const x = LEFT + COL * (this.after + 1 - from);
+      for (let i = from; i < to; i++) this.drawOp(svg, i, END / 2 + col / 2 + (i - from) * col, TOP + lanes.indexOf(d.ops[i].l) * GAP + 8, h);
+      const x = END / 2 + col * (this.after + 1 - from);
       sv("line", { x1: x, x2: x, y1: 4, y2: h - 18, stroke: "var(--bad)", "stroke-width": 2, "stroke-dasharray": "5 3" }, svg);
-      const cut = sv("text", { x: x + 4, y: 12 }, svg);
+      const left = x + 70 > w; // else the words would be cut off
+      const cut = sv("text", { x: left ? x - 4 : x + 4, y: 12, "text-anchor": left ? "end" : "start", class: "cut" }, svg);
       cut.textContent = "power cut";
       this.timeline.replaceChildren(svg);
       this.timeline.scrollLeft = Math.max(0, x - this.timeline.clientWidth * 0.6);
@@ -146,7 +161,7 @@
       const op = this.data.ops[i], fate = this.fate(i);
       const g = sv("g", { class: "op", opacity: fate === "later" ? ".3" : "1" }, svg);
       sv("title", {}, g).textContent = (i + 1) + ". " + op.t + (op.s ? " (" + op.s + ")" : "") + (fate === "open" ? ": may be lost" : fate === "done" || fate === "later" ? "" : ": " + fate);
-      sv("rect", { x: x - 13, y: y - 14, width: 26, height: 28, fill: "transparent" }, g);
+      sv("rect", { x: x - this.width / 2, y: y - 14, width: this.width, height: 28, fill: "transparent" }, g);
       const hollow = fate === "open" ? { fill: "var(--card)", stroke: "currentColor", "stroke-width": 1.5, "stroke-dasharray": "3 2" } : { fill: "currentColor" };
       if (op.k === "data") sv("rect", { x: x - 7, y: y - 7, width: 14, height: 14, rx: 2, ...hollow }, g);
       else if (op.k === "name") sv("circle", { cx: x, cy: y, r: 7, ...(fate === "open" ? hollow : { fill: "var(--card)", stroke: "currentColor", "stroke-width": 4 }) }, g);
@@ -154,7 +169,7 @@
       else if (op.k === "mark") sv("path", { d: "M" + (x - 4) + " " + (y - 9) + "v18m0-18l10 5l-10 5", fill: "var(--odd)", stroke: "var(--odd)", "stroke-width": 2 }, g);
       else sv("circle", { cx: x, cy: y, r: 2.5, fill: "currentColor" }, g);
       if (fate === "lost") sv("path", { d: "M" + (x - 9) + " " + (y - 9) + "l18 18m0-18l-18 18", stroke: "var(--bad)", "stroke-width": 3 }, g);
-      if ((i + 1) % 5 === 0) { const t = sv("text", { x, y: h - 6, "text-anchor": "middle" }, svg); t.textContent = String(i + 1); }
+      if ((i + 1) % 5 === 0 || this.width >= 24) { const t = sv("text", { x, y: h - 6, "text-anchor": "middle" }, svg); t.textContent = String(i + 1); }
       g.addEventListener("click", () => this.show(this.pointAfter(i), -1));
     }
     // pointAfter returns the last crash point behind an op.
@@ -175,10 +190,23 @@
         if (words[fate]) li.append(el("span", "tag " + fate, words[fate]));
         if (op.f) li.append(el("span", "tag lost", op.f));
         if (op.s) li.append(el("span", "s", op.s));
+        const src = op.x && d.src[op.x - 1];
+        if (src && i === this.after) li.append(this.excerpt(src));
+        else if (src) li.append(el("span", "x", src.l[src.a - src.n].trim()));
         if (op.p && i <= this.after) li.append(el("span", "p", op.p));
         list.push(li);
       }
       this.opsList.replaceChildren(...list);
+    }
+    // excerpt shows the lines of the source around a call.
+    excerpt(src) {
+      const pre = el("pre", "x");
+      src.l.forEach((text, k) => {
+        const line = el("span", "line" + (src.n + k === src.a ? " here" : ""));
+        line.append(el("span", "n", String(src.n + k)), text + "\n");
+        pre.append(line);
+      });
+      return pre;
     }
     version(cell, v) {
       if (v === 0) return "as before the run";
@@ -229,6 +257,7 @@
         ArrowLeft: () => this.show(this.point - 1, -1), ArrowRight: () => this.show(this.point + 1, -1),
         PageUp: () => this.show(this.point - 10, -1), PageDown: () => this.show(this.point + 10, -1),
         Home: () => this.show(0, -1), End: () => this.show(this.data.points.length - 1, -1),
+        "+": () => this.zoom(1.5), "-": () => this.zoom(1 / 1.5),
         n: () => n && this.showFailure((this.failure + 1) % n), p: () => n && this.showFailure((Math.max(this.failure, 0) + n - 1) % n),
       };
       if (!moves[e.key]) return;
@@ -239,19 +268,41 @@
 
   let current;
   const parts = [...document.querySelectorAll("section.part")].map((s) => new Part(s));
+  const links = [...document.querySelectorAll(".matrix a")];
   document.documentElement.classList.add("scripted");
+  // choose shows the parts that the address names: one, those of a program or of a
+  // model, or all. Of several, the first that is broken is open.
   const choose = () => {
-    const i = parts.findIndex((p) => "#" + p.section.id === location.hash);
-    if (parts.length > 1) parts.forEach((p, k) => { p.section.hidden = k !== Math.max(i, 0); });
-    current = parts[Math.max(i, 0)];
-    if (current) current.open();
+    const link = links.find((a) => a.getAttribute("href") === location.hash);
+    const chosen = link ? link.dataset : {};
+    const one = parts.findIndex((p) => "#" + p.section.id === location.hash);
+    const at = one >= 0 ? parts[one].section.dataset : chosen;
+    parts.forEach((p) => {
+      const d = p.section.dataset;
+      p.section.hidden = Boolean(at.program && d.program !== at.program || at.model && d.model !== at.model);
+    });
+    links.forEach((a) => a.setAttribute("aria-current", String(a.getAttribute("href") === (location.hash || "#all"))));
+    const shown = parts.filter((p) => !p.section.hidden);
+    const first = one >= 0 ? parts[one] : shown.find((p) => p.buttons.length) || shown[0];
+    if (!first) return;
+    if (one >= 0 || link && link.getAttribute("href") !== "#all") shown.forEach((p) => { p.fold.open = p === first; });
+    current = shown.find((p) => p.fold.open) || first;
+    parts.forEach((p) => { if (p.fold.open) { p.open(); if (!p.section.hidden) p.drawTimeline(); } });
   };
+  const folded = new Set();
   addEventListener("hashchange", choose);
-  addEventListener("beforeprint", () => parts.forEach((p) => { p.section.hidden = false; p.open(); }));
-  addEventListener("afterprint", choose);
+  addEventListener("resize", () => parts.forEach((p) => { if (p.data && p.fold.open && !p.section.hidden) p.drawTimeline(); }));
+  addEventListener("beforeprint", () => parts.forEach((p) => {
+    if (!p.fold.open) folded.add(p);
+    p.section.hidden = false;
+    p.fold.open = true;
+    p.section.querySelectorAll("details.more-about").forEach((d) => { d.open = true; });
+    p.open();
+  }));
+  addEventListener("afterprint", () => { folded.forEach((p) => { p.fold.open = false; }); folded.clear(); choose(); });
   choose();
   document.addEventListener("keydown", (e) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.shiftKey || !current || !current.data) return;
+    if (e.ctrlKey || e.metaKey || e.altKey || e.shiftKey && e.key !== "+" || !current || !current.data) return;
     current.key(e);
   });
   document.documentElement.dataset.ready = String(Math.round(performance.now()));

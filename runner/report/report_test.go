@@ -207,7 +207,7 @@ func TestPolicyAllowsOnlyThePageItself(t *testing.T) {
 // point.
 func TestRisesAddUpToTheBounds(t *testing.T) {
 	part := torn(t, 5)
-	text, err := part.data()
+	text, err := part.data(nil)
 	require.NoError(t, err)
 	var d partData
 	require.NoError(t, json.Unmarshal(text, &d))
@@ -263,4 +263,78 @@ func TestPageIsSmall(t *testing.T) {
 	page, err := Page{Title: "t", Parts: []Part{torn(t, 200/8)}}.HTML()
 	require.NoError(t, err)
 	require.Less(t, len(page), 200_000)
+}
+
+// At the last point of a short program the words at the crash stand in front of it.
+func TestPictureCutsOffNoLabel(t *testing.T) {
+	part := torn(t, 2)
+	part.Failures[0].Point = part.Plan.Points() - 1
+	require.Contains(t, string(part.SVG()), `text-anchor="end" class="crash">power cut<`)
+	part.Failures[0].Point = 1
+	require.Contains(t, string(part.SVG()), `text-anchor="start" class="crash">power cut<`)
+}
+
+func TestHeadlineSaysWhatIsWrongAndNoMore(t *testing.T) {
+	for story, want := range map[string]string{
+		"torn /f: is empty; power cut after write":                                              "/f: is empty",
+		"torn /f: holds no whole version; it has 9 bytes; with the fault \"x\" at y; power cut": "/f: holds no whole version",
+		"torn " + strings.Repeat("x", 500):                                                      strings.Repeat("x", headlineLength-3) + "...",
+	} {
+		require.Equal(t, want, Failure{Kind: "torn", Story: story}.Headline())
+	}
+}
+
+// A plus sign stands in front of what is to be added, and of nothing else.
+func TestOnlyWhatIsAddedHasAPlusSign(t *testing.T) {
+	part := torn(t, 1)
+	part.Fix = []string{"no set of syncs repairs it: something else has to change", "sync /f after write", "missing: fsync /f"}
+	page, err := Page{Title: "t", Parts: []Part{part}}.HTML()
+	require.NoError(t, err)
+	require.Contains(t, string(page), "<li>no set of syncs repairs it")
+	require.Equal(t, 2, strings.Count(string(page), `<li class="add">`))
+}
+
+func TestMatrixHasEachProgramAndModelOnce(t *testing.T) {
+	require.Nil(t, matrixOf([]Part{torn(t, 1)}))
+	a, b, c := torn(t, 1), torn(t, 1), torn(t, 1)
+	b.Program, b.Name = "saving", "saving; with a fault"
+	c.Name, c.Verdict, c.Good, c.Failures = "other", "kept", true, nil
+	m := matrixOf([]Part{a, b, c})
+	require.Equal(t, &matrix{Models: []string{"posix"}, Rows: []matrixRow{
+		{"saving", []matrixCell{{"broken", "torn", "bad", 0}}}, {"other", []matrixCell{{"kept", "", "good", 2}}},
+	}}, m)
+	require.Equal(t, 1, firstBroken([]Part{c, a}))
+	require.Equal(t, 0, firstBroken([]Part{c, c}))
+}
+
+func TestContentsAreComparedWithWhatTheProgramSaw(t *testing.T) {
+	file := func(data string) Content { return Content{Exists: true, Mode: "0644", Data: []byte(data)} }
+	f := File{Path: "/f", Before: file("old\n"), Cache: file("one\ntwo\nthree\n"), Disk: file("one\n\x00\x00\x00\x00\x00\x00\x00\x00ree\n"), Recovered: file("one\n")}
+	v := f.view()
+	require.Equal(t, columnView{Title: "before the run", About: "4 bytes, 0644", Start: "old↵\n"}, v.Columns[0])
+	require.Equal(t, columnView{Title: "on the disk after the cut", About: "16 bytes, 0644", Wrong: true, Start: "one↵\n", Middle: `⟨\x00 × 8⟩`, Rest: "ree↵\n"}, v.Columns[2])
+	require.Equal(t, columnView{Title: "after recovery", About: "4 bytes, 0644", Wrong: true, Start: "one↵\n", Gap: "10 bytes missing"}, v.Columns[3])
+	f.Disk, f.Recovered = Content{}, f.Cache
+	v = f.view()
+	require.Equal(t, columnView{Title: "on the disk after the cut", About: "not there", Wrong: true}, v.Columns[2])
+	require.False(t, v.Columns[3].Wrong)
+	big := bytesText(bytes.Repeat([]byte("0123456789"), 1<<20), true)
+	require.Less(t, len(big), 1000)
+	require.Contains(t, big, "bytes not shown")
+	long := []byte(strings.Repeat("x\n", 100))
+	require.Equal(t, strings.Repeat("x↵\n", shownLines)+"(89 lines not shown)\n", bytesText(long, true))
+	require.Equal(t, "(89 lines not shown)\n"+strings.Repeat("x↵\n", shownLines-1), bytesText(long, false))
+}
+
+func TestSourceLinesAreThoseAroundACall(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(dir+"/pkg", 0o777))
+	require.NoError(t, os.WriteFile(dir+"/pkg/a.go", []byte("1\n2\n\t3\x1b\n4\n5\n6\n"), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/pkg/secret.txt", []byte("1\n"), 0o600))
+	s := FindSources(dir)
+	require.Equal(t, &excerpt{Site: "pkg/a.go:3", First: 1, At: 3, Lines: []string{"1", "2", `    3\x1b`, "4", "5"}}, s.around(faultfs.Site{File: "pkg/a.go", Line: 3}))
+	for _, site := range []faultfs.Site{{}, {File: "pkg/a.go", Line: 7}, {File: "pkg/a.go"}, {File: "pkg/secret.txt", Line: 1}, {File: "../etc/passwd", Line: 1}} {
+		require.Nil(t, s.around(site), site)
+	}
+	require.Nil(t, (*Sources)(nil).around(faultfs.Site{File: "pkg/a.go", Line: 1}))
 }

@@ -20,6 +20,8 @@ const (
 	left    = 150
 	top     = 30
 	nameMax = 20 // characters of a lane's name
+
+	labelWidth = 62 // of the words at the crash
 )
 
 // SVG returns the timeline of the part as a picture: a lane for each file, an op
@@ -62,7 +64,11 @@ func (p *Part) SVG() []byte {
 	if at := int(crash) - first; at >= -1 && at < len(shown) {
 		x := left + (at+1)*column
 		fmt.Fprintf(&b, `<line class="crash" x1="%d" y1="8" x2="%d" y2="%d" stroke="#c0392b" stroke-width="2" stroke-dasharray="5 3"/>`+"\n", x, x, h-22)
-		text(x+4, 14, "start", "crash", "power cut")
+		if x+4+labelWidth > w { // behind the last op it would be cut off
+			text(x-4, 14, "end", "crash", "power cut")
+		} else {
+			text(x+4, 14, "start", "crash", "power cut")
+		}
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()

@@ -108,8 +108,9 @@ func (w *window) click(selector string) {
 }
 
 const (
-	where = `document.querySelector("section.part:not([hidden]) .where").textContent`
-	cells = `document.querySelector("section.part:not([hidden]) .cells").innerText`
+	shown = `section.part:not([hidden]) > details[open]`
+	where = `document.querySelector("` + shown + ` .where").textContent`
+	cells = `document.querySelector("` + shown + ` .cells").innerText`
 )
 
 // written writes a page of scenarios into a file.
@@ -214,14 +215,75 @@ func TestThePageKnowsWhatIsForced(t *testing.T) {
 	w.quiet()
 }
 
-func TestSeveralPartsAreShownOneByOne(t *testing.T) {
+// The matrix filters the parts, the first broken one is open, and kept ones are
+// folded.
+func TestTheMatrixLeadsToTheParts(t *testing.T) {
 	w := open(t, written(t, []string{"kill", "posix"}, "rename-without-fsync", "retry-fsync"))
-	require.Equal(t, "1", w.eval(`document.querySelectorAll("section.part:not([hidden])").length`))
-	n := w.eval(`document.querySelectorAll(".index a").length`)
-	require.Equal(t, n, w.eval(`document.querySelectorAll("section.part").length`))
-	w.do(chromedp.Evaluate(`document.querySelectorAll(".index a")[1].click()`, nil), chromedp.Sleep(100*time.Millisecond))
-	require.Equal(t, "part1", w.eval(`document.querySelector("section.part:not([hidden])").id`))
+	visible := func() string {
+		return w.eval(`[...document.querySelectorAll("section.part:not([hidden])")].map((s) => s.dataset.program + " " + s.dataset.model).join(", ")`)
+	}
+	unfolded := func() string {
+		return w.eval(`[...document.querySelectorAll("` + shown + `")].map((d) => d.parentElement.id).join(" ")`)
+	}
+	goTo := func(link string) {
+		w.do(chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).click()", link), nil), chromedp.Sleep(150*time.Millisecond))
+	}
+	require.Equal(t, "4", w.eval(`document.querySelectorAll(".matrix td .cell").length`))
+	require.Equal(t, "part1", unfolded(), "the first broken one")
 	require.Contains(t, w.eval(where), "failure 1 of 1")
+	goTo(`.matrix [data-program="retry-fsync"]`)
+	require.NotContains(t, visible(), "rename-without-fsync")
+	require.Contains(t, visible(), "retry-fsync kill, retry-fsync posix")
+	require.Equal(t, "true", w.eval(`document.querySelector('.matrix [data-program="retry-fsync"]').getAttribute("aria-current")`))
+	goTo(`.matrix [data-model="kill"]`)
+	require.Equal(t, "rename-without-fsync kill, retry-fsync kill", visible())
+	goTo(`.matrix .cell[href="#part1"]`)
+	require.Equal(t, "rename-without-fsync posix", visible())
+	require.Equal(t, "part1", unfolded())
+	goTo(`.matrix .all-parts`)
+	require.Contains(t, visible(), "rename-without-fsync kill, rename-without-fsync posix, retry-fsync kill")
+	w.quiet()
+}
+
+// A failure shows what the files hold, and the lines of the calls.
+func TestAFailureShowsFilesAndSourceLines(t *testing.T) {
+	s, _ := scenarios.Find("rename-without-fsync")
+	m, err := persist.ParseModel("ext4")
+	require.NoError(t, err)
+	results, err := runner.Run(t.Context(), s, runner.Options{Models: []persist.Model{m}})
+	require.NoError(t, err)
+	w := open(t, saved(t, report.Page{Title: "x", Parts: results[0].Parts(), Sources: report.FindSources("../../..")}))
+	require.Equal(t, "/etc/app.conf", w.eval(`document.querySelector(".file caption").textContent`))
+	require.Contains(t, w.eval(`document.querySelectorAll(".file td")[0].innerText`), "port=80")
+	require.Contains(t, w.eval(`document.querySelectorAll(".file td")[1].innerText`), "port=8080")
+	require.Equal(t, "wrong", w.eval(`document.querySelectorAll(".file td")[2].className`))
+	require.Contains(t, w.eval(`document.querySelector(".code .here").textContent`), "afero.WriteFile")
+	require.Contains(t, w.eval(`document.querySelector(".ops .at .here").textContent`), "disk.Rename")
+	require.Equal(t, "false", w.eval(`document.querySelector(".more-about").open`), "the long sentence is folded")
+	w.quiet()
+}
+
+// The timeline fills its box and zooms; the names of its rows stay in sight, and no
+// label is cut off.
+func TestTheTimelineFitsAndZooms(t *testing.T) {
+	w := open(t, written(t, []string{"ext4"}, "rename-without-fsync"))
+	width := `document.querySelector(".timeline svg").getBoundingClientRect().width`
+	box := w.eval(`document.querySelector(".timeline").clientWidth`)
+	require.Equal(t, box, w.eval(width))
+	w.keys("+")
+	require.Equal(t, "true", w.eval(width+` > `+box))
+	w.click(".zoom .fit")
+	require.Equal(t, box, w.eval(width))
+	w.keys(kb.End)
+	inside := `(() => { const c = document.querySelector(".timeline .cut").getBoundingClientRect(), s = document.querySelector(".timeline svg").getBoundingClientRect(); return c.right <= s.right && c.left >= s.left; })()`
+	require.Equal(t, "true", w.eval(inside))
+	w.keys(kb.Home)
+	require.Equal(t, "true", w.eval(inside))
+	w.do(emulation.SetDeviceMetricsOverride(400, 740, 1, true))
+	w.keys(kb.End)
+	require.Equal(t, "true", w.eval(`document.querySelector(".timeline").scrollLeft > 0`))
+	require.Equal(t, "true", w.eval(`(() => { const r = document.querySelector(".rows div").getBoundingClientRect(); return r.left >= 0 && r.width > 40; })()`))
+	require.Equal(t, "400", w.eval(`document.documentElement.scrollWidth`))
 	w.quiet()
 }
 
