@@ -132,3 +132,91 @@ func newFilesOf(b *testing.B, files int) *faultfs.Trace {
 	}
 	return fs.Trace()
 }
+
+// syncedOf is the trace of a file of so many bytes, written 128 KiB at a time, as
+// through FUSE, and synced.
+func syncedOf(b *testing.B, bytes int) *faultfs.Trace {
+	fs := faultfs.New()
+	do := func(op faultfs.Op) {
+		_, err := fs.Do(op)
+		require.NoError(b, err)
+	}
+	const most = 128 << 10
+	chunk := make([]byte, most)
+	for i := range chunk {
+		chunk[i] = byte(i)
+	}
+	do(faultfs.Op{Kind: faultfs.OpCreate, Path: "/f", Mode: 0o644})
+	for off := 0; off < bytes; off += most {
+		do(faultfs.Op{Kind: faultfs.OpWrite, Path: "/f", Off: int64(off), Data: chunk})
+	}
+	do(faultfs.Op{Kind: faultfs.OpFsync, Path: "/f"})
+	do(faultfs.Op{Kind: faultfs.OpMark, Label: "saved"})
+	return fs.Trace()
+}
+
+// BenchmarkLargeFile reports what a large file costs that is written and synced and
+// that nothing reads: its plan, a way through all crash points, and the count.
+func BenchmarkLargeFile(b *testing.B) {
+	trace := syncedOf(b, 16<<20)
+	for _, name := range []string{"posix", "ext4", "strict"} {
+		m := model(b, name)
+		b.Run("lower/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				persist.Lower(trace, m)
+			}
+		})
+		plan := persist.Lower(trace, m)
+		b.Run("points/"+name, func(b *testing.B) {
+			for b.Loop() {
+				box := plan.NewBox()
+				for point := range plan.Points() {
+					box.Fresh(point, func(persist.Part, int) {})
+				}
+			}
+		})
+		b.Run("count/"+name, func(b *testing.B) {
+			for b.Loop() {
+				plan.Count(context.Background())
+			}
+		})
+	}
+}
+
+// BenchmarkManyFiles reports what each of many new files costs that nothing syncs:
+// in the plan, on a way through all crash points, and where a disk begins at the last
+// of them with nothing read.
+func BenchmarkManyFiles(b *testing.B) {
+	for _, n := range []int{1000, 10000} {
+		trace := newFilesOf(b, n)
+		perFile := func(b *testing.B) {
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/file")
+		}
+		for _, name := range []string{"posix", "ext4", "btrfs", "strict"} {
+			plan := persist.Lower(trace, model(b, name))
+			b.Run(fmt.Sprintf("lower/files=%d/%s", n, name), func(b *testing.B) {
+				for b.Loop() {
+					persist.Lower(trace, plan.Model())
+				}
+				perFile(b)
+			})
+			b.Run(fmt.Sprintf("points/files=%d/%s", n, name), func(b *testing.B) {
+				for b.Loop() {
+					box := plan.NewBox()
+					for point := range plan.Points() {
+						box.Fresh(point, func(persist.Part, int) {})
+					}
+				}
+				perFile(b)
+			})
+			b.Run(fmt.Sprintf("begin/files=%d/%s", n, name), func(b *testing.B) {
+				disk := plan.NewDisk()
+				for b.Loop() {
+					disk.Begin(plan.Points()-2, persist.Part{})
+					disk.Begin(plan.Points()-1, persist.Part{})
+				}
+			})
+		}
+	}
+}

@@ -242,7 +242,9 @@ func (b *Box) RestrictTo(part Part) bool {
 // Fresh moves the box to a crash point and calls f for each part of it that
 // holds cases not found at the point before, with the losses of its newest
 // cut. The parts are disjoint and none is empty. Where the marks changed, the
-// whole box is one part.
+// whole box is one part. It costs what is new at the point: the high bounds of a box
+// are closed under the needs, so that each version up to them is in some cut, and to
+// keep only the cuts that have it loses nothing.
 func (b *Box) Fresh(point int, f func(part Part, losses int)) {
 	b.Move(point)
 	at := &b.plan.points[point]
@@ -252,9 +254,8 @@ func (b *Box) Fresh(point int, f func(part Part, losses int)) {
 	}
 	var missing Part // the part on which the effects so far are missing
 	for _, s := range at.high {
-		held := Bound{s.cell, s.from + 1, s.to}
-		if losses, ok := b.Try(held); ok {
-			f(missing.And(held), losses)
+		if b.hi[s.cell] > s.from {
+			f(missing.And(Bound{s.cell, s.from + 1, s.to}), b.losses)
 		}
 		before := Bound{s.cell, 0, s.from}
 		if !b.Restrict(before) {
