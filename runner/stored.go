@@ -342,29 +342,39 @@ func (r *Result) Stored(f *Failure) *Stored {
 	return s
 }
 
-// storeFailures writes the failures of a result into a directory, each as a
-// file of its own. One that cannot be written does not keep the others from it.
-func storeFailures(dir string, r *Result) error {
-	if len(r.Failures) == 0 {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
+// NameFiles gives each failure of the result the name of the file in a directory
+// that Store will write.
+func (r *Result) NameFiles(dir string) {
 	scenario := r.Scenario
 	if r.Command != nil {
 		scenario += "-" + r.Command.id(r.Plan.Trace())
 	}
-	var err error
 	for _, f := range r.Failures {
-		name := filepath.Join(dir, failureName(scenario, r.Model, f.Kind.String()))
-		if unwritten := outfile.Write(name, r.Stored(f).Text()); unwritten != nil {
-			err = errors.Join(err, unwritten)
-			continue
-		}
-		f.File = name
+		f.File = filepath.Join(dir, failureName(scenario, r.Model, f.Kind.String()))
 	}
-	return err
+}
+
+// Store writes the failures of the result into a directory, each as a file of its
+// own, and makes the directory if need be. One that cannot be written does not keep
+// the others from it; it has no File then, and the error is Unstored too.
+func (r *Result) Store(dir string) error {
+	if len(r.Failures) == 0 {
+		return nil
+	}
+	r.NameFiles(dir)
+	unmade := os.MkdirAll(dir, 0o777)
+	r.Unstored = unmade
+	for _, f := range r.Failures {
+		if unmade == nil {
+			err := outfile.Write(f.File, r.Stored(f).Text())
+			if err == nil {
+				continue
+			}
+			r.Unstored = errors.Join(r.Unstored, err)
+		}
+		f.File = ""
+	}
+	return r.Unstored
 }
 
 // failureName is the name of the file of a failure, or a pattern for several.

@@ -149,7 +149,7 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 		return err
 	}
 	a.status = statusOf(reports)
-	a.note(a.stored(reports), files.write())
+	a.note(store(reports, f.run.options.Failures), files.write())
 	if f.run.json {
 		return a.printJSON(runOf(reports, f.run.options.Seed))
 	}

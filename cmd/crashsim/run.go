@@ -69,7 +69,7 @@ ones that are not are unknown.`,
 				return err
 			}
 			a.status = statusOf(reports)
-			a.note(a.stored(reports), files.write())
+			a.note(store(reports, f.options.Failures), files.write())
 			if f.json {
 				return a.printJSON(runOf(reports, f.options.Seed))
 			}
@@ -161,6 +161,8 @@ func (t *trial) recorded() bool { return t.scenario.Trace != nil }
 func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Options) ([]trial, error) {
 	p := newProgress(a.stderr)
 	defer p.clear()
+	dir := o.Failures
+	o.Failures = "" // store does it
 	var reports []trial
 	for i, s := range chosen {
 		o.Progress = func(now runner.Progress) {
@@ -177,17 +179,25 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 		if errors.Is(err, oracle.ErrNoVerdict) {
 			return nil, err
 		}
+		for i := range results {
+			if dir != "" {
+				results[i].NameFiles(dir)
+			}
+		}
 		reports = append(reports, trial{s, results, err})
 	}
 	return reports, nil
 }
 
-// stored says which failures could not be stored, nil if none.
-func (a *app) stored(reports []trial) error {
+// store stores failures in a directory, if one is given, when all else is known.
+func store(reports []trial, dir string) error {
 	var err error
 	for _, rep := range reports {
 		for i := range rep.results {
-			if unstored := rep.results[i].Unstored; unstored != nil {
+			if dir == "" {
+				continue
+			}
+			if unstored := rep.results[i].Store(dir); unstored != nil {
 				err = errors.Join(err, fmt.Errorf("a failure could not be stored: %w", unstored))
 			}
 		}
