@@ -106,7 +106,7 @@ func (a *app) printAudit(out auditJSON) {
 		switch s.Verdict {
 		case "needed":
 			needed++
-			fmt.Fprintf(&a.out, "    %s     %s\n        without it: %s\n", a.style.good("needed"), s.Call, onTwoLines(s.Story))
+			fmt.Fprintf(&a.out, "    %s     %s\n        without it: %s\n", a.style.good("needed"), s.Call, a.style.story(onTwoLines(s.Story)))
 		case "redundant":
 			redundant++
 			fmt.Fprintf(&a.out, "    %s  %s\n", a.style.odd("redundant"), s.Call)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,14 +63,17 @@ one before, q to end. Piped, it prints all of a lesson.`,
 			if err != nil {
 				return err
 			}
-			pieces := l.Text(scenes)
+			pieces := func() []string { return l.Text(scenes) }
+			if isTerminal(a.stdout) {
+				pieces = func() []string { return l.TextAt(scenes, min(widthOf(a.stdout), widestLesson)) }
+			}
 			switch {
 			case auto:
 				return a.playByItself(cmd.Context(), pieces, delay)
 			case isTerminal(a.stdout) && term.IsTerminal(int(os.Stdin.Fd())):
 				return a.playByKeys(pieces)
 			}
-			a.out.WriteString(strings.Join(pieces, "\n"))
+			a.out.WriteString(strings.Join(pieces(), "\n"))
 			return nil
 		},
 	}
@@ -118,16 +122,21 @@ func (a *app) writeCourse(ctx context.Context, dir string) error {
 	return nil
 }
 
-// playByItself shows a piece after the other, with time to read between them.
-func (a *app) playByItself(ctx context.Context, pieces []string, delay time.Duration) error {
-	for i, piece := range pieces {
+// widestLesson is how many columns of a wide terminal a lesson takes.
+const widestLesson = 90
+
+// playByItself shows a piece after the other, with time to read between them. Each is
+// wrapped to the window as it is by then.
+func (a *app) playByItself(ctx context.Context, pieces func() []string, delay time.Duration) error {
+	for i := 0; i < len(pieces()); i++ {
+		piece := pieces()[i]
 		if i > 0 {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-time.After(delay):
 			}
-			piece = "\n" + piece
+			piece = "\n" + pieces()[i]
 		}
 		if err := a.print(piece); err != nil {
 			return err
@@ -137,33 +146,62 @@ func (a *app) playByItself(ctx context.Context, pieces []string, delay time.Dura
 }
 
 // playByKeys shows a piece for each key.
-func (a *app) playByKeys(pieces []string) error {
+func (a *app) playByKeys(pieces func() []string) error {
 	fd := int(os.Stdin.Fd())
 	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return err
 	}
-	err = play(pieces, os.Stdin, a.stdout, a.style)
-	return errors.Join(err, term.Restore(fd, before))
+	changed := make(chan os.Signal, 1)
+	notifyResize(changed)
+	defer signal.Stop(changed)
+	err = play(pieces, os.Stdin, changed, a.stdout, a.style)
+	return errors.Join(a.written(0, err), term.Restore(fd, before))
 }
 
-// play shows pieces on a raw terminal and reads the keys that lead through them.
-func play(pieces []string, keys io.Reader, screen io.Writer, style style) error {
-	in := bufio.NewReader(keys)
+// press is a key, or why there is none.
+type press struct {
+	key byte
+	err error
+}
+
+// play shows pieces on a raw terminal and reads the keys that lead through them. When
+// the window changes, the piece in sight is wrapped anew.
+func play(pieces func() []string, keys io.Reader, changed <-chan os.Signal, screen io.Writer, style style) error {
+	presses := make(chan press)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for in := bufio.NewReader(keys); ; {
+			key, err := in.ReadByte()
+			select {
+			case presses <- press{key, err}:
+			case <-done:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
 	show := func(text string) error {
 		_, err := io.WriteString(screen, strings.ReplaceAll(text, "\n", "\r\n"))
 		return err
 	}
 	const help = "space: on   b: back   q: quit"
-	for i := 0; i < len(pieces); {
-		if err := show(pieces[i] + "\n"); err != nil || i == len(pieces)-1 {
+	for i := 0; i < len(pieces()); {
+		if err := show(pieces()[i] + "\n"); err != nil || i == len(pieces())-1 {
 			return err
 		}
-		if err := show(style.finish(style.odd(help))); err != nil {
+		if err := show(style.finish(style.odd(help), 0)); err != nil {
 			return err
 		}
-		next, err := move(in, i)
-		if err := errors.Join(err, show("\r"+strings.Repeat(" ", len(help))+"\r")); err != nil || next < 0 {
+		next, resized, err := move(presses, changed, i)
+		after := "\r" + strings.Repeat(" ", len(help)) + "\r"
+		if resized {
+			after = "\x1b[2J\x1b[H" // what stands there was wrapped to another width
+		}
+		if err := errors.Join(err, show(after)); err != nil || next < 0 {
 			return err
 		}
 		i = next
@@ -171,25 +209,29 @@ func play(pieces []string, keys io.Reader, screen io.Writer, style style) error 
 	return nil
 }
 
-// move reads keys until one says which piece is next after piece i; -1 is the
-// end.
-func move(keys io.ByteReader, i int) (int, error) {
+// move waits for a key that says which piece is next after piece i; -1 is the end. A
+// window that changes shows the piece again.
+func move(presses <-chan press, changed <-chan os.Signal, i int) (next int, resized bool, err error) {
 	const ctrlC, ctrlD = 3, 4
 	for {
-		key, err := keys.ReadByte()
-		if errors.Is(err, io.EOF) {
-			return -1, nil
-		}
-		if err != nil {
-			return -1, err
-		}
-		switch key {
-		case ' ', '\r', '\n', 'n', 'j':
-			return i + 1, nil
-		case 'b', 'p', 'k':
-			return max(i-1, 0), nil
-		case 'q', ctrlC, ctrlD:
-			return -1, nil
+		select {
+		case <-changed:
+			return i, true, nil
+		case p := <-presses:
+			if errors.Is(p.err, io.EOF) {
+				return -1, false, nil
+			}
+			if p.err != nil {
+				return -1, false, p.err
+			}
+			switch p.key {
+			case ' ', '\r', '\n', 'n', 'j':
+				return i + 1, false, nil
+			case 'b', 'p', 'k':
+				return max(i-1, 0), false, nil
+			case 'q', ctrlC, ctrlD:
+				return -1, false, nil
+			}
 		}
 	}
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -17,7 +20,7 @@ import (
 // On a terminal each key shows the next piece, or the one before, and an end of
 // the keys is an end of the lesson.
 func TestKeysLeadThroughALesson(t *testing.T) {
-	pieces := []string{"one\n", "two\n", "three\n"}
+	pieces := func() []string { return []string{"one\n", "two\n", "three\n"} }
 	for keys, want := range map[string]string{
 		"":      "one",
 		" ":     "one two",
@@ -29,7 +32,7 @@ func TestKeysLeadThroughALesson(t *testing.T) {
 		"\x03 ": "one",
 	} {
 		var screen bytes.Buffer
-		require.NoError(t, play(pieces, strings.NewReader(keys), &screen, style{}))
+		require.NoError(t, play(pieces, strings.NewReader(keys), nil, &screen, style{}))
 		var seen []string
 		for _, line := range strings.Split(screen.String(), "\r\n") {
 			line = line[strings.LastIndex(line, "\r")+1:]
@@ -40,8 +43,36 @@ func TestKeysLeadThroughALesson(t *testing.T) {
 		require.Equal(t, want, strings.Join(seen, " "), "keys %q", keys)
 	}
 	broken := errors.New("the keyboard is gone")
-	require.ErrorIs(t, play(pieces, iotest.ErrReader(broken), io.Discard, style{}), broken)
+	require.ErrorIs(t, play(pieces, iotest.ErrReader(broken), nil, io.Discard, style{}), broken)
 }
+
+// When the window changes, the piece in sight is shown again as it is wrapped now.
+func TestALessonIsWrappedAnewWhenTheWindowChanges(t *testing.T) {
+	width := 40
+	pieces := func() []string { width--; return []string{fmt.Sprintf("wide %d\n", width), "end\n"} }
+	keys, press := io.Pipe()
+	changed := make(chan os.Signal, 1)
+	changed <- syscall.SIGCONT // any signal stands for the window's
+	var screen bytes.Buffer
+	seen := writerFunc(func(p []byte) (int, error) {
+		screen.Write(p)
+		if strings.Contains(string(p), "\x1b[2J") {
+			go func() { _, _ = press.Write([]byte(" ")) }()
+		}
+		return len(p), nil
+	})
+	require.NoError(t, play(pieces, keys, changed, seen, style{}))
+	first, again, found := strings.Cut(screen.String(), "\x1b[2J\x1b[H")
+	require.True(t, found)
+	require.Contains(t, first, "wide 38")
+	require.NotContains(t, again, "wide 38")
+	require.Contains(t, again, "wide ")
+	require.Contains(t, again, "end")
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // What a lesson tells to try can be tried.
 func TestWhatLessonsTellToTryWorks(t *testing.T) {

@@ -58,7 +58,7 @@ func (a *app) printOnly(side string, count int, list []onlyJSON, pair func(onlyJ
 	for i, o := range list {
 		fmt.Fprintf(&a.out, "\n%s, %d of %d\n", a.style.head("only in "+side), i+1, count)
 		for _, w := range o.Wrong {
-			fmt.Fprintf(&a.out, "    %s %s\n", a.style.bad("wrong:"), inLines(w))
+			fmt.Fprintf(&a.out, "    %s %s\n", a.style.bad("wrong:"), a.style.story(inLines(w)))
 		}
 		minus, plus := pair(o)
 		a.printDifference(minus, plus)

@@ -322,7 +322,7 @@ func (a *app) printPage(e *explainedFailure) {
 	w := &a.out
 	fmt.Fprintf(w, "%s under %s is %s\n", a.style.head(e.stored.Scenario), e.stored.Model, a.style.bad("broken"))
 	for _, v := range e.what {
-		fmt.Fprintf(w, "    %s\n", inLines(v))
+		fmt.Fprintf(w, "    %s\n", a.style.story(inLines(v)))
 	}
 	fmt.Fprintf(w, "    %s\n", meanings[e.stored.Kind])
 	if e.Seat != nil {

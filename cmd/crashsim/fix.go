@@ -59,6 +59,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 			}
 			a.status = out.status()
 			if patch {
+				a.exact = true
 				a.out.Write(patches)
 				return nil
 			}

@@ -65,6 +65,7 @@ cut, writable shared maps, io_uring, files that were there before.`,
 				return err
 			}
 			if out == "" {
+				a.exact = true
 				a.out.Write(trace.Text())
 				return nil
 			}

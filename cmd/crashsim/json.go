@@ -40,6 +40,7 @@ func (a *app) printJSON(document any) error {
 	if err := enc.Encode(document); err != nil {
 		return err
 	}
+	a.exact = true
 	a.out.WriteString(seenJSON(b.String()))
 	return nil
 }

@@ -74,6 +74,7 @@ type app struct {
 	stderr    io.Writer
 	out       bytes.Buffer // what goes to stdout at the end
 	style     style        // of stdout
+	exact     bool         // what is printed is for programs, too: no line is wrapped
 	status    int          // of a command that came to its end
 }
 

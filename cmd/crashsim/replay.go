@@ -159,7 +159,7 @@ func (a *app) replay(s *runner.Stored, commands *replayCommands) (*replayed, err
 
 func (a *app) printReplay(r *replayed) {
 	fmt.Fprintf(&a.out, "%s under %s\n", a.style.head(r.Scenario), r.Model)
-	fmt.Fprintf(&a.out, "    %s\n", onTwoLines(r.Story))
+	fmt.Fprintf(&a.out, "    %s\n", a.style.story(onTwoLines(r.Story)))
 	plan := persist.Lower(r.Trace, r.Model)
 	a.out.WriteString("lost\n")
 	switch {

@@ -62,7 +62,7 @@ func (a *app) details(rep *trial) string {
 		}
 	}
 	for _, s := range stories(rep.results, failuresIn) {
-		line("[%s] %s", s.models, onTwoLines(s.text))
+		line("[%s] %s", s.models, a.style.story(onTwoLines(s.text)))
 		if s.file != "" {
 			again := s.file
 			if rep.scenario.Command != nil {
@@ -72,7 +72,7 @@ func (a *app) details(rep *trial) string {
 		}
 	}
 	for _, s := range stories(rep.results, warningsIn) {
-		line("[%s] warning: %s", s.models, onTwoLines(s.text))
+		line("[%s] warning: %s", s.models, a.style.story(onTwoLines(s.text)))
 	}
 	for _, s := range stories(rep.results, settlingIn) {
 		line("[%s] %s", s.models, s.text)

@@ -50,21 +50,44 @@ func (s style) dim(word string) string  { return s.paint("2", word) }
 func plain(word string) string { return word }
 
 // finish makes of marked text what a terminal, or a file, is sent: colors become
-// escape sequences, and whatever else a terminal would obey is written out.
-func (s style) finish(text string) string {
+// escape sequences, whatever else a terminal would obey is written out, and lines
+// are wrapped at a width; zero: never.
+func (s style) finish(text string, width int) string {
 	if s.mark == "" {
-		return show.Text(text)
+		return s.wrapAt(show.Text(text), width)
+	}
+	pieces := strings.Split(text, s.mark)
+	for i, piece := range pieces {
+		if i == 0 {
+			pieces[i] = show.Text(piece)
+			continue
+		}
+		code, words, _ := strings.Cut(piece, endOfCode)
+		pieces[i] = code + endOfCode + show.Text(words)
 	}
 	var b strings.Builder
-	for i, piece := range strings.Split(text, s.mark) {
+	for i, piece := range strings.Split(s.wrapAt(strings.Join(pieces, s.mark), width), s.mark) {
 		if i > 0 {
 			var code string
 			code, piece, _ = strings.Cut(piece, endOfCode)
 			b.WriteString("\x1b[" + code + "m")
 		}
-		b.WriteString(show.Text(piece))
+		b.WriteString(piece)
 	}
 	return b.String()
+}
+
+// widthOf is how many columns a terminal has, 0 where w is none.
+func widthOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !isTerminal(w) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // errOutputClosed says that the reader of the standard output has gone.
@@ -79,7 +102,11 @@ func isClosedOutput(err error) bool {
 
 // print writes marked text to the standard output.
 func (a *app) print(text string) error {
-	return a.written(io.WriteString(a.stdout, a.style.finish(text)))
+	width := 0
+	if !a.exact {
+		width = widthOf(a.stdout)
+	}
+	return a.written(io.WriteString(a.stdout, a.style.finish(text, width)))
 }
 
 // written is the error of a write to the standard output.

@@ -34,6 +34,7 @@ and the tree of files that is found after it, with data in base64.`,
 			if err != nil {
 				return err
 			}
+			a.exact = true
 			for i := range states {
 				line, err := states[i].Line()
 				if err != nil {

@@ -27,6 +27,7 @@ a litmus file.`,
 			if err != nil {
 				return err
 			}
+			a.exact = true
 			a.out.Write(trace.Text())
 			return nil
 		},
