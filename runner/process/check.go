@@ -393,38 +393,49 @@ func judged(out *output, err error) []oracle.Violation {
 }
 
 // copyOut writes a disk into a directory that it makes. Names of one inode stay
-// names of one.
-func copyOut(disk *faultfs.FS, dir string) error {
+// names of one. A path can be as long as the system allows on the disk itself: it is
+// walked from the directory on, whose own path does not count.
+func copyOut(disk *faultfs.FS, dir string) (err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
 	seen := map[any]string{}
 	return afero.Walk(disk, "/", func(path string, info fs.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
-		to := filepath.Join(dir, path)
+		to := strings.TrimPrefix(path, "/")
 		switch {
+		case to == "":
+			return root.Chmod(".", info.Mode().Perm()|0o700)
 		case info.IsDir():
-			if err := os.Mkdir(to, 0o700); err != nil {
+			if err := root.Mkdir(to, 0o700); err != nil {
 				return err
 			}
-			return os.Chmod(to, info.Mode().Perm()|0o700)
+			return root.Chmod(to, info.Mode().Perm()|0o700)
 		case info.Mode()&fs.ModeSymlink != 0:
 			target, err := disk.ReadlinkIfPossible(path)
 			if err != nil {
 				return err
 			}
-			return os.Symlink(target, to)
+			return root.Symlink(target, to)
 		}
 		if first, again := seen[info.Sys()]; again && info.Sys() != nil {
-			return os.Link(first, to)
+			return root.Link(first, to)
 		}
 		seen[info.Sys()] = to
-		data, err := oracle.ReadFile(disk, path)
+		data, err := afero.ReadFile(disk, path)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(to, data, 0o600); err != nil {
+		if err := root.WriteFile(to, data, 0o600); err != nil {
 			return err
 		}
-		return os.Chmod(to, info.Mode().Perm())
+		return root.Chmod(to, info.Mode().Perm())
 	})
 }

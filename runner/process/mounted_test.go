@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -130,4 +131,31 @@ func TestLinksAreCountedOnCopiesOnly(t *testing.T) {
 		require.Equal(t, []oracle.Violation{{Kind: oracle.Torn, Detail: want}}, violations)
 		require.NoError(t, c.Close())
 	}
+}
+
+// A disk may hold paths as long as any, though the copy stands deep itself.
+func TestCopyHoldsTheLongestPaths(t *testing.T) {
+	live := faultfs.New()
+	path := ""
+	for len(path) < 4000 {
+		path += "/" + strings.Repeat("d", 200)
+		require.NoError(t, live.Mkdir(path, 0o755))
+	}
+	require.NoError(t, afero.WriteFile(live, path+"/f", []byte("data"), 0o640))
+	require.NoError(t, live.LinkIfPossible(path+"/f", path+"/g"))
+	require.NoError(t, live.SymlinkIfPossible("nowhere", path+"/s"))
+	dir := filepath.Join(t.TempDir(), strings.Repeat("x", 200))
+	require.NoError(t, copyOut(live, dir))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, root.Close()) }()
+	data, err := root.ReadFile(path[1:] + "/g")
+	require.NoError(t, err)
+	require.Equal(t, "data", string(data))
+	info, err := root.Stat(path[1:] + "/f")
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o640), info.Mode())
+	target, err := root.Readlink(path[1:] + "/s")
+	require.NoError(t, err)
+	require.Equal(t, "nowhere", target)
 }
