@@ -3,6 +3,7 @@ package faultfs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -158,9 +159,27 @@ func (f *Fault) set(key, value string) error {
 		return fmt.Errorf("unknown key %s, want one of nth, op, at, err, short, lost, evict, journal", clip(key))
 	}
 	if !ok {
-		return fmt.Errorf("bad value %s", clip(key+"="+value))
+		return badValue("value", key, value)
 	}
 	return nil
+}
+
+// badValue says what is wrong with the value of a key, and what would be right.
+func badValue(what, key, value string) error {
+	wants := map[string]string{
+		"nth":   "a call counted from one, such as 2, or calls, such as 2-5 or 2-",
+		"op":    "the place of an op in the trace, counted from one",
+		"at":    "FILE:LINE",
+		"err":   "one of " + strings.Join(slices.Sorted(maps.Values(errnoNames)), ", ") + ", or errno and a number",
+		"short": "a number of bytes, at least 1",
+		"lost":  "bytes, such as 0-4096, or all",
+		"span":  "when the call began and ended, such as 3-5",
+	}
+	want, ok := wants[key]
+	if !ok {
+		want = "yes"
+	}
+	return fmt.Errorf("bad %s %s, want %s", what, clip(key+"="+value), want)
 }
 
 func (f *Fault) setNth(value string) bool {
@@ -188,7 +207,7 @@ func (f *Fault) check() error {
 	case f.Short > 0 && f.Kind != OpWrite:
 		return errors.New("only a write can be short")
 	case f.Errno == 0 && f.Short == 0:
-		return errors.New("err= missing: what does the program get?")
+		return errors.New("a fault needs err=ERRNO, such as err=EIO, or short=N for a write")
 	case !syncs && (!f.Lost.Empty() || f.Evict || f.Journal):
 		return errors.New("only a sync can lose data, evict pages or fail to write the journal")
 	case f.Journal && !f.Lost.Empty():
@@ -196,7 +215,7 @@ func (f *Fault) check() error {
 	}
 	_, err := path.Match(f.Path, "/")
 	if err != nil {
-		return fmt.Errorf("bad pattern %s", clip(f.Path))
+		return fmt.Errorf("bad pattern %s of paths: want one such as /log or /dir/*.tmp; a \"[\" must be closed", clip(f.Path))
 	}
 	return nil
 }

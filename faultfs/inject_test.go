@@ -82,7 +82,7 @@ func TestFaultsAreReadAsTheyAreWritten(t *testing.T) {
 func TestBadFaultsAreErrors(t *testing.T) {
 	for _, c := range [][2]string{
 		{"", "kind of op missing"}, {"writ /f err=EIO", `no op "writ" that can fail, want * or one of mkdir, create`},
-		{"mark err=EIO", "that can fail"}, {"write /f", "err= missing"}, {"fsync /f err=EIO short=3", "only a write can be short"},
+		{"mark err=EIO", "that can fail"}, {"write /f", "a fault needs err=ERRNO"}, {"fsync /f err=EIO short=3", "only a write can be short"},
 		{"write /f err=EIO lost=all", "only a sync can lose data"}, {"write /f err=NIX", `bad value "err=NIX"`},
 		{"write /f nth=0 err=EIO", `bad value "nth=0"`}, {"write /f nth=3-2 err=EIO", "bad value"}, {"write [ err=EIO", "bad pattern"},
 		{"write /f err=EIO err=EIO", `a second "err"`}, {"write /f color=red err=EIO", "unknown key \"color\", want one of nth"},

@@ -35,7 +35,7 @@ func (l *lexer) next() (word string, ok bool, err error) {
 	case l.rest[0] == '"' || l.rest[0] == '`':
 		quoted, err := strconv.QuotedPrefix(l.rest)
 		if err != nil {
-			return "", false, fmt.Errorf("bad string literal %s", clip(l.rest))
+			return "", false, fmt.Errorf("bad string literal %s, want one as in Go, such as \"text\\n\"", clip(l.rest))
 		}
 		word, err := strconv.Unquote(quoted)
 		if err != nil {
@@ -75,7 +75,7 @@ func (l *lexer) number(what string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(word, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s %s is no number", what, clip(word))
+		return 0, fmt.Errorf("%s %s is no number, want one such as 4096", what, clip(word))
 	}
 	return n, nil
 }
@@ -110,7 +110,7 @@ func (l *lexer) data() ([]byte, error) {
 			end = len(tail)
 		}
 		if times, err = strconv.Atoi(tail[:end]); err != nil || times < 0 {
-			return nil, fmt.Errorf("bad repetition *%s", clip(tail[:end]))
+			return nil, fmt.Errorf("bad repetition *%s, want a number such as *3", clip(tail[:end]))
 		}
 		l.rest = tail[end:]
 	}
@@ -142,7 +142,7 @@ func (l *lexer) attributes() (map[string]string, error) {
 		}
 		key, value, found := strings.Cut(word, "=")
 		if _, twice := attrs[key]; !found || twice {
-			return nil, fmt.Errorf("bad attribute %s", clip(word))
+			return nil, fmt.Errorf("bad attribute %s, want KEY=VALUE, each key once", clip(word))
 		}
 		attrs[key] = value
 	}

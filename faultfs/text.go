@@ -169,7 +169,7 @@ func ParseTrace(file string, text []byte, parts ...string) (*Trace, error) {
 		line += 1 + bytes.Count(part.Data, []byte("\n"))
 	}
 	if !seen["ops"] {
-		return nil, &TextError{file, 1, errors.New("no part \"ops\"")}
+		return nil, &TextError{file, 1, errors.New("no part \"ops\": want a line \"-- ops --\", and behind it an op on each line")}
 	}
 	trace := p.fs.Trace()
 	for line := range strings.Lines(string(a.Comment)) {
@@ -219,7 +219,7 @@ func (p *parser) part(part txtar.File, line int, others []string) error {
 				return nil
 			}
 		}
-		return &TextError{p.file, line, fmt.Errorf("unknown part %q", part.Name)}
+		return &TextError{p.file, line, fmt.Errorf("unknown part %q, want one of %s", part.Name, strings.Join(append([]string{"setup", "ops"}, others...), ", "))}
 	}
 	lines := strings.Split(strings.TrimSuffix(string(part.Data), "\n"), "\n")
 	for i, text := range lines {
@@ -336,7 +336,7 @@ func setAttributes(op *Op, attrs map[string]string) error {
 			return fmt.Errorf("unknown attribute %s, want err, injected, lost, evicted, at, in or span", clip(key))
 		}
 		if !ok {
-			return fmt.Errorf("bad attribute %s", clip(key+"="+value))
+			return badValue("attribute", key, value)
 		}
 	}
 	return nil
@@ -371,7 +371,7 @@ func parseOp(word string, l *lexer) (op Op, appends bool, err error) {
 	}
 	switch op.Kind {
 	case OpNone:
-		return op, false, errors.New("no such op")
+		return op, false, fmt.Errorf("no such op, want one of %s", strings.Join(opWords[1:], ", "))
 	case OpSync:
 		return op, false, nil
 	case OpMark:
@@ -429,7 +429,7 @@ func parsePath(op *Op, l *lexer) (err error) {
 		}
 		ino, err := strconv.ParseInt(word, 10, 32)
 		if err != nil || ino < int64(Root) {
-			return fmt.Errorf("bad inode %s", clip("#"+word))
+			return fmt.Errorf("bad inode %s, want a number such as #3", clip("#"+word))
 		}
 		op.Ino, l.rest = Ino(ino), digits[len(word):]
 		return nil

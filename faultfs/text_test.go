@@ -179,7 +179,7 @@ kill: always true
 
 func TestParseTraceNamesFileAndLine(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"", `f:1: no part "ops"`},
+		{"", `f:1: no part "ops": want a line "-- ops --", and behind it an op on each line`},
 		{"crashsim trace 2\n-- ops --\n", `f:1: trace version "2" is not known, only 1`},
 		{"-- ops --\n-- ops --\n", `f:2: a second part "ops"`},
 		{"-- ops --\n-- setup --\n", `f:2: setup stands behind ops`},
@@ -232,7 +232,36 @@ func TestParseTraceNamesFileAndLine(t *testing.T) {
 		_, err := faultfs.ParseTrace("f", []byte(c.text))
 		var at *faultfs.TextError
 		require.ErrorAs(t, err, &at, c.text)
-		require.EqualError(t, err, c.want, c.text)
+		require.True(t, strings.HasPrefix(err.Error(), c.want), "%s: %s, want %s", c.text, err, c.want)
+	}
+}
+
+// An error says what would be right, with the known values.
+func TestParseErrorsSayWhatWouldBeRight(t *testing.T) {
+	for text, want := range map[string]string{
+		"-- opps --\n":                       `f:1: unknown part "opps", want one of setup, ops`,
+		"-- ops --\nwrote /f\n":              "f:2: wrote: no such op, want one of mkdir, create, write, truncate, rename",
+		"-- ops --\nsync ; err=EFUN\n":       `f:2: bad attribute "err=EFUN", want one of EACCES, EBADF, EBUSY, EDQUOT, EEXIST`,
+		"-- ops --\nsync ; at=x\n":           `f:2: bad attribute "at=x", want FILE:LINE`,
+		"-- ops --\nsync ; injected=maybe\n": `f:2: bad attribute "injected=maybe", want yes`,
+		"-- ops --\nwrite /f 0 \"x\"*y\n":    `f:2: write: bad repetition *"y", want a number such as *3`,
+	} {
+		_, err := faultfs.ParseTrace("f", []byte(text))
+		require.ErrorContains(t, err, want)
+	}
+	for fault, want := range map[string]string{
+		"write err=EFOO":        "want one of EACCES, EBADF,",
+		"write err=EIO op=x":    "want the place of an op in the trace, counted from one",
+		"write err=EIO nth=0":   "want a call counted from one, such as 2, or calls, such as 2-5 or 2-",
+		"write short=x":         "want a number of bytes, at least 1",
+		"fsync err=EIO evict=1": "want yes",
+		"fsync err=EIO lost=x":  "want bytes, such as 0-4096, or all",
+		"fsync":                 "a fault needs err=ERRNO, such as err=EIO",
+		"write [ err=EIO":       `a "[" must be closed`,
+		"explode err=EIO":       "want * or one of mkdir, create",
+	} {
+		_, err := faultfs.ParseFault(fault)
+		require.ErrorContains(t, err, want)
 	}
 }
 

@@ -144,10 +144,12 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 		case "kind":
 			s.Kind, err = oracle.ParseKind(value)
 		case "point":
-			s.Point, err = strconv.Atoi(value)
+			s.Point, err = pointOf(value)
 		case "lost":
 			var e [2]int
-			_, err = fmt.Sscanf(value, "%d.%d", &e[0], &e[1])
+			if _, scan := fmt.Sscanf(value, "%d.%d", &e[0], &e[1]); scan != nil {
+				err = fmt.Errorf("lost %q: want the numbers of an op and of its effect, such as 3.0", value)
+			}
 			if n := len(s.again); n > 0 {
 				s.again[n-1].lost = append(s.again[n-1].lost, e)
 			} else {
@@ -155,7 +157,7 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 			}
 		case "again":
 			var c storedCrash
-			c.point, err = strconv.Atoi(value)
+			c.point, err = pointOf(value)
 			s.again = append(s.again, c)
 		case "blame":
 			pair = value
@@ -174,7 +176,7 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 			err = s.Command.parse(key, value)
 		case "":
 		default:
-			err = fmt.Errorf("unknown key %q", key)
+			err = fmt.Errorf("unknown key %q, want one of scenario, model, kind, point, lost, again, blame, how, fault, damage", key)
 		}
 		if err != nil {
 			return nil, &faultfs.TextError{File: file, Line: line + i, Err: err}
@@ -184,6 +186,15 @@ func (s *Stored) parse(data []byte, file string, line int, comment string) (*Sto
 		return nil, &faultfs.TextError{File: file, Line: line, Err: err}
 	}
 	return s, nil
+}
+
+// pointOf reads the number of a crash point.
+func pointOf(value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return 0, fmt.Errorf("crash point %q: want a number from 0 on", value)
+	}
+	return n, nil
 }
 
 // resolve finds the effects that are lost, the one cut that is left, and the pair to

@@ -34,6 +34,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/show"
@@ -173,7 +174,7 @@ from each of them, and judges what it finds there.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	groups := []struct {
 		id, title string
 		commands  []*cobra.Command
@@ -199,6 +200,22 @@ from each of them, and judges what it finds there.
 	root.SetHelpCommandGroupID("inspect")
 	root.SetCompletionCommandGroupID("inspect")
 	return root
+}
+
+// flagError says of a bad value of a flag what would be right.
+func flagError(_ *cobra.Command, err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return usageError{err}
+	}
+	want := map[string]string{
+		"int": "a whole number", "int64": "a whole number", "uint64": "a whole number from 0 on",
+		"duration": "a time such as 500ms, 30s or 5m", "bool": "true or false",
+	}[bad.GetFlag().Value.Type()]
+	if want == "" {
+		return usageError{err}
+	}
+	return usagef("bad value %q of --%s, want %s", bad.GetValue(), bad.GetFlag().Name, want)
 }
 
 // helpCommand is cobra's, but for the error where there is no such command.

@@ -92,6 +92,23 @@ func TestEachCommandHasAnExample(t *testing.T) {
 	}
 }
 
+// No message is one of the standard library's parsers.
+func TestABadFlagSaysWhatWouldBeRight(t *testing.T) {
+	for args, want := range map[string]string{
+		"run --workers x":           "crashsim: bad value \"x\" of --workers, want a whole number\n",
+		"run --seed -1":             "crashsim: bad value \"-1\" of --seed, want a whole number from 0 on\n",
+		"run --budget-time 5":       "crashsim: bad value \"5\" of --budget-time, want a time such as 500ms, 30s or 5m\n",
+		"run --all=maybe":           "crashsim: bad value \"maybe\" of --all, want true or false\n",
+		"run --faults write,err=EX": "crashsim: fault ",
+	} {
+		status, stdout, stderr := call(strings.Fields(args)...)
+		require.Equal(t, exitUsage, status, args)
+		require.Empty(t, stdout, args)
+		require.True(t, strings.HasPrefix(stderr, want), "%s: %s", args, stderr)
+		require.NotContains(t, stderr, "strconv")
+	}
+}
+
 // The examples in help name scenarios that there are.
 func TestExamplesNameScenarios(t *testing.T) {
 	a := newApp(scenarios.All(), io.Discard, io.Discard)

@@ -196,7 +196,7 @@ func TestWithoutFaultsEachModelHasTheSameTrace(t *testing.T) {
 
 func TestBadFaultsNameFileAndLine(t *testing.T) {
 	for _, c := range []struct{ faults, expect, says string }{
-		{`fsync /f`, ``, `p.txtar:10: fault "fsync /f": err= missing`},
+		{`fsync /f`, ``, `p.txtar:10: fault "fsync /f": a fault needs err=ERRNO`},
 		{`fsync /g err=EIO`, ``, `p.txtar:10: the fault makes no op fail, under any model`},
 		{`fsync err=EIO op=1`, ``, `p.txtar:10: the fault makes no op fail`},
 		{strings.Repeat("* err=EIO\n", 257), ``, `p.txtar:266: more than 256 faults`},
