@@ -124,7 +124,7 @@ func keepPage(t TB, r *Result, fix []string) string {
 	}
 	parts := r.Parts()
 	parts[0].Fix = fix
-	text, err := report.Page{Title: r.Scenario + ": what a crash can leave", Parts: parts}.HTML()
+	text, err := report.Page{Title: r.Scenario + ": what a crash can leave", Parts: parts, Sources: report.FindSources(".")}.HTML()
 	file := filepath.Join(test.ArtifactDir(), "crash.html")
 	if err == nil {
 		err = outfile.Write(file, text)
