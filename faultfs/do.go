@@ -24,8 +24,12 @@ func (f *FS) Do(op Op) (Op, error) {
 }
 
 // perform is Do of an op that stays without a call site if it has none.
-func (f *FS) perform(op Op) (Op, error) {
-	c := call{f: f, op: op}
+func (f *FS) perform(op Op) (Op, error) { return f.performOn(op, false) }
+
+// performOn is perform. With byInode, an op on a file is about the inode that it
+// gives, whatever its path leads to.
+func (f *FS) performOn(op Op, byInode bool) (Op, error) {
+	c := call{f: f, op: op, byInode: byInode}
 	c.op.Path, c.op.To = absolute(op.Path), absolute(op.To)
 	c.op.Begin, c.op.End = 0, 0
 	if f.trace != nil {
@@ -82,7 +86,7 @@ func (c *call) do() syscall.Errno {
 // doLoss finds the file of a sync that lost data. Whatever it returned, there
 // must be one.
 func (c *call) doLoss() syscall.Errno {
-	if c.op.Path != "" && c.op.Kind != OpSync {
+	if c.op.Path != "" && c.op.Kind != OpSync && !c.byInode {
 		s, errno := c.f.vol.lookup(c.op.Path, linkFollow)
 		if errno != 0 {
 			return errno
@@ -121,7 +125,7 @@ func (c *call) doRemove() syscall.Errno {
 // doInode performs the ops that are about an inode rather than a name.
 func (c *call) doInode() syscall.Errno {
 	vol := &c.f.vol
-	if c.op.Path != "" {
+	if c.op.Path != "" && !c.byInode {
 		follow := linkFollow
 		if c.op.Kind == OpReadlink || c.op.Kind == OpLstat {
 			follow = linkSlash

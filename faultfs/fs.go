@@ -174,6 +174,7 @@ type call struct {
 	f  *FS
 	op Op
 
+	byInode  bool  // an op given as data is about its inode, not about its path
 	accepted int64 // bytes of a write, before it failed
 	left     bool  // the lock was given back
 }

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -71,7 +72,7 @@ func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 		if m.Lacks == "" {
 			continue
 		}
-		trace, err := mutated(take.trace, i)
+		trace, err := mutated(take.trace, faultfs.OpNum(i))
 		if err != nil {
 			return mutants, fmt.Errorf("scenario %s without %s: %w", s.Name, m.Call, err)
 		}
@@ -106,63 +107,84 @@ func isDirectory(trace *faultfs.Trace, ino faultfs.Ino) bool {
 	})
 }
 
-// mutated performs the ops of a trace again, but for one.
-func mutated(trace *faultfs.Trace, without int) (*faultfs.Trace, error) {
-	fs := faultfs.Over(trace.Base())
-	for i, op := range trace.Ops {
-		var err error
-		switch {
-		case i != without:
-			_, err = fs.Do(byPath(op))
-		case op.Kind == faultfs.OpRename:
-			err = copyOver(fs, &op)
-		}
-		if err != nil {
-			return nil, err
-		}
+// mutated is a trace without one op; instead of a rename, it copies.
+func mutated(trace *faultfs.Trace, without faultfs.OpNum) (*faultfs.Trace, error) {
+	e := faultfs.NewEdit(trace)
+	err := e.KeepAll(without - 1)
+	e.Drop(without)
+	if op := &trace.Ops[without]; err == nil && op.Kind == faultfs.OpRename {
+		err = copyOver(e, op, usedLater(trace, without))
 	}
-	return fs.Trace(), nil
+	if err == nil {
+		err = e.KeepAll(faultfs.OpNum(len(trace.Ops) - 1))
+	}
+	return e.Trace(), err
 }
 
-// byPath is an op without the inode that it had, which is another one where a
-// file was copied.
-func byPath(op faultfs.Op) faultfs.Op {
-	if op.Path != "" {
-		op.Ino = 0
-	}
-	return op
+// usedLater reports whether the file that a rename replaces is one that the program
+// goes on to use, by another name or through a handle.
+func usedLater(trace *faultfs.Trace, rename faultfs.OpNum) bool {
+	over := trace.Ops[rename].Over
+	return over != 0 && slices.ContainsFunc(trace.Ops[rename+1:], func(op faultfs.Op) bool {
+		return op.Ino == over && !op.Failed() && (op.Kind.Changes() || op.Kind.Syncs())
+	})
 }
 
-// copyOver does what a program does that knows no rename: it writes the bytes
-// of the one file into the other, and removes the one.
-func copyOver(fs *faultfs.FS, rename *faultfs.Op) error {
-	do := func(op faultfs.Op) error {
+// copyOver does what a program does that knows no rename: see copying.
+func copyOver(e *faultfs.Edit, rename *faultfs.Op, used bool) error {
+	ops, err := copying(e.FS().Fork(), rename, used) // a fork reads without leaving a trace
+	if err != nil {
+		return err
+	}
+	for _, op := range ops {
 		op.Site = rename.Site
-		_, err := fs.Do(op)
-		return err
-	}
-	look := fs.Fork() // reads without leaving a trace
-	from, err := look.Stat(rename.Path)
-	if err != nil {
-		return err
-	}
-	data, err := oracle.ReadFile(look, rename.Path)
-	if err != nil {
-		return err
-	}
-	first := faultfs.Op{Kind: faultfs.OpCreate, Path: rename.To, Mode: uint32(from.Mode().Perm())}
-	if rename.Over != 0 {
-		first = faultfs.Op{Kind: faultfs.OpTruncate, Path: rename.To}
-	}
-	if err := do(first); err != nil {
-		return err
-	}
-	if len(data) > 0 {
-		if err := do(faultfs.Op{Kind: faultfs.OpWrite, Path: rename.To, Data: data}); err != nil {
+		if _, err := e.Add(op); err != nil {
 			return err
 		}
 	}
-	return do(faultfs.Op{Kind: faultfs.OpUnlink, Path: rename.Path})
+	return nil
+}
+
+// copying are the ops that write the bytes of one file into another and remove the
+// one. Where what was there must not get these bytes, since it is no file or has
+// other users, they remove that first.
+func copying(look *faultfs.FS, rename *faultfs.Op, used bool) ([]faultfs.Op, error) {
+	from, _, err := look.LstatIfPossible(rename.Path)
+	if err != nil {
+		return nil, err
+	}
+	link := from.Mode()&fs.ModeSymlink != 0
+	inPlace := false
+	var ops []faultfs.Op
+	if rename.Over != 0 {
+		was, names, errno := look.StatAt(rename.Over)
+		if errno != 0 {
+			return nil, errno
+		}
+		inPlace = !link && !used && was.Mode().IsRegular() && names == 1
+		switch {
+		case !inPlace:
+			ops = append(ops, faultfs.Op{Kind: faultfs.OpUnlink, Path: rename.To})
+		case was.Mode().Perm() != from.Mode().Perm():
+			ops = append(ops, faultfs.Op{Kind: faultfs.OpChmod, Path: rename.To, Mode: uint32(from.Mode().Perm())})
+			fallthrough
+		default:
+			ops = append(ops, faultfs.Op{Kind: faultfs.OpTruncate, Path: rename.To})
+		}
+	}
+	last := faultfs.Op{Kind: faultfs.OpUnlink, Path: rename.Path}
+	if link {
+		target, err := look.ReadlinkIfPossible(rename.Path)
+		return append(ops, faultfs.Op{Kind: faultfs.OpSymlink, Path: rename.To, Target: target}, last), err
+	}
+	if !inPlace {
+		ops = append(ops, faultfs.Op{Kind: faultfs.OpCreate, Path: rename.To, Mode: uint32(from.Mode().Perm())})
+	}
+	data, err := oracle.ReadFile(look, rename.Path)
+	if len(data) > 0 {
+		ops = append(ops, faultfs.Op{Kind: faultfs.OpWrite, Path: rename.To, Data: data})
+	}
+	return append(ops, last), err
 }
 
 // withoutFaults is the scenario whose mutants are judged: its trace alone.

@@ -40,18 +40,19 @@ func (j *judging) kill(ctx context.Context, p *program) {
 func (s *Scenario) eachKill(
 	trace *faultfs.Trace, fault *faultfs.Fault, how faultfs.SyncFailure, f func(live *faultfs.FS, after faultfs.OpNum) bool,
 ) error {
-	live := faultfs.Over(trace.Base())
+	e := faultfs.NewEdit(trace)
+	live := e.FS()
 	if fault != nil {
 		live.Inject(how, *fault)
 	}
 	begun := fault == nil
 	for i := range trace.Ops {
-		op := trace.Ops[i]
-		loses := op.Loses()
+		op := &trace.Ops[i]
+		loses, again := op.Loses(), e.Keep
 		if loses { // it does so again, and may say so
-			op.Errno, op.Lost, op.Evicted, op.Injected = 0, faultfs.Span{}, false, false
+			again = e.Retry
 		}
-		if done, err := live.Do(op); done.Loses() != loses || err != nil && fault == nil {
+		if done, err := again(faultfs.OpNum(i)); done.Loses() != loses || err != nil && fault == nil {
 			return fmt.Errorf("the program cannot be killed after %s: it does something else when it is done again: %w", op.Call(), err)
 		}
 		begun = begun || loses

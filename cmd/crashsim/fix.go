@@ -82,9 +82,7 @@ func patchOf(s runner.Scenario, found repair.Repair) ([]byte, error) {
 			return nil, err
 		}
 	}
-	repaired := *found.Program
-	repaired.Setup = program.Setup // it was performed on what the setup had left
-	return diff.Diff(s.Name, program.Text(), s.Name+".repaired", repaired.Text()), nil
+	return diff.Diff(s.Name, program.Text(), s.Name+".repaired", found.Program.Text()), nil
 }
 
 const fixSchema = "crashsim/fix/1"

@@ -82,20 +82,18 @@ func (c *Case) Cure(p Pair) string {
 // before an op.
 func (c *Case) ruledOut(sync faultfs.Op, before faultfs.OpNum) bool {
 	trace := c.Plan.Trace()
-	fs := faultfs.Over(trace.Base())
-	for i, op := range trace.Ops {
-		if faultfs.OpNum(i) == before {
-			if _, err := fs.Do(sync); err != nil {
-				return false
-			}
-		}
-		if _, err := fs.Do(op); err != nil {
-			return false
-		}
+	e := faultfs.NewEdit(trace)
+	err := e.KeepAll(before - 1)
+	if err == nil {
+		_, err = e.Add(sync)
 	}
-	more := fs.Trace()
-	more.Setup = trace.Setup
-	plan := persist.Lower(more, c.Plan.Model())
+	if err == nil {
+		err = e.KeepAll(faultfs.OpNum(len(trace.Ops) - 1))
+	}
+	if err != nil {
+		return false
+	}
+	plan := persist.Lower(e.Trace(), c.Plan.Model())
 	moved := func(op faultfs.OpNum) faultfs.OpNum {
 		if op >= before {
 			op++

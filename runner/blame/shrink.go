@@ -274,36 +274,11 @@ func (s *shrinker) same(short *Short) bool {
 // only performs some ops of a trace, and returns nil where they do something else
 // without the others.
 func only(trace *faultfs.Trace, keep []faultfs.OpNum) *faultfs.Trace {
-	base := trace.Base()
-	inos := map[faultfs.Ino]faultfs.Ino{}
-	same := func(was, is faultfs.Ino) bool {
-		return was == is && was <= base.Inodes() || is != 0 && inos[was] == is
-	}
-	fs := faultfs.Over(base)
+	e := faultfs.NewEdit(trace)
 	for _, n := range keep {
-		op := trace.Ops[n]
-		was := op
-		if op.Path == "" {
-			if op.Ino = inos[was.Ino]; op.Ino == 0 {
-				op.Ino = was.Ino
-			}
-		}
-		is, err := fs.Do(op)
-		if err != nil {
-			return nil
-		}
-		switch was.Kind {
-		case faultfs.OpCreate, faultfs.OpMkdir, faultfs.OpSymlink:
-			inos[was.Ino] = is.Ino
-		}
-		if !same(was.Ino, is.Ino) || !same(was.Dir, is.Dir) || !same(was.ToDir, is.ToDir) || is.Over != 0 && !same(was.Over, is.Over) {
+		if _, err := e.Keep(n); err != nil || e.Strayed() {
 			return nil
 		}
 	}
-	short := fs.Trace()
-	short.Setup = trace.Setup
-	for i, n := range keep {
-		short.Ops[i].Site = trace.Ops[n].Site
-	}
-	return short
+	return e.Trace()
 }

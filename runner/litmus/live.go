@@ -90,12 +90,14 @@ func (t *Test) run(model persist.Model) *live {
 	for i := range t.faults {
 		faults[i] = t.faults[i].Fault
 	}
-	disk := faultfs.Over(t.Trace.Base())
+	e := faultfs.NewEdit(t.Trace)
+	disk := e.FS()
 	disk.Inject(model.Failure, faults...)
 	l := &live{results: map[string]string{}}
 	var last error
-	for _, op := range t.Trace.Ops {
-		done, err := disk.Do(op)
+	for i := range t.Trace.Ops {
+		op := &t.Trace.Ops[i]
+		done, err := e.Keep(faultfs.OpNum(i))
 		if op.Kind == faultfs.OpMark {
 			l.results[op.Label] = errnoName(last)
 			continue
@@ -104,7 +106,7 @@ func (t *Test) run(model persist.Model) *live {
 			last = done.Errno
 		}
 	}
-	l.trace, l.fired = disk.Trace(), disk.Fired()
+	l.trace, l.fired = e.Trace(), disk.Fired()
 	l.after = faultfs.Unrecorded(disk.Checkpoint().Trace().Base())
 	return l
 }

@@ -165,19 +165,19 @@ func (f *fixer) syncsNext(i int, what string) bool {
 
 // with performs the program with the syncs of a set.
 func (f *fixer) with(set []int) (*faultfs.Trace, error) {
-	fs := faultfs.Over(f.trace.Base())
-	for i, op := range f.trace.Ops {
-		if _, err := fs.Do(op); err != nil {
+	e := faultfs.NewEdit(f.trace)
+	for i := range f.trace.Ops {
+		if _, err := e.Keep(faultfs.OpNum(i)); err != nil {
 			return nil, err
 		}
 		for _, k := range set {
 			if site := f.sites[k]; int(site.After) == i {
 				// What has no name by now has nothing that could be found either.
-				_, _ = fs.Do(faultfs.Op{Kind: faultfs.OpFsync, Path: site.Path, Site: op.Site})
+				_, _ = e.Add(faultfs.Op{Kind: faultfs.OpFsync, Path: site.Path, Site: f.trace.Ops[i].Site})
 			}
 		}
 	}
-	return fs.Trace(), nil
+	return e.Trace(), nil
 }
 
 // broken returns the kinds of violations that are left with a set, none if

@@ -49,14 +49,14 @@ func until(s runner.Scenario, last faultfs.OpKind) (*faultfs.Trace, error) {
 		}
 		n = i + 1
 	}
-	fs := faultfs.Over(whole.Base())
-	for _, op := range whole.Ops[:n] {
-		if _, err := fs.Do(op); err != nil {
-			return nil, err
-		}
+	e := faultfs.NewEdit(whole)
+	if err := e.KeepAll(faultfs.OpNum(n - 1)); err != nil {
+		return nil, err
 	}
-	fs.Mark(here)
-	return fs.Trace(), nil
+	if _, err := e.Add(faultfs.Op{Kind: faultfs.OpMark, Label: here}); err != nil {
+		return nil, err
+	}
+	return e.Trace(), nil
 }
 
 // disks are the disks that a crash may leave, each in a line, in order, where
