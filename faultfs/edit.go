@@ -54,10 +54,11 @@ type moment struct {
 	place int
 }
 
-// NewEdit begins to edit a trace: no op of it is performed yet.
-func NewEdit(trace *Trace) *Edit {
-	e := &Edit{trace: trace, fs: Over(trace.Base()), inodes: map[Ino]Ino{}, handles: map[Ino][]Ino{}}
-	e.opens = slices.ContainsFunc(trace.Ops, func(op Op) bool { return op.Kind == OpOpen || op.Kind == OpClose })
+// Edit begins to edit the trace: no op of it is performed yet. The trace itself
+// stays as it is.
+func (t *Trace) Edit() *Edit {
+	e := &Edit{trace: t, fs: Over(t.Base()), inodes: map[Ino]Ino{}, handles: map[Ino][]Ino{}}
+	e.opens = slices.ContainsFunc(t.Ops, func(op Op) bool { return op.Kind == OpOpen || op.Kind == OpClose })
 	return e
 }
 

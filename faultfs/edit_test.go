@@ -16,7 +16,7 @@ import (
 
 // kept performs a trace again, all of it.
 func kept(t require.TestingT, trace *faultfs.Trace) *faultfs.Trace {
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	require.NoError(t, e.KeepAll(faultfs.OpNum(len(trace.Ops)-1)), "%s", trace.Text())
 	require.False(t, e.Strayed())
 	return e.Trace()
@@ -57,7 +57,7 @@ func TestAnEditThatIsTakenBackGivesTheSameTrace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		trace := randomTrace(t).Trace()
 		overlapping(t, trace)
-		e := faultfs.NewEdit(trace)
+		e := trace.Edit()
 		added := map[faultfs.OpNum]bool{}
 		n := faultfs.OpNum(0)
 		add := func() {
@@ -85,7 +85,7 @@ func TestAnEditThatIsTakenBackGivesTheSameTrace(t *testing.T) {
 		parsed, err := faultfs.ParseTrace("longer", text)
 		require.NoError(t, err, "%s", text)
 		require.Equal(t, string(text), string(parsed.Text()), "edges and inodes are those that a reader finds")
-		back := faultfs.NewEdit(longer)
+		back := longer.Edit()
 		for i := range longer.Ops {
 			if added[faultfs.OpNum(i)] {
 				back.Drop(faultfs.OpNum(i))
@@ -139,7 +139,7 @@ func find(t *testing.T, trace *faultfs.Trace, text string) faultfs.OpNum {
 func without(t *testing.T, trace *faultfs.Trace, text string) (*faultfs.Edit, error) {
 	t.Helper()
 	n := find(t, trace, text)
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	require.NoError(t, e.KeepAll(n-1))
 	e.Drop(n)
 	return e, e.KeepAll(faultfs.OpNum(len(trace.Ops) - 1))
@@ -173,7 +173,7 @@ func TestAFileThatIsNotCreatedTakesItsOpsWithIt(t *testing.T) {
 	})
 	e, err := without(t, trace, "create /gone")
 	require.ErrorIs(t, err, syscall.ENOENT, "the name that is not there cannot be removed")
-	e = faultfs.NewEdit(trace)
+	e = trace.Edit()
 	for i := range trace.Ops {
 		if op := &trace.Ops[i]; op.Path == "/gone" {
 			continue
@@ -201,7 +201,7 @@ func TestAddedFilesDoNotChangeWhatHandlesLeadTo(t *testing.T) {
 		write(t, unlinked, "junk")
 		write(t, replaced, "junk")
 	})
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	for _, name := range []string{"/x", "/y", "/z"} {
 		_, err := e.Add(faultfs.Op{Kind: faultfs.OpCreate, Path: name, Mode: 0o644})
 		require.NoError(t, err)
@@ -251,7 +251,7 @@ func TestRetryAsksForTheFaultAnew(t *testing.T) {
 	last := faultfs.OpNum(len(trace.Ops) - 1)
 	require.True(t, trace.Ops[last].Loses())
 	require.Equal(t, trace.Ops, kept(t, trace).Ops, "what was lost stays lost")
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	require.NoError(t, e.KeepAll(last-1))
 	is, err := e.Retry(last) // no fault is injected this time
 	require.NoError(t, err)
@@ -267,7 +267,7 @@ func TestAWriteThatAFaultCutsShortIsTwoOps(t *testing.T) {
 	trace := f.Trace()
 	fault, err := faultfs.ParseFault("write nth=2 err=ENOSPC short=2")
 	require.NoError(t, err)
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	e.FS().Inject(faultfs.SyncFailure{}, fault)
 	err = e.KeepAll(2)
 	require.ErrorIs(t, err, syscall.ENOSPC)
@@ -285,7 +285,7 @@ func TestOpsAreKeptInTheirOrder(t *testing.T) {
 	f := faultfs.New()
 	f.Mark("one")
 	f.Mark("two")
-	e := faultfs.NewEdit(f.Trace())
+	e := f.Trace().Edit()
 	_, err := e.Keep(1)
 	require.NoError(t, err)
 	require.Panics(t, func() { _, _ = e.Keep(0) })

@@ -115,7 +115,7 @@ func TestAMutantIsNotKilledByBytesOfAnotherFile(t *testing.T) {
 		rename := faultfs.OpNum(slices.IndexFunc(trace.Ops, func(op faultfs.Op) bool { return op.Kind == faultfs.OpRename }))
 		copies, err := mutated(trace, rename)
 		require.NoError(t, err, name)
-		e, whole := faultfs.NewEdit(copies), faultfs.NewEdit(trace)
+		e, whole := copies.Edit(), trace.Edit()
 		require.NoError(t, e.KeepAll(faultfs.OpNum(len(copies.Ops)-1)))
 		require.NoError(t, whole.KeepAll(faultfs.OpNum(len(trace.Ops)-1)))
 		require.Equal(t, showed(whole.FS(), nil), showed(e.FS(), nil), "%s: with nothing lost, both leave the same", name)

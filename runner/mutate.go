@@ -109,7 +109,7 @@ func isDirectory(trace *faultfs.Trace, ino faultfs.Ino) bool {
 
 // mutated is a trace without one op; instead of a rename, it copies.
 func mutated(trace *faultfs.Trace, without faultfs.OpNum) (*faultfs.Trace, error) {
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	err := e.KeepAll(without - 1)
 	e.Drop(without)
 	if op := &trace.Ops[without]; err == nil && op.Kind == faultfs.OpRename {

@@ -40,7 +40,7 @@ func (j *judging) kill(ctx context.Context, p *program) {
 func (s *Scenario) eachKill(
 	trace *faultfs.Trace, fault *faultfs.Fault, how faultfs.SyncFailure, f func(live *faultfs.FS, after faultfs.OpNum) bool,
 ) error {
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	live := e.FS()
 	if fault != nil {
 		live.Inject(how, *fault)

@@ -34,7 +34,7 @@ func TestAnEditThatChangesNothingLowersToTheSamePlan(t *testing.T) {
 		grid := drawGrid(t)
 		trace := drawFaultyTrace(t, grid, 12)
 		model := drawModel(t, grid)
-		e := faultfs.NewEdit(trace)
+		e := trace.Edit()
 		require.NoError(t, e.KeepAll(faultfs.OpNum(len(trace.Ops)-1)))
 		again := e.Trace()
 		require.Equal(t, trace.Ops, again.Ops)

@@ -82,7 +82,7 @@ func (c *Case) Cure(p Pair) string {
 // before an op.
 func (c *Case) ruledOut(sync faultfs.Op, before faultfs.OpNum) bool {
 	trace := c.Plan.Trace()
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	err := e.KeepAll(before - 1)
 	if err == nil {
 		_, err = e.Add(sync)

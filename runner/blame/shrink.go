@@ -274,7 +274,7 @@ func (s *shrinker) same(short *Short) bool {
 // only performs some ops of a trace, and returns nil where they do something else
 // without the others.
 func only(trace *faultfs.Trace, keep []faultfs.OpNum) *faultfs.Trace {
-	e := faultfs.NewEdit(trace)
+	e := trace.Edit()
 	for _, n := range keep {
 		if _, err := e.Keep(n); err != nil || e.Strayed() {
 			return nil

@@ -90,7 +90,7 @@ func (t *Test) run(model persist.Model) *live {
 	for i := range t.faults {
 		faults[i] = t.faults[i].Fault
 	}
-	e := faultfs.NewEdit(t.Trace)
+	e := t.Trace.Edit()
 	disk := e.FS()
 	disk.Inject(model.Failure, faults...)
 	l := &live{results: map[string]string{}}

@@ -165,7 +165,7 @@ func (f *fixer) syncsNext(i int, what string) bool {
 
 // with performs the program with the syncs of a set.
 func (f *fixer) with(set []int) (*faultfs.Trace, error) {
-	e := faultfs.NewEdit(f.trace)
+	e := f.trace.Edit()
 	for i := range f.trace.Ops {
 		if _, err := e.Keep(faultfs.OpNum(i)); err != nil {
 			return nil, err

@@ -49,7 +49,7 @@ func until(s runner.Scenario, last faultfs.OpKind) (*faultfs.Trace, error) {
 		}
 		n = i + 1
 	}
-	e := faultfs.NewEdit(whole)
+	e := whole.Edit()
 	if err := e.KeepAll(faultfs.OpNum(n - 1)); err != nil {
 		return nil, err
 	}
