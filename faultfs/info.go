@@ -78,8 +78,29 @@ func goMode(typ Type, bits uint32) os.FileMode {
 		mode |= os.ModeDir
 	case Symlink:
 		mode |= os.ModeSymlink
+	default:
+		mode |= typeOfMode(bits)
 	}
 	return mode
+}
+
+// The bits of a mode that say what mknod(2) makes.
+const (
+	typeMask = 0o170000
+	fifoBits = 0o010000
+	sockBits = 0o140000
+)
+
+// typeOfMode returns what a file is besides a regular one: a FIFO or a socket, zero
+// if neither.
+func typeOfMode(bits uint32) os.FileMode {
+	switch bits & typeMask {
+	case fifoBits:
+		return os.ModeNamedPipe
+	case sockBits:
+		return os.ModeSocket
+	}
+	return 0
 }
 
 // modeBits turns a Go mode into mode bits as in chmod(2).

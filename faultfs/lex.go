@@ -87,7 +87,7 @@ func (l *lexer) mode(def uint32) (uint32, error) {
 		return def, err
 	}
 	bits, err := strconv.ParseUint(word, 8, 32)
-	if err != nil || bits > 0o7777 {
+	if err != nil || bits&^typeMask > 0o7777 || typeOfMode(uint32(bits)) == 0 && bits > 0o7777 {
 		return 0, fmt.Errorf("mode %s is no octal number up to 7777", clip(word))
 	}
 	return uint32(bits), nil

@@ -132,7 +132,7 @@ type Op struct {
 
 	Off    int64  // write, read: offset in bytes
 	Size   int64  // truncate: the new size in bytes; read: how many bytes
-	Mode   uint32 // mode bits, as in chmod(2)
+	Mode   uint32 // mode bits, as in chmod(2); of FIFOs and sockets those of mknod(2), which are files that nobody can write to
 	Data   []byte // write: the bytes that were accepted; never changed afterwards
 	Target string // symlink: where it points
 	Label  string // mark: what the world was told

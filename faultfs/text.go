@@ -389,7 +389,9 @@ func parseOp(word string, l *lexer) (op Op, appends bool, err error) {
 	case OpRename, OpExchange, OpLink:
 		op.To, err = l.path()
 	case OpMkdir:
-		op.Mode, err = l.mode(defaultDirMode)
+		if op.Mode, err = l.mode(defaultDirMode); op.Mode > 0o7777 && err == nil {
+			err = errors.New("a directory is neither a FIFO nor a socket")
+		}
 	case OpCreate:
 		op.Mode, err = l.mode(defaultFileMode)
 	case OpChmod:

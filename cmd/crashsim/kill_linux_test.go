@@ -238,7 +238,9 @@ func requireNothingLeft(t *testing.T, name string) {
 	var left []string
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		next := crashsim(t, "record", "-o", filepath.Join(os.TempDir(), "trace"), "--", "true")
+		late := time.AfterFunc(lived, func() { _ = next.Process.Kill() })
 		out, err := next.CombinedOutput()
+		late.Stop()
 		require.NoError(t, err, "%s: %s", name, out)
 		require.Empty(t, mountsIn(t, os.TempDir()), name)
 		left, err = filepath.Glob(filepath.Join(os.TempDir(), "crashsim-*"))

@@ -35,6 +35,10 @@ func typeBits(mode fs.FileMode) uint32 {
 		return unix.S_IFDIR
 	case fs.ModeSymlink:
 		return unix.S_IFLNK
+	case fs.ModeNamedPipe:
+		return unix.S_IFIFO
+	case fs.ModeSocket:
+		return unix.S_IFSOCK
 	}
 	return unix.S_IFREG
 }
@@ -62,7 +66,7 @@ func (d *disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut)
 	}
 	ino := node(in.NodeId)
 	if mode, ok := in.GetMode(); ok {
-		if _, status := d.do(d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: mode})); status != fuse.OK {
+		if _, status := d.do(d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpChmod, Ino: ino, Mode: mode | special(in.Mode)})); status != fuse.OK {
 			return status
 		}
 	}

@@ -39,6 +39,13 @@ func (d *disk) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLis
 		if errno != 0 {
 			return fuse.Status(errno)
 		}
+		d.mu.Lock()
+		for i := range h.entries {
+			if s, ok := d.showing()[faultfs.Ino(h.entries[i].Ino)]; ok && s.special != 0 {
+				h.entries[i].Mode = s.special
+			}
+		}
+		d.mu.Unlock()
 	}
 	for i := in.Offset; i < uint64(len(h.entries)); i++ {
 		if !out.AddDirEntry(h.entries[i]) {

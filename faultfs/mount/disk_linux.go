@@ -150,6 +150,8 @@ type shown struct {
 	since        time.Time // the logical time at which they were set: a change ends them
 
 	extended map[string][]byte // extended attributes
+
+	special uint32 // the type of a FIFO or socket that was made here, for lists of directories
 }
 
 // attributes fills in what the kernel is told of an inode.

@@ -39,7 +39,7 @@
 //
 //   - It refuses what no op says: rename with RENAME_WHITEOUT (EINVAL),
 //     O_TMPFILE and extended attributes but those of users (EOPNOTSUPP), mknod of
-//     anything but a regular file (EPERM), collapsing and inserting ranges (EOPNOTSUPP).
+//     devices (EPERM), collapsing and inserting ranges (EOPNOTSUPP).
 //   - sync(2) and syncfs(2) do not reach a FUSE file system: they are in the trace only
 //     of a program that [Mount.Start] has started. sync_file_range(2) forces nothing by
 //     its contract, and is no op. Nor is what the kernel answers by itself, such as a

@@ -40,12 +40,31 @@ func (d *disk) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse
 	return d.make(&in.InHeader, faultfs.Op{Kind: faultfs.OpMkdir, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}, out)
 }
 
-// Mknod is mknod(2), of a regular file only.
+// special are the types that mknod(2) makes besides regular files: FIFOs and
+// sockets, which are names that lead to nothing on the disk.
+func special(mode uint32) uint32 {
+	if typ := mode & unix.S_IFMT; typ == unix.S_IFIFO || typ == unix.S_IFSOCK {
+		return typ
+	}
+	return 0
+}
+
+// Mknod is mknod(2), of a regular file, a FIFO or a socket.
 func (d *disk) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
-	if typ := in.Mode & unix.S_IFMT; typ != unix.S_IFREG && typ != 0 {
+	typ := in.Mode & unix.S_IFMT
+	if typ != unix.S_IFREG && typ != 0 && special(typ) == 0 {
 		return fuse.EPERM
 	}
-	return d.make(&in.InHeader, faultfs.Op{Kind: faultfs.OpCreate, Dir: node(in.NodeId), Name: name, Mode: in.Mode & 0o7777}, out)
+	op := faultfs.Op{Kind: faultfs.OpCreate, Dir: node(in.NodeId), Name: name, Mode: in.Mode&0o7777 | special(typ)}
+	status := d.make(&in.InHeader, op, out)
+	if status == fuse.OK && special(typ) != 0 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		s := d.showing()[faultfs.Ino(out.NodeId)]
+		s.special = typ
+		d.shown[faultfs.Ino(out.NodeId)] = s
+	}
+	return status
 }
 
 // Symlink is symlink(2).

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -82,6 +83,35 @@ func TestNamesBecomeOps(t *testing.T) {
 		{"mknod", func(t *testing.T, at func(string) string) {
 			require.NoError(t, unix.Mknod(at("new"), unix.S_IFREG|0o640, 0))
 		}, []string{"create /new 0640"}},
+		{"fifo", func(t *testing.T, at func(string) string) {
+			require.NoError(t, unix.Mkfifo(at("p"), 0o600))
+			entries, err := os.ReadDir(at("."))
+			require.NoError(t, err)
+			require.Equal(t, os.ModeNamedPipe, entries[2].Type())
+			require.NoError(t, os.Chmod(at("p"), 0o640))
+			info, err := os.Lstat(at("p"))
+			require.NoError(t, err)
+			require.Equal(t, os.ModeNamedPipe|0o640, info.Mode())
+			p := opened(t, at("p"), os.O_RDWR)
+			_, err = p.WriteString("through")
+			require.NoError(t, err)
+			got := make([]byte, 7)
+			_, err = p.Read(got)
+			require.NoError(t, err)
+			require.Equal(t, "through", string(got))
+			require.NoError(t, os.Rename(at("p"), at("d/p")))
+		}, []string{"create /p 10600", "chmod /p 10640", "rename /p /d/p"}},
+		{"socket", func(t *testing.T, at func(string) string) {
+			l, err := net.Listen("unix", at("s"))
+			require.NoError(t, err)
+			info, err := os.Lstat(at("s"))
+			require.NoError(t, err)
+			require.Equal(t, os.ModeSocket, info.Mode().Type())
+			c, err := net.Dial("unix", at("s"))
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+			require.NoError(t, l.Close())
+		}, []string{"create /s 140755", "unlink /s"}},
 		{"mkdir", func(t *testing.T, at func(string) string) {
 			require.NoError(t, os.Mkdir(at("d/e"), 0o777))
 		}, []string{"mkdir /d/e 0755"}},
@@ -319,7 +349,7 @@ func TestWhatNoOpSaysIsRefused(t *testing.T) {
 		{"whiteout", unix.Renameat2(unix.AT_FDCWD, at("f"), unix.AT_FDCWD, at("w"), unix.RENAME_WHITEOUT), unix.EINVAL},
 		{"tmpfile", second(unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)), unix.EOPNOTSUPP},
 		{"trusted xattr", unix.Setxattr(at("f"), "trusted.a", []byte("b"), 0), unix.EOPNOTSUPP},
-		{"fifo", unix.Mkfifo(at("fifo"), 0o600), unix.EPERM},
+		{"device", unix.Mknod(at("null"), unix.S_IFCHR|0o600, 0x103), unix.EPERM},
 		{"collapse", unix.Fallocate(fd, unix.FALLOC_FL_COLLAPSE_RANGE, 0, 4096), unix.EOPNOTSUPP},
 		{"insert", unix.Fallocate(fd, unix.FALLOC_FL_INSERT_RANGE, 0, 4096), unix.EOPNOTSUPP},
 		{"run", unix.Access(at("f"), unix.X_OK), unix.EACCES},

@@ -34,8 +34,10 @@
 // # Limits
 //
 // It works where package mount does. A program must come to an end, or be ended
-// by its timeout; what it leaves running is killed, that of a check when the check
-// exits. A check must depend on
+// by its timeout; what it leaves running is killed after a second, that of a
+// check when the check exits. The command crashsim has a PID namespace to itself, so
+// that this is so of daemons too; elsewhere what has left the process group of a
+// command, as with setsid, goes on to run. See AloneWith. A check must depend on
 // nothing but its disk and the marks. A file of an undetermined disk has one link,
 // however many names lead to it: to count them would be to read them all.
 // Programs are not run again, so that their calls cannot be made to fail.

@@ -283,3 +283,25 @@ func TestBadChecksAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "materialised")
 	require.NoError(t, c.Close())
 }
+
+// FIFOs and sockets are names like others. What a crash leaves of them is one, or
+// no name; nothing is in them that could be lost.
+func TestFIFOsAreRecordedAndStandOnTheDisksOfChecks(t *testing.T) {
+	skipWithoutFUSE(t)
+	trace := record(t, `mkfifo q; chmod 600 q; echo old >f`, `mkfifo -m 640 p; mv p r; sync .; echo saved`)
+	again, err := faultfs.ParseTrace("t", trace.Text())
+	require.NoError(t, err)
+	require.True(t, trace.Same(again), "the text reads back as another")
+	check := `[ -p q ] && [ -f f ] || { echo "torn: q"; exit 1; }
+for n in p r; do [ ! -e $n ] || [ -p $n ] || { echo "torn: $n"; exit 1; }; done
+[ -p r ] || [ ! -s "$CRASHSIM_MARKS" ] || { echo "lost: r"; exit 1; }`
+	for _, materialise := range []bool{false, true} {
+		for _, trace := range []*faultfs.Trace{trace, again} {
+			r := judge(t, trace, check, "", "posix", process.Options{Materialise: materialise})
+			require.Equal(t, "kept", r.Outcome.String(), r.Report())
+		}
+	}
+	hasty := record(t, "", `mkfifo p; echo saved`)
+	r := judge(t, hasty, `[ -p p ] || [ ! -s "$CRASHSIM_MARKS" ] || { echo "lost: p"; exit 1; }`, "", "posix", process.Options{})
+	require.Equal(t, "broken(lost)", r.Outcome.String(), r.Report())
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package process
+
+import (
+	"io/fs"
+	"os"
+)
+
+// makeSpecial makes a file in the place of a FIFO or a socket.
+func makeSpecial(name string, mode fs.FileMode) error {
+	return os.WriteFile(name, nil, mode.Perm())
+}
