@@ -67,7 +67,8 @@ func forkable(args []string) bool {
 // shell is told, the first word is the directory of a run below a place, and the
 // second is the name of a pipe below it where its output goes: no two runs share
 // that, since what has left the group of a run can go on to print. If it cannot be
-// opened, the shell ends.
+// opened, the shell ends. It is opened for reading first: else the shell would wait
+// for a reader for ever if this process was killed meanwhile.
 func loop(text, place string) string {
 	return "CRASHSIM_CHECK() { set +m; trap - HUP; unset CRASHSIM_OUT; " + strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" + `}
 trap '' HUP
@@ -76,7 +77,7 @@ exec </dev/null >/dev/null 2>&1
 echo ready >&9
 read -r CRASHSIM_DIR <&8
 while read -r CRASHSIM_DIR CRASHSIM_OUT <&8; do
-exec 7>` + quoted(place+"/") + `"$CRASHSIM_OUT"
+exec 6<>` + quoted(place+"/") + `"$CRASHSIM_OUT" 7>` + quoted(place+"/") + `"$CRASHSIM_OUT" 6>&-
 CRASHSIM_DIR=` + quoted(place+"/") + `$CRASHSIM_DIR
 CRASHSIM_MARKS=$CRASHSIM_DIR/` + marksFile + `
 CRASHSIM_MARK=$CRASHSIM_DIR/` + markFile + `
