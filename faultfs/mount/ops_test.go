@@ -83,35 +83,6 @@ func TestNamesBecomeOps(t *testing.T) {
 		{"mknod", func(t *testing.T, at func(string) string) {
 			require.NoError(t, unix.Mknod(at("new"), unix.S_IFREG|0o640, 0))
 		}, []string{"create /new 0640"}},
-		{"fifo", func(t *testing.T, at func(string) string) {
-			require.NoError(t, unix.Mkfifo(at("p"), 0o600))
-			entries, err := os.ReadDir(at("."))
-			require.NoError(t, err)
-			require.Equal(t, os.ModeNamedPipe, entries[2].Type())
-			require.NoError(t, os.Chmod(at("p"), 0o640))
-			info, err := os.Lstat(at("p"))
-			require.NoError(t, err)
-			require.Equal(t, os.ModeNamedPipe|0o640, info.Mode())
-			p := opened(t, at("p"), os.O_RDWR)
-			_, err = p.WriteString("through")
-			require.NoError(t, err)
-			got := make([]byte, 7)
-			_, err = p.Read(got)
-			require.NoError(t, err)
-			require.Equal(t, "through", string(got))
-			require.NoError(t, os.Rename(at("p"), at("d/p")))
-		}, []string{"create /p 10600", "chmod /p 10640", "rename /p /d/p"}},
-		{"socket", func(t *testing.T, at func(string) string) {
-			l, err := net.Listen("unix", at("s"))
-			require.NoError(t, err)
-			info, err := os.Lstat(at("s"))
-			require.NoError(t, err)
-			require.Equal(t, os.ModeSocket, info.Mode().Type())
-			c, err := net.Dial("unix", at("s"))
-			require.NoError(t, err)
-			require.NoError(t, c.Close())
-			require.NoError(t, l.Close())
-		}, []string{"create /s 140755", "unlink /s"}},
 		{"mkdir", func(t *testing.T, at func(string) string) {
 			require.NoError(t, os.Mkdir(at("d/e"), 0o777))
 		}, []string{"mkdir /d/e 0755"}},
@@ -182,6 +153,41 @@ func TestExchangeBecomesAnOp(t *testing.T) {
 			require.ErrorIs(t, exchange("h", "h/g"), unix.EINVAL)
 			require.NoError(t, os.Truncate(at("h/g"), 1))
 		}, []string{"exchange /f /d/g", "create /h 0644", "exchange /h /d", "truncate /h/g 1"}},
+	})
+}
+
+func TestFIFOsAndSocketsBecomeOps(t *testing.T) {
+	unix.Umask(0o022)
+	runCalls(t, []call{
+		{"fifo", func(t *testing.T, at func(string) string) {
+			require.NoError(t, unix.Mkfifo(at("p"), 0o600))
+			entries, err := os.ReadDir(at("."))
+			require.NoError(t, err)
+			require.Equal(t, os.ModeNamedPipe, entries[2].Type())
+			require.NoError(t, os.Chmod(at("p"), 0o640))
+			info, err := os.Lstat(at("p"))
+			require.NoError(t, err)
+			require.Equal(t, os.ModeNamedPipe|0o640, info.Mode())
+			p := opened(t, at("p"), os.O_RDWR)
+			_, err = p.WriteString("through")
+			require.NoError(t, err)
+			got := make([]byte, 7)
+			_, err = p.Read(got)
+			require.NoError(t, err)
+			require.Equal(t, "through", string(got))
+			require.NoError(t, os.Rename(at("p"), at("d/p")))
+		}, []string{"create /p 10600", "chmod /p 10640", "rename /p /d/p"}},
+		{"socket", func(t *testing.T, at func(string) string) {
+			l, err := net.Listen("unix", at("s"))
+			require.NoError(t, err)
+			info, err := os.Lstat(at("s"))
+			require.NoError(t, err)
+			require.Equal(t, os.ModeSocket, info.Mode().Type())
+			c, err := net.Dial("unix", at("s"))
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+			require.NoError(t, l.Close())
+		}, []string{"create /s 140755", "unlink /s"}},
 	})
 }
 
