@@ -426,7 +426,7 @@ func copyOut(disk *faultfs.FS, dir string) (err error) {
 			return root.Symlink(target, to)
 		}
 		if info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
-			return makeSpecial(to, info.Mode())
+			return makeSpecial(root, to, info.Mode())
 		}
 		if first, again := seen[info.Sys()]; again && info.Sys() != nil {
 			return root.Link(first, to)

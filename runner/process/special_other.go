@@ -8,6 +8,6 @@ import (
 )
 
 // makeSpecial makes a file in the place of a FIFO or a socket.
-func makeSpecial(name string, mode fs.FileMode) error {
-	return os.WriteFile(name, nil, mode.Perm())
+func makeSpecial(root *os.Root, name string, mode fs.FileMode) error {
+	return root.WriteFile(name, nil, mode.Perm())
 }
