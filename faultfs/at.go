@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -180,6 +181,59 @@ func (f *FS) ReadAt(op Op, p []byte) (int, syscall.Errno) {
 	}
 	c.leave(errno)
 	return n, systemErrno(errno)
+}
+
+// Records reports whether the file system records a trace.
+func (f *FS) Records() bool { return f.trace != nil }
+
+// StoreAt is a store to a mapped file that has happened: p is what a part of it holds
+// now. It records a write of what has changed, without a site, and nothing if nothing
+// has. What lies beyond the end of the file is lost, as it is of a map. No fault
+// strikes it.
+func (f *FS) StoreAt(ino Ino, p []byte, off int64) syscall.Errno {
+	c := call{f: f, op: Op{Kind: OpWrite, Ino: ino}}
+	f.mu.Lock()
+	defer c.end()
+	switch {
+	case f.dead:
+		return syscall.EIO
+	case f.vol.Type(ino) != Regular:
+		return syscall.ENOENT
+	}
+	p = p[:max(0, min(int64(len(p)), f.vol.Size(ino)-off))]
+	held := make([]byte, len(p))
+	f.vol.ReadAt(ino, held, off)
+	from, to := 0, len(p)
+	for from < to && p[from] == held[from] {
+		from++
+	}
+	for to > from && p[to-1] == held[to-1] {
+		to--
+	}
+	if from == to {
+		return 0
+	}
+	c.op.Begin = Edge(f.edge.Add(1))
+	c.op.Path, c.op.Off, c.op.Data = f.pathOf(ino), off+int64(from), slices.Clone(p[from:to])
+	f.write(ino, c.op.Data, c.op.Off)
+	c.stamp()
+	c.leave(0)
+	return 0
+}
+
+// PeekAt reads a file at an offset. It is no op.
+func (f *FS) PeekAt(ino Ino, p []byte, off int64) (int, syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.dead:
+		return 0, syscall.EIO
+	case f.vol.Type(ino) != Regular:
+		return 0, syscall.ENOENT
+	}
+	n := max(0, min(int64(len(p)), f.vol.Size(ino)-off))
+	f.vol.ReadAt(ino, p[:n], off)
+	return int(n), 0
 }
 
 // ListAt calls each for every name in the directory Ino of op, in order, and

@@ -48,6 +48,10 @@ func (d *disk) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut)
 	if status := d.admit("stat", &in.InHeader); status != fuse.OK {
 		return status
 	}
+	if in.NodeId == folderNode {
+		out.Attr = folderAttributes()
+		return fuse.OK
+	}
 	if m := d.markNode(in.NodeId); m != nil {
 		out.Attr = m.attributes()
 		return fuse.OK
@@ -160,7 +164,7 @@ func (d *disk) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
 	if status := d.admit("access", &in.InHeader); status != fuse.OK {
 		return status
 	}
-	if d.markNode(in.NodeId) != nil {
+	if d.markNode(in.NodeId) != nil || in.NodeId == folderNode {
 		return fuse.OK
 	}
 	var attr fuse.Attr

@@ -22,8 +22,9 @@ type disk struct {
 
 	fs     *faultfs.FS
 	marks  []*markFile
-	sites  *sites      // nil: they are not asked for
-	device uint64      // of the mount, as in st_dev; zero: it was not looked for
+	sites  *sites // nil: they are not asked for
+	device uint64 // of the mount, as in st_dev; zero: it was not looked for
+	stores *stores
 	over   atomic.Bool // nothing is to happen any more
 
 	mu      sync.Mutex
@@ -37,7 +38,7 @@ type disk struct {
 func newDisk(fs *faultfs.FS, o Options) *disk {
 	return &disk{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
-		fs:            fs, marks: markFiles(fs, o),
+		fs:            fs, marks: markFiles(fs, o), stores: newStores(fs),
 		handles: map[uint64]*handle{}, shown: map[faultfs.Ino]shown{},
 	}
 }
@@ -92,10 +93,11 @@ func node(id uint64) faultfs.Ino { return faultfs.Ino(id) }
 
 // handle is an open file or directory.
 type handle struct {
-	ino   faultfs.Ino
-	life  uint64 // of the file system when it was opened
-	flags int
-	mark  *markFile // set for a mark file
+	ino    faultfs.Ino
+	life   uint64 // of the file system when it was opened
+	flags  int
+	mark   *markFile // set for a mark file
+	helper bool      // of the process that looks at mapped files
 
 	mu   sync.Mutex
 	told int // errors of the file's syncs that this handle was told of

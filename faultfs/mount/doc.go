@@ -17,9 +17,12 @@
 //   - Files are read and written directly, with no page cache between, so that
 //     a write is one op with the program's own bounds. What is longer than
 //     1 MiB less a page, which is what a request holds, becomes several.
-//   - Stores through a shared map become writes of whole pages, cut at the end
-//     of the file, when the kernel writes them back: at msync, munmap, close, or
-//     whenever it likes.
+//   - Stores through a shared map become writes of the bytes of a page that changed,
+//     before the next op of any program: a process of its own reads pages that are
+//     dirty whenever an op begins. Several stores to a page between two ops become
+//     one, and those to several pages stand in the order of their offsets. They have
+//     no site. Where that cannot be done (see package mapped), they become writes when
+//     the kernel writes the pages back, and Notes says so.
 //   - A write with O_APPEND goes to the end of the file. A write with O_SYNC or
 //     O_DSYNC is followed by an fsync or fdatasync, and so is one by pwritev2 with
 //     RWF_SYNC or RWF_DSYNC. An open with O_TRUNC is a
@@ -61,7 +64,8 @@
 //     EDEADLK, and Close reports them as a bug. A program that is to run in the
 //     mount is started by another one, such as a shell that changes its directory.
 //   - A fault that evicts or reverts pages does not reach pages that a program
-//     has mapped.
+//     has mapped, and no fault strikes a store.
+//   - An msync of a part of a file is an fdatasync of the file.
 package mount
 
 import (

@@ -61,6 +61,7 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 		return nil, err
 	}
 	m := &Mount{dir: dir, source: newSource(), disk: newDisk(fs, o), loop: make(chan struct{})}
+	m.disk.stores.dir = dir
 	device, err := attach(dir, m.source)
 	if err != nil {
 		return nil, err
@@ -135,7 +136,10 @@ func (d *disk) options() *fuse.MountOptions {
 // What they ask after Close has returned changes nothing. It can be called again.
 func (m *Mount) Close() error {
 	m.close.Do(func() {
-		m.closed = errors.Join(m.endWatches(), m.end(), m.disk.bug())
+		m.closed = errors.Join(m.endWatches(), m.disk.endStores(), m.end())
+		// The last pages were written back when the mount ended.
+		m.disk.stores.recordWritten(func(mappedPage) bool { return true })
+		m.closed = errors.Join(m.closed, m.disk.bug())
 		m.disk.over.Store(true)
 		syscall.Close(m.device)
 		if m.disk.sites != nil {
@@ -151,6 +155,9 @@ func (m *Mount) Notes() []string {
 	m.noted.Lock()
 	defer m.noted.Unlock()
 	notes := slices.Clone(m.notes)
+	if note := m.disk.stores.note(); note != "" {
+		notes = append(notes, note)
+	}
 	if m.disk.sites != nil {
 		for _, note := range m.disk.sites.u.Notes() {
 			notes = append(notes, "source lines: "+note)

@@ -16,6 +16,9 @@ func (d *disk) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fu
 		out.NodeId, out.Generation, out.Attr = m.node, 1, m.attributes()
 		return fuse.OK
 	}
+	if status, done := d.lookupFolder(in.NodeId, name, out); done {
+		return status
+	}
 	ino, errno := d.fs.LookAt(node(in.NodeId), name)
 	if errno != 0 {
 		return fuse.Status(errno)

@@ -36,10 +36,11 @@ func newSites(device uint64) *sites {
 	return &sites{u: callsite.New(device), known: map[*callsite.Frame]*calledFrom{}}
 }
 
-// op returns an op with the place in the program that a request comes from, where
+// op records what was stored to mapped files until now, and returns an op that comes after that, with the place in the program that a request comes from, where
 // that is asked for and can be found out. What the kernel does by itself comes
 // from nowhere.
 func (d *disk) op(in *fuse.InHeader, op faultfs.Op) faultfs.Op {
+	d.recordStores()
 	if d.sites == nil || in.Pid == 0 {
 		return op
 	}
