@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,11 +10,11 @@ import (
 
 // Limits of the text form, against hostile input.
 const (
-	maxData = 64 << 20    // bytes in all data of a file, repetitions written out
+	maxData = 256 << 20   // bytes in all data of a file, repetitions written out
 	maxText = 5 * maxData // bytes in a file: a byte of data takes four at most
 	maxOps  = 1 << 20     // ops in a file
 
-	maxPages = 4 * maxData / pageSize // pages that the ops of a file may fill
+	maxPages = maxData / pageSize // pages that the ops of a file may fill
 )
 
 // opLimit is maxOps, but for the test that reaches it.
@@ -93,9 +94,17 @@ func (l *lexer) mode(def uint32) (uint32, error) {
 	return uint32(bits), nil
 }
 
-// data returns the next Go string literal, repeated as "*n" behind it says.
+// base64Prefix begins data in base64.
+const base64Prefix = "base64:"
+
+// data returns the next Go string literal, repeated as "*n" behind it says, or data
+// in base64.
 func (l *lexer) data() ([]byte, error) {
 	l.rest = strings.TrimLeft(l.rest, " \t")
+	if coded, ok := strings.CutPrefix(l.rest, base64Prefix); ok {
+		l.rest = coded
+		return l.base64()
+	}
 	if l.rest == "" || l.rest[0] != '"' && l.rest[0] != '`' {
 		return nil, fmt.Errorf("data missing: want a string literal, not %s", clip(l.rest))
 	}
@@ -118,7 +127,24 @@ func (l *lexer) data() ([]byte, error) {
 		return nil, fmt.Errorf("more than %d bytes of data in one file", maxData)
 	}
 	*l.room -= len(text) * times
-	return []byte(strings.Repeat(text, times)), nil
+	return bytes.Repeat([]byte(text), times), nil
+}
+
+// base64 returns data that is written in base64.
+func (l *lexer) base64() ([]byte, error) {
+	word, err := l.word("data")
+	if err != nil {
+		return nil, err
+	}
+	data, err := base64.StdEncoding.DecodeString(word)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no base64", clip(word))
+	}
+	if len(data) > *l.room {
+		return nil, fmt.Errorf("more than %d bytes of data in one file", maxData)
+	}
+	*l.room -= len(data)
+	return data, nil
 }
 
 // attributes returns the key=value pairs behind a ";".
@@ -175,7 +201,7 @@ func appendWord(b []byte, word string) []byte {
 }
 
 // appendData appends data as a Go string literal, runs of a short pattern as a
-// repetition.
+// repetition, and long data that is no text in base64, which is shorter.
 func appendData(b, data []byte) []byte {
 	const longest = 256 // patterns beyond that are not looked for
 	for period := 1; period <= min(longest, len(data)/4); period++ {
@@ -184,5 +210,11 @@ func appendData(b, data []byte) []byte {
 			return strconv.AppendInt(append(b, '*'), int64(len(data)/period), 10)
 		}
 	}
-	return strconv.AppendQuote(b, string(data))
+	start := len(b)
+	b = strconv.AppendQuote(b, string(data))
+	if len(data) < longest || len(b)-start <= base64.StdEncoding.EncodedLen(len(data))+len(base64Prefix) {
+		return b
+	}
+	b = append(b[:start], base64Prefix...)
+	return base64.StdEncoding.AppendEncode(b, data)
 }

@@ -26,6 +26,7 @@ const (
 // litmus file does not say: err=, the error; injected=yes, that a fault had a
 // hand in it; lost=, the bytes that a sync failed to write, and evicted=yes;
 // at=, the call site, and in=, its function, where it is known; span=, the edges, where the op overlaps another. "#7" instead of a path is inode 7.
+// Long data that is no text stands in base64, as base64:AAECAw==.
 // ParseTrace reads it back.
 func (t *Trace) Text() []byte {
 	a := txtar.Archive{Comment: []byte(traceHeader + strconv.Itoa(traceVersion) + "\n\n")}
@@ -221,10 +222,10 @@ func (p *parser) part(part txtar.File, line int, others []string) error {
 		}
 		return &TextError{p.file, line, fmt.Errorf("unknown part %q, want one of %s", part.Name, strings.Join(append([]string{"setup", "ops"}, others...), ", "))}
 	}
-	lines := strings.Split(strings.TrimSuffix(string(part.Data), "\n"), "\n")
-	for i, text := range lines {
-		if err := p.line(text); err != nil {
-			return &TextError{p.file, line + 1 + i, err}
+	for text := range bytes.Lines(part.Data) {
+		line++
+		if err := p.line(strings.TrimSuffix(string(text), "\n")); err != nil {
+			return &TextError{p.file, line, err}
 		}
 	}
 	if part.Name == "setup" {

@@ -3,6 +3,7 @@ package faultfs_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -204,7 +205,9 @@ func TestParseTraceNamesFileAndLine(t *testing.T) {
 		{"-- ops --\nwrite /a 9223372036854775807 \"x\"\n", `f:2: write /a: file too large`},
 		{"-- ops --\nwrite /a 0 \"x\n", `f:2: write: bad string literal "\"x"`},
 		{"-- ops --\nwrite /a 0 \"x\"*y\n", `f:2: write: bad repetition *"y"`},
-		{"-- ops --\nwrite /a 0 \"x\"*99999999999\n", `f:2: write: more than 67108864 bytes of data in one file`},
+		{"-- ops --\nwrite /a 0 \"x\"*99999999999\n", `f:2: write: more than 268435456 bytes of data in one file`},
+		{"-- ops --\nwrite /a 0 base64:AAE\n", `f:2: write: "AAE" is no base64`},
+		{"-- ops --\nwrite /a 0 base64:\n", `f:2: write: data missing`},
 		{"-- ops --\ncreate /a\ntruncate /a 1000000000000000000\n", `f:3: truncate /a: file too large`},
 		{"-- ops --\nwrite /a 1000000000000000000 \"x\"\n", `f:2: write /a: file too large`},
 		{"-- setup --\nwrite /a 17592186044415 \"xy\"\n-- ops --\n", `f:2: write /a: file too large`},
@@ -268,9 +271,9 @@ func TestParseErrorsSayWhatWouldBeRight(t *testing.T) {
 func TestParseTraceIsBounded(t *testing.T) {
 	faultfs.SetOpLimit(t, 70000)
 	for name, text := range map[string]string{
-		"more than 70000 ops":              "-- ops --\n" + strings.Repeat("sync\n", 70001),
-		"more than 65536 pages of data":    "-- ops --\n" + sparse(65537),
-		"more than 67108864 bytes of data": "-- ops --\n" + strings.Repeat("write /f 0 \"x\"*33554433\n", 2),
+		"more than 70000 ops":               "-- ops --\n" + strings.Repeat("sync\n", 70001),
+		"more than 65536 pages of data":     "-- ops --\n" + sparse(65537),
+		"more than 268435456 bytes of data": "-- ops --\n" + strings.Repeat("write /f 0 \"x\"*134217729\n", 2),
 	} {
 		_, err := faultfs.ParseTrace("f", []byte(text))
 		require.ErrorContains(t, err, name)
@@ -313,6 +316,7 @@ func FuzzParseTrace(f *testing.F) {
 		}
 		f.Add(text)
 	}
+	f.Add([]byte("-- ops --\nwrite /f 9 base64:AAEC/w== ; err=EIO\n"))
 	for seed := range 5 {
 		f.Add(rapid.Custom(func(t *rapid.T) []byte { return randomTrace(t).Trace().Text() }).Example(seed))
 	}
@@ -341,4 +345,20 @@ func FuzzParseTrace(f *testing.F) {
 			t.Fatalf("not the same trace:\n%s", stored)
 		}
 	})
+}
+
+func TestDataThatIsNoTextTakesLittleMoreRoomThanItHas(t *testing.T) {
+	data := make([]byte, 1<<20)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range data {
+		data[i] = byte(random.Uint32())
+	}
+	fs := faultfs.New()
+	require.NoError(t, afero.WriteFile(fs, "/f", data, 0o644))
+	text := fs.Trace().Text()
+	require.Less(t, len(text), len(data)*4/3+1000, "stored once, in base64")
+	again, err := faultfs.ParseTrace("trace", text)
+	require.NoError(t, err)
+	require.True(t, fs.Trace().Same(again))
+	require.Equal(t, text, again.Text())
 }

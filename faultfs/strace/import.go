@@ -230,7 +230,7 @@ func (im *importer) do(c *call, op faultfs.Op) (faultfs.Op, error) {
 	return done, nil
 }
 
-// maxData is how many bytes the text form of a trace may hold.
+// maxData is how many bytes a log may write; the text form of a trace holds more.
 const maxData = 64 << 20
 
 func (im *importer) siteOf(c *call) faultfs.Site { return faultfs.Site{File: im.site, Line: c.line} }

@@ -69,7 +69,7 @@ func TestLogsBecomeWhatTheRulesSay(t *testing.T) {
 	}
 }
 
-// A trace holds 64 MiB of data, so a log that writes more is refused.
+// A log that writes more than 64 MiB is refused.
 func TestMoreDataThanATraceHoldsIsRefused(t *testing.T) {
 	var log bytes.Buffer
 	log.WriteString("7 openat(AT_FDCWD</r>, \"f\", O_WRONLY|O_CREAT, 0644) = 3</r/f>\n")
