@@ -175,7 +175,7 @@ func (c *call) sync(ino Ino, seen *int) syscall.Errno {
 	fault := c.fault()
 	switch {
 	case fault == nil:
-		c.f.settle(ino, c.op.Kind)
+		c.f.settle(ino, &c.op)
 		return 0
 	case fault.Errno == syscall.EINTR:
 		c.op.Injected = true
@@ -189,17 +189,19 @@ func (c *call) sync(ino Ino, seen *int) syscall.Errno {
 }
 
 // settle notes that a sync wrote what was dirty.
-func (f *FS) settle(ino Ino, kind OpKind) {
+func (f *FS) settle(ino Ino, op *Op) {
 	inos := []Ino{ino}
-	if kind == OpSync {
+	if op.Kind == OpSync {
 		inos = slices.Sorted(maps.Keys(f.inject.files))
 	}
 	for _, ino := range inos {
 		w := f.written(ino)
 		for page := range w.dirty {
-			delete(w.pages, page)
+			if op.Only.Empty() || op.Only.From <= page*pageSize && page*pageSize < op.Only.To {
+				delete(w.pages, page)
+				delete(w.dirty, page)
+			}
 		}
-		clear(w.dirty)
 		if f.vol.Type(ino) == Regular {
 			w.size = f.vol.Size(ino)
 		}
@@ -231,7 +233,7 @@ func (c *call) loseData(ino Ino, fault *Fault, seen *int) syscall.Errno {
 	}
 	if len(lost) == 0 {
 		x.fired[slices.IndexFunc(x.faults, func(g Fault) bool { return g == *fault })]--
-		f.settle(ino, c.op.Kind)
+		f.settle(ino, &c.op)
 		return 0
 	}
 	c.op.Injected = true
@@ -251,7 +253,7 @@ func (c *call) loseData(ino Ino, fault *Fault, seen *int) syscall.Errno {
 	}
 	if !now {
 		// What was not lost is written: this sync succeeds, as far as it says.
-		f.settle(ino, c.op.Kind)
+		f.settle(ino, &c.op)
 		return 0
 	}
 	*seen = f.written(ino).errors

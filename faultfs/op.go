@@ -150,6 +150,10 @@ type Op struct {
 	// be changed. The text form of a trace has none.
 	Stack []Site
 
+	// Only, if it is not empty, are the bytes that an fdatasync is limited to: it forces
+	// no data outside them. An msync of a part of a file is such a call.
+	Only Span
+
 	// Injected says that a Fault had a hand in what the call returned, or in
 	// what it did.
 	Injected bool
@@ -204,6 +208,10 @@ func (op *Op) Summary() string {
 		return "mark " + show.Word(op.Label)
 	case OpSync:
 		return "sync"
+	case OpFdatasync:
+		if !op.Only.Empty() {
+			return fmt.Sprintf("fdatasync %s [%d,%d)", path, op.Only.From, op.Only.To)
+		}
 	}
 	return op.Kind.String() + " " + path
 }

@@ -24,7 +24,7 @@ const (
 // begins with the version and says the notes, with a part "setup" if there was one and a part
 // "ops". An op is a line of litmus syntax, followed behind a ";" by what a
 // litmus file does not say: err=, the error; injected=yes, that a fault had a
-// hand in it; lost=, the bytes that a sync failed to write, and evicted=yes;
+// hand in it; only=, the bytes that an fdatasync is limited to; lost=, the bytes that a sync failed to write, and evicted=yes;
 // at=, the call site, and in=, its function, where it is known; span=, the edges, where the op overlaps another. "#7" instead of a path is inode 7.
 // Long data that is no text stands in base64, as base64:AAECAw==.
 // ParseTrace reads it back.
@@ -110,6 +110,9 @@ func appendAttributes(b []byte, op *Op, position int) []byte {
 	}
 	if op.Injected {
 		attr("injected", "yes")
+	}
+	if !op.Only.Empty() {
+		attr("only", op.Only.String())
 	}
 	if !op.Lost.Empty() {
 		attr("lost", op.Lost.String())
@@ -328,13 +331,16 @@ func setAttributes(op *Op, attrs map[string]string) error {
 			op.Begin, op.End, ok = parseSpan(value)
 		case "injected":
 			op.Injected, ok = true, value == "yes"
+		case "only":
+			op.Only, ok = parseLost(value)
+			ok = ok && op.Kind == OpFdatasync
 		case "lost":
 			op.Lost, ok = parseLost(value)
 			ok = ok && op.Kind.Syncs()
 		case "evicted":
 			op.Evicted, ok = true, value == "yes" && op.Kind.Syncs()
 		default:
-			return fmt.Errorf("unknown attribute %s, want err, injected, lost, evicted, at, in or span", clip(key))
+			return fmt.Errorf("unknown attribute %s, want err, injected, only, lost, evicted, at, in or span", clip(key))
 		}
 		if !ok {
 			return badValue("attribute", key, value)

@@ -23,6 +23,7 @@
 //     one, and those to several pages stand in the order of their offsets. They have
 //     no site. Where that cannot be done (see package mapped), they become writes when
 //     the kernel writes the pages back, and Notes says so.
+//   - An msync is an fdatasync; of a part of a file, one that forces no other data.
 //   - A write with O_APPEND goes to the end of the file. A write with O_SYNC or
 //     O_DSYNC is followed by an fsync or fdatasync, and so is one by pwritev2 with
 //     RWF_SYNC or RWF_DSYNC. An open with O_TRUNC is a
@@ -65,7 +66,6 @@
 //     mount is started by another one, such as a shell that changes its directory.
 //   - A fault that evicts or reverts pages does not reach pages that a program
 //     has mapped, and no fault strikes a store.
-//   - An msync of a part of a file is an fdatasync of the file.
 package mount
 
 import (

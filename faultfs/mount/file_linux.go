@@ -168,7 +168,7 @@ func (d *disk) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	}
 	op := d.op(&in.InHeader, faultfs.Op{Kind: faultfs.OpFsync, Ino: h.ino})
 	if in.FsyncFlags&fsyncData != 0 {
-		op.Kind = faultfs.OpFdatasync
+		op.Kind, op.Only = faultfs.OpFdatasync, d.limits(&in.InHeader, h.ino)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

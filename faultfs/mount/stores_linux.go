@@ -47,6 +47,7 @@ type stores struct {
 	written map[mappedPage][]byte
 	blind   error // why nothing can be seen
 	ended   bool  // the helper has
+	unclear error // why a sync is recorded as more than it may have been
 }
 
 type mappedPage struct {
@@ -174,6 +175,25 @@ func (s *stores) watch(ino faultfs.Ino) error {
 	return nil
 }
 
+// watches reports whether a file is looked at.
+func (s *stores) watches(ino faultfs.Ino) bool {
+	if !s.active.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watched[ino]
+}
+
+// cannotTell keeps the first reason why a sync is recorded as more than it may be.
+func (s *stores) cannotTell(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unclear == nil {
+		s.unclear = err
+	}
+}
+
 // writeBack takes pages that the kernel writes back of a map.
 func (d *disk) writeBack(ino faultfs.Ino, data []byte, offset int64) fuse.Status {
 	s := d.stores
@@ -296,6 +316,9 @@ func (s *stores) note() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.blind == nil {
+		if s.unclear != nil {
+			return s.unclear.Error() + ": it is recorded as if it forced all of it, so that a verdict of kept is not certain"
+		}
 		return ""
 	}
 	return fmt.Sprintf("%v: they are dated when the kernel writes them back, which can be too late, so that a verdict of kept is not certain", s.blind)

@@ -48,7 +48,7 @@ func (l *lowerer) findLinks(dir faultfs.Ino) {
 // sync notes what a sync forces: effects of ops that had returned before it
 // began.
 func (l *lowerer) sync(num faultfs.OpNum, op *faultfs.Op) {
-	f := forcer{lowerer: l, num: num, began: op.Begin}
+	f := forcer{lowerer: l, num: num, began: op.Begin, only: op.Only}
 	if op.Kind == faultfs.OpSync {
 		l.dirty = f.cells(l.dirty)
 		return
@@ -72,6 +72,7 @@ type forcer struct {
 	*lowerer
 	num   faultfs.OpNum
 	began faultfs.Edge
+	only  faultfs.Span         // the data that is forced; empty: all
 	seen  map[faultfs.Ino]bool // directories that were looked at
 }
 
@@ -124,7 +125,7 @@ func (f *forcer) inode(ino faultfs.Ino, everything bool) {
 		return
 	}
 	if s := f.state[ino]; s != nil {
-		s.dirty = f.cells(s.dirty)
+		s.dirty = f.data(s.dirty)
 	}
 	if n.size != noCell {
 		f.cell(n.size)
@@ -132,6 +133,25 @@ func (f *forcer) inode(ino faultfs.Ino, everything bool) {
 	if everything && n.perm != noCell {
 		f.cell(n.perm)
 	}
+}
+
+// data forces the given cells of a file or directory, and returns those that are
+// still dirty. Where the sync is limited, a unit is forced that lies in it as a whole.
+func (f *forcer) data(dirty []Cell) []Cell {
+	if f.only.Empty() {
+		return f.cells(dirty)
+	}
+	var inside, outside []Cell
+	for _, id := range dirty {
+		c := f.lowerer.cells[id]
+		from := c.unit * f.model.Unit
+		if c.kind == dataCell && f.only.From <= from && from+f.model.Unit <= f.only.To {
+			inside = append(inside, id)
+		} else {
+			outside = append(outside, id)
+		}
+	}
+	return append(outside, f.cells(inside)...)
 }
 
 // names forces the names of an inode and, of the directories that hold them

@@ -46,11 +46,11 @@ func TestStoresComeBeforeTheCallsThatComeAfterThem(t *testing.T) {
 	for name, c := range map[string]struct{ args, want []string }{
 		"msync of a later page": {
 			[]string{"map f", "store f 0 head", "store f 4096 data", "msync f 4096 4096", "msync f 0 4096", "print saved"},
-			[]string{"write /f [0,4)", "write /f [4096,4100)", "fdatasync /f", "fdatasync /f", "mark saved"},
+			[]string{"write /f [0,4)", "write /f [4096,4100)", "fdatasync /f [4096,8192)", "fdatasync /f [0,4096)", "mark saved"},
 		},
 		"msync in order": {
 			[]string{"map f", "store f 4096 data", "msync f 4096 4096", "store f 0 head", "msync f 0 4096", "print saved"},
-			[]string{"write /f [4096,4100)", "fdatasync /f", "write /f [0,4)", "fdatasync /f", "mark saved"},
+			[]string{"write /f [4096,4100)", "fdatasync /f [4096,8192)", "write /f [0,4)", "fdatasync /f [0,4096)", "mark saved"},
 		},
 		"a mark": {
 			[]string{"map f", "store f 0 a", "print saved", "store f 0 b"},
@@ -82,11 +82,11 @@ func TestStoresComeBeforeTheCallsThatComeAfterThem(t *testing.T) {
 		},
 		"no descriptor is left": {
 			[]string{"map f", "close f", "store f 0 a", "msync f 0 4096", "store f 1 b", "unmap f", "mkdir d"},
-			[]string{"write /f [0,1)", "fdatasync /f", "write /f [1,2)", "mkdir /d"},
+			[]string{"write /f [0,1)", "fdatasync /f [0,4096)", "write /f [1,2)", "mkdir /d"},
 		},
 		"two processes share a map": {
 			[]string{"map f", "store f 0 a", "child", "map f", "store f 1 b", "mkdir d", "store f 4096 c", "msync f 0 4096"},
-			[]string{"write /f [0,1)", "write /f [1,2)", "mkdir /d", "write /f [4096,4097)", "fdatasync /f"},
+			[]string{"write /f [0,1)", "write /f [1,2)", "mkdir /d", "write /f [4096,4097)", "fdatasync /f [0,4096)"},
 		},
 		"nothing changes": {
 			[]string{"map f", "store f 0 a", "mkdir d", "store f 0 a", "fsync f", "store f 0 a", "print saved"},
@@ -120,6 +120,21 @@ func TestAStoreThatPrecedesASyncCanBeThereBefore(t *testing.T) {
 		for _, model := range []string{"posix", "ext4", "btrfs"} {
 			r := judge(t, trace, check, "", model, process.Options{})
 			require.Equal(t, verdict, r.Outcome.Verdict, "%s %v: %s", model, args, r.Why)
+		}
+	}
+}
+
+func TestAnMsyncOfAnotherPageForcesNothing(t *testing.T) {
+	program := storing(t)
+	const check = `grep -q saved $CRASHSIM_MARKS && { head -c 4 f | grep -q head || { echo lost: no header; exit 1; }; }
+		exit 0`
+	for msync, verdict := range map[string]runner.Verdict{
+		"msync f 4096 4096": runner.Broken, "msync f 0 4096": runner.Kept, "msync f 0 8192": runner.Kept, "msync f 0 12288": runner.Kept, "fsync f": runner.Kept,
+	} {
+		trace := recordStores(t, program, "map f", "store f 0 head", "store f 4096 data", msync, "print saved")
+		for _, model := range []string{"posix", "ext4", "posix,unit=512"} {
+			r := judge(t, trace, check, "", model, process.Options{})
+			require.Equal(t, verdict, r.Outcome.Verdict, "%s %v: %s", model, msync, r.Why)
 		}
 	}
 }
@@ -167,7 +182,7 @@ func TestStoresAreThoseThatTheProgramLogs(t *testing.T) {
 			case "msync":
 				args = append(args, fmt.Sprintf("msync %s %d 4096", name, offset&^4095))
 				look()
-				want = append(want, "sync "+name)
+				want = append(want, fmt.Sprintf("sync %s %d-%d", name, offset&^4095, offset&^4095+4096))
 			case "fsync":
 				args = append(args, "fsync "+name)
 				look()
@@ -195,7 +210,11 @@ func logged(trace *faultfs.Trace) []string {
 		case op.Kind == faultfs.OpWrite:
 			log = append(log, op.Summary()+" "+strconv.Quote(string(op.Data)))
 		case op.Kind.Syncs():
-			log = append(log, "sync "+strings.TrimPrefix(op.Path, "/"))
+			line := "sync " + strings.TrimPrefix(op.Path, "/")
+			if !op.Only.Empty() {
+				line += " " + op.Only.String()
+			}
+			log = append(log, line)
 		case op.Kind.Changes(), op.Kind == faultfs.OpMark:
 			log = append(log, op.Summary())
 		}
