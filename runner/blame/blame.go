@@ -27,6 +27,7 @@ package blame
 
 import (
 	"slices"
+	"sort"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -83,6 +84,7 @@ type suspect struct {
 	pair Pair
 	verdict
 	judged bool
+	drags  []*suspect // suspects behind it that go with it, in the order of the trace
 }
 
 type verdict uint8
@@ -100,7 +102,10 @@ const maxJudged = 400
 // checker read come first, then those of earlier ops. Of what was kept behind one, the
 // first in the order of the trace is taken; effects before marks, or marks before
 // effects where what was acknowledged is lost or stale; effects of the same op, of which the
-// last is taken, only where there is no other.
+// last is taken, only where there is no other. Where others go with the one that was
+// taken, and the case is as right without one of them alone, the last one like that is
+// K: so K is no mark that was merely made before the one that counts, and no effect
+// that the order of a journal drags along.
 func Find(c Case, judge Judge) Pair {
 	f := newFinder(&c, judge)
 	lost := slices.Clone(c.Lost)
@@ -110,7 +115,10 @@ func Find(c Case, judge Judge) Pair {
 			for _, l := range lost {
 				if k := f.first(l, bond, want); k != nil {
 					p := k.pair
-					p.Lost, p.Bond, p.Right = l, bond, want == allGood
+					p.Lost, p.Right = l, want == allGood
+					if bond == Within {
+						p.Bond = Within
+					}
 					return p
 				}
 			}
@@ -201,21 +209,67 @@ func (f *finder) first(l persist.Effect, bond Bond, want verdict) *suspect {
 		case bond == Within && s.pair.Bond == Before && s.pair.Op == l.Op && f.without(s) == want:
 			found = s
 		case bond != Within && s.pair.Bond == bond && s.pair.Op > l.Op && f.without(s) == want:
-			return s
+			return f.innermost(s, want)
 		}
 	}
 	return found
 }
 
-// without judges the case without a suspect.
-func (f *finder) without(s *suspect) verdict {
-	if !s.judged {
-		s.judged = true
-		if point, part, ok := f.lose(s, f.Point, f.ceiling); ok && (point != f.Point || f.changed()) {
-			s.verdict = f.verdict(point, part)
+// maxDragged bounds the suspects that are tried one by one of those that go with another.
+const maxDragged = 64
+
+// innermost returns what matters of a suspect and those that go with it: the order
+// of a journal, or a power cut before a mark, takes away much that has nothing to do
+// with it. Of those without which alone the verdict is the same, it is the last; where
+// they are very many, they are halved as if each one went with all that are behind it.
+func (f *finder) innermost(s *suspect, want verdict) *suspect {
+	for {
+		drags := s.drags
+		if len(drags) > maxDragged {
+			n := sort.Search(len(drags), func(i int) bool { return f.without(drags[i]) != want })
+			drags = drags[max(n-1, 0):n]
+		}
+		i := len(drags) - 1
+		for i >= 0 && f.without(drags[i]) != want {
+			i--
+		}
+		if i < 0 {
+			return s
+		}
+		s = drags[i]
+		for ; i >= 0 && drags[i].pair.Op == s.pair.Op; i-- { // of an op, its first effect
+			if f.without(drags[i]) == want {
+				s = drags[i]
+			}
 		}
 	}
+}
+
+// without judges the case without a suspect.
+func (f *finder) without(s *suspect) verdict {
+	if s.judged {
+		return s.verdict
+	}
+	s.judged = true
+	point, part, ok := f.lose(s, f.Point, f.ceiling)
+	if !ok || point == f.Point && !f.changed() {
+		return s.verdict
+	}
+	for i := range f.suspects {
+		if t := &f.suspects[i]; t != s && t.pair.Op > s.pair.Op && f.gone(t, point) {
+			s.drags = append(s.drags, t)
+		}
+	}
+	s.verdict = f.verdict(point, part)
 	return s.verdict
+}
+
+// gone reports whether a suspect is not on the newest cut of the box at a crash point.
+func (f *finder) gone(s *suspect, point int) bool {
+	if s.pair.Bond == Told {
+		return f.Plan.After(point) < s.pair.Op
+	}
+	return f.box.Bound(s.pair.Kept.Cell).Hi < s.pair.Kept.Version
 }
 
 // lose takes a suspect away from a part of a crash point, and leaves the box at
