@@ -175,7 +175,7 @@ func sarifText(all []remark, root string) ([]byte, error) {
 			WithMessage(sarif.NewTextMessage(fmt.Sprintf("%s (%s, under %s)", show.Story(r.text), show.Word(r.scenario), strings.Join(r.models, ", ")))).
 			WithPartialFingerprints(map[string]string{"crashsim/1": hex.EncodeToString(sum[:16])}).
 			WithProperties(properties)
-		if r.site.File != "" {
+		if r.site.Line > 0 { // of a library without source lines, the text names the function
 			result.AddLocation(sarif.NewLocationWithPhysicalLocation(sarif.NewPhysicalLocation().
 				WithArtifactLocation(sarif.NewSimpleArtifactLocation(sources.Path(r.site.File))).
 				WithRegion(sarif.NewRegion().WithStartLine(max(r.site.Line, 1)))))

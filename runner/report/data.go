@@ -24,6 +24,7 @@ const maxLanes = 24
 type partData struct {
 	Lanes    []string      `json:"lanes"`
 	Ops      []opData      `json:"ops"`
+	Stacks   [][]string    `json:"stacks,omitempty"`
 	Cells    []string      `json:"cells"`
 	Points   []pointData   `json:"points"`
 	Failures []failureData `json:"failures"`
@@ -37,6 +38,7 @@ type opData struct {
 	Lane    int          `json:"l"`
 	Failed  string       `json:"f,omitempty"`
 	Preview string       `json:"p,omitempty"`
+	Stack   int          `json:"q,omitempty"` // number of a stack, from 1
 	Effects []effectData `json:"e,omitempty"`
 	Source  int          `json:"x,omitempty"` // place in the sources, counted from one
 }
@@ -59,6 +61,22 @@ type failureData struct {
 	Lost  [][2]int `json:"l"` // op and index of effects
 }
 
+// mostCallers bounds how much of a stack a page shows.
+const mostCallers = 40
+
+// callers are the functions that led to a call, the innermost first.
+func callers(stack []faultfs.Site) []string {
+	var lines []string
+	for _, site := range stack[:min(len(stack), mostCallers)] {
+		line := site.String()
+		if site.Line > 0 && site.Func != "" {
+			line = site.Func + ", " + line
+		}
+		lines = append(lines, visible(line))
+	}
+	return lines
+}
+
 // data returns the part as JSON that can stand in a page.
 func (p *Part) data(sources *Sources) ([]byte, error) {
 	plan := p.Plan
@@ -66,6 +84,7 @@ func (p *Part) data(sources *Sources) ([]byte, error) {
 	lanes, laneOf := lanesOf(ops)
 	d := partData{Lanes: lanes, Ops: make([]opData, len(ops)), Cells: make([]string, plan.Cells()), Failures: []failureData{}}
 	excerpts := map[faultfs.Site]int{}
+	stacks := map[*faultfs.Site]int{} // ops share them
 	for i := range ops {
 		op := &ops[i]
 		o := opData{Text: visible(op.Summary()), Shape: shapeOf(op), Lane: laneOf[i]}
@@ -81,6 +100,13 @@ func (p *Part) data(sources *Sources) ([]byte, error) {
 			excerpts[op.Site] = known
 		}
 		o.Source = known
+		if len(op.Stack) > 0 {
+			if stacks[&op.Stack[0]] == 0 {
+				d.Stacks = append(d.Stacks, callers(op.Stack))
+				stacks[&op.Stack[0]] = len(d.Stacks)
+			}
+			o.Stack = stacks[&op.Stack[0]]
+		}
 		if op.Failed() {
 			o.Failed = op.Errno.Error()
 		}

@@ -193,10 +193,18 @@
         const src = op.x && d.src[op.x - 1];
         if (src && i === this.after) li.append(this.excerpt(src));
         else if (src) li.append(el("span", "x", src.l[src.a - src.n].trim()));
+        if (op.q && i === this.after) li.append(this.callers(d.stacks[op.q - 1]));
         if (op.p && i <= this.after) li.append(el("span", "p", op.p));
         list.push(li);
       }
       this.opsList.replaceChildren(...list);
+    }
+    // callers shows the functions that led to a call.
+    callers(stack) {
+      const details = el("details", "x"), list = el("ol", "");
+      for (const text of stack) list.append(el("li", "", text));
+      details.append(el("summary", "", "called from"), list);
+      return details;
     }
     // excerpt shows the lines of the source around a call.
     excerpt(src) {

@@ -58,7 +58,7 @@ var (
 // Stack returns the stack of a thread that waits inside a system call, given by
 // its number in /proc. What is returned is shared and must not be changed. The
 // error is ErrUnavailable, wrapped, where nothing can be read; where only the
-// outer part cannot, there is no error, and a note. See Notes.
+// outer part cannot, there is no error, and a note if the site is in it. See Notes.
 func (u *Unwinder) Stack(tid int) ([]Frame, error) {
 	stack, err := u.read(tid)
 	if errors.Is(err, errNoCode) {
@@ -66,7 +66,7 @@ func (u *Unwinder) Stack(tid int) ([]Frame, error) {
 		u.forget(tid)
 		stack, err = u.read(tid)
 	}
-	if err != nil {
+	if _, found := Site(stack); err != nil && !found {
 		u.note(err)
 	}
 	if len(stack) > 0 {
