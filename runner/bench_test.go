@@ -75,7 +75,7 @@ func explorePlan(b testing.TB, s *Scenario, plan *persist.Plan, o Options, measu
 	p := newPool(s, plan, &o)
 	p.measure = measure
 	defer p.close()
-	found := search.New(plan, search.Options[*judgement]{Run: p.runAll, Budget: o.budget(), Visit: func(c *cube) bool {
+	found := search.New(plan, search.Options[*judgement]{Run: p.runAll, Workers: o.Workers, Budget: o.budget(), Visit: func(c *cube) bool {
 		if c.Outcome != nil {
 			b.Fatalf("%v", c.Outcome.violations)
 		}

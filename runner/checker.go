@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"runtime"
@@ -34,9 +35,10 @@ type pool struct {
 	timeout  time.Duration
 	idle     []*worker
 	ticker   *time.Ticker
-	seat     *persist.Box // of a later life: what the crash before it left
-	damage   *damage      // of the disk at rest, nil: none
-	inside   atomic.Int64 // nanoseconds spent in checkers, where measured
+	gone     <-chan struct{} // closed once nobody waits for what runs under way find; nil: never
+	seat     *persist.Box    // of a later life: what the crash before it left
+	damage   *damage         // of the disk at rest, nil: none
+	inside   atomic.Int64    // nanoseconds spent in checkers, where measured
 	measure  bool
 }
 
@@ -76,7 +78,7 @@ func (p *pool) close() { p.ticker.Stop() }
 
 // later returns a pool that runs the same checker on the disks of another plan.
 func (p *pool) later(plan *persist.Plan, seat *persist.Box) *pool {
-	return &pool{scenario: p.scenario, plan: plan, workers: p.workers, timeout: p.timeout, ticker: p.ticker, seat: seat}
+	return &pool{scenario: p.scenario, plan: plan, workers: p.workers, timeout: p.timeout, ticker: p.ticker, gone: p.gone, seat: seat}
 }
 
 func (p *pool) worker() *worker {
@@ -95,20 +97,30 @@ func (p *pool) worker() *worker {
 
 // batch is a set of attempts that workers share out among themselves.
 type batch struct {
+	ctx      context.Context // no run begins after its end
 	attempts []*attempt
 	next     atomic.Int64
 	done     chan *worker
 }
 
-// runAll runs the checker for each attempt.
-func (p *pool) runAll(attempts []*attempt) {
-	b := &batch{attempts: attempts, done: make(chan *worker, p.workers)}
+// soon is how long a run that is to be abandoned is waited for, before it is
+// looked at again.
+const soon = 10 * time.Millisecond
+
+// runAll runs the checker for each attempt. Once the context ends no more runs
+// begin; once the pool's caller is gone, those under way are abandoned, too.
+func (p *pool) runAll(ctx context.Context, attempts []*attempt) {
+	b := &batch{ctx: ctx, attempts: attempts, done: make(chan *worker, p.workers)}
+	for _, a := range attempts {
+		a.Skipped = true // until it is run
+	}
 	busy := map[*worker]bool{}
 	for range min(p.workers, len(attempts)) {
 		w := p.worker()
 		busy[w] = true
 		go w.serve(b)
 	}
+	gone, again := p.gone, (<-chan time.Time)(nil)
 	for len(busy) > 0 {
 		select {
 		case w := <-b.done:
@@ -116,6 +128,15 @@ func (p *pool) runAll(attempts []*attempt) {
 				delete(busy, w)
 				p.idle = append(p.idle, w)
 			}
+		case <-gone:
+			gone, again = nil, time.After(0)
+		case <-again:
+			for w := range busy {
+				if w.abandon(nil) {
+					delete(busy, w)
+				}
+			}
+			again = time.After(soon)
 		case <-p.ticker.C:
 			for w := range busy {
 				if w.hangs() {
@@ -132,7 +153,7 @@ func (p *pool) runAll(attempts []*attempt) {
 // once runs the checker on a part of a crash point.
 func (p *pool) once(point int, part persist.Part) *attempt {
 	a := &attempt{Job: search.Job{Point: point, Part: part}}
-	p.runAll([]*attempt{a})
+	p.runAll(context.Background(), []*attempt{a})
 	return a
 }
 
@@ -153,7 +174,11 @@ func (w *worker) serve(b *batch) {
 			b.done <- w
 			return
 		}
-		if !w.try(b.attempts[i]) {
+		a := b.attempts[i]
+		if b.ctx.Err() != nil {
+			continue
+		}
+		if !w.try(a) {
 			ended = true // abandoned: another worker has taken over
 			return
 		}
@@ -170,7 +195,7 @@ func (w *worker) try(a *attempt) bool {
 	w.fs.Reset()
 	w.rot.damage.Store(w.pool.damage)
 	if !w.disk.Begin(a.Point, a.Part) {
-		a.Empty = true
+		a.Empty, a.Skipped = true, false
 		return true
 	}
 	w.runs.Add(1)
@@ -217,6 +242,7 @@ func (w *worker) note(a *attempt, j *judgement) {
 	a.Steps = append(a.Steps, w.disk.Steps()...)
 	a.Taken = append(a.Taken, w.disk.Taken()...)
 	a.Outcome = j
+	a.Skipped = false
 }
 
 // hangs reports whether the worker has been at the same run for a whole
@@ -229,14 +255,25 @@ func (w *worker) hangs() bool {
 	if w.ticks++; w.ticks <= watchTicks {
 		return false
 	}
+	return w.abandon(func() *judgement { return hung(w.pool.timeout, stackOf(w.goroutine)) })
+}
+
+// abandon leaves a run to itself, which is then judged as given, or counts as one
+// that never began. It returns false where the run has just come to an end.
+func (w *worker) abandon(judged func() *judgement) bool {
 	a := w.current.Swap(nil)
 	if a == nil {
-		return false // it came to an end just now, and its disk is still in use
+		return false // its disk is still in use
 	}
-	stack := stackOf(w.goroutine) // before the checker is told to end
-	w.fs.Crash()                  // its next call fails
-	w.disk.Halt()                 // and what it asks is noted no more
-	w.note(a, hung(w.pool.timeout, stack))
+	var j *judgement
+	if judged != nil {
+		j = judged() // before the checker is made to end
+	}
+	w.fs.Crash()  // its next call fails
+	w.disk.Halt() // and what it asks is noted no more
+	if judged != nil {
+		w.note(a, j)
+	}
 	return true
 }
 

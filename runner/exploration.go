@@ -38,7 +38,7 @@ type cube = search.Cube[*judgement]
 // explore judges the cases that are new from a crash point on.
 func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
 	options := search.Options[*judgement]{
-		Run: p.pool.runAll, Visit: p.visit, Budget: p.judging.left(losses), Start: p.pool.seat, Tree: tree,
+		Run: p.pool.runAll, Workers: p.pool.workers, Visit: p.visit, Budget: p.judging.left(losses), Start: p.pool.seat, Tree: tree,
 	}
 	if o := p.judging.options; o.Progress != nil {
 		options.Progress = func(stats search.Stats) {
@@ -54,7 +54,7 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	s.PushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
 	s.Work(ctx)
 	if !s.Stats().Done && !p.judging.settled && p.judging.options.Samples > 0 {
-		s.Sample(rand.New(rand.NewPCG(p.judging.options.Seed, 0)), p.judging.options.Samples)
+		s.Sample(ctx, rand.New(rand.NewPCG(p.judging.options.Seed, 0)), p.judging.options.Samples)
 	}
 	p.tellSmallest()
 	p.runs = func() int { return 0 }

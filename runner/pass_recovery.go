@@ -54,8 +54,11 @@ func (p *exploration) crashAgain(ctx context.Context) {
 		disk.Seat(p.pool.seat)
 	}
 	s := search.New(p.plan, search.Options[*life]{
-		Run: func(attempts []*search.Attempt[*life]) {
+		Run: func(ctx context.Context, attempts []*search.Attempt[*life]) {
 			for _, a := range attempts {
+				if a.Skipped = ctx.Err() != nil; a.Skipped {
+					continue
+				}
 				p.live(disk, a)
 			}
 		},

@@ -165,8 +165,11 @@ type listing struct {
 	json string
 }
 
-func (l *lister) run(attempts []*search.Attempt[*listing]) {
+func (l *lister) run(ctx context.Context, attempts []*search.Attempt[*listing]) {
 	for _, a := range attempts {
+		if a.Skipped = ctx.Err() != nil; a.Skipped {
+			continue
+		}
 		l.disk.Begin(a.Point, a.Part)
 		tree := Tree{}
 		if err := l.list(tree, "", []faultfs.Ino{faultfs.Root}); err != nil && l.err == nil {

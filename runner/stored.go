@@ -250,7 +250,7 @@ func (s *Stored) StateOf(c blame.Case) (State, error) {
 		marks = sortedMarks(c.Plan, c.Point)
 	}
 	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Part: c.Cut}}
-	l.run([]*search.Attempt[*listing]{a})
+	l.run(context.Background(), []*search.Attempt[*listing]{a})
 	return State{Marks: marks, Tree: a.Outcome.tree}, l.err
 }
 

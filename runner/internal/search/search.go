@@ -3,8 +3,8 @@ package search
 import (
 	"cmp"
 	"context"
-	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
@@ -46,18 +46,20 @@ type Job struct {
 type Attempt[T any] struct {
 	Job
 	Empty   bool            // the part holds no cut: there was no run
+	Skipped bool            // there was no run, since the time was over
 	Steps   []persist.Step  // what the run read, each cell once
 	Taken   []persist.Bound // what it chose beyond the part
 	Outcome T
-
-	node     int32          // where the tree ends that it was walked down
-	expected []persist.Step // the way there
 }
 
 // Options say what a search judges, and how.
 type Options[T any] struct {
-	// Run runs the checker for each attempt, and fills it in.
-	Run func([]*Attempt[T])
+	// Run runs the checker for each attempt, and fills it in. Once the context
+	// ends it starts no more runs, and marks the attempts that are left as skipped.
+	Run func(context.Context, []*Attempt[T])
+	// Workers is how many runs are made at once; zero means one. What is found does
+	// not depend on it.
+	Workers int
 	// Visit is called for each cube, from one goroutine and in an order that
 	// does not depend on the number of workers. It returns false to end the search.
 	Visit func(*Cube[T]) bool
@@ -73,29 +75,59 @@ type Options[T any] struct {
 }
 
 // Search judges every cut of every crash point: fewest losses first, each
-// part by one run of the checker or by the memory of one. Everything but the
-// runs happens on one goroutine, in one order, whatever the number of workers.
+// part by one run of the checker or by the memory of one. Jobs are judged one
+// after the other, in one order. While one waits for its run, those behind it
+// are run ahead; what was not needed after all is thrown away and not counted.
+// So the number of workers changes nothing but the time.
 type Search[T any] struct {
 	Options[T]
 	plan *persist.Plan
 
 	box     *persist.Box
-	levels  [][]Job // by losses
-	waiting int     // jobs in levels
-	room    int     // how many may wait
-	dropped int     // losses of the first job for which there was no room, -1 if there was for all
+	levels  [][]task[T] // by losses
+	waiting int         // tasks in levels
+	room    int         // how many may wait
+	dropped int         // losses of the first job for which there was no room, -1 if there was for all
+	single  bool        // what is left of a job's part is not judged
 	tree    *Tree[T]
-	private bool // the checker is not deterministic: runs are not shared
+	trees   int32 // how many trees were thrown away
+	private bool  // the checker is not deterministic: runs are not shared
 	strange *Strange
 	stats   Stats
-	left    []rest // reused
-	pool    []*Attempt[T]
+
+	ahead   int           // how many jobs are looked at to find some to run
+	pace    time.Duration // one run of the checker takes about so long
+	claims  []int32       // nodes that a run is on its way to
+	batch   []*Attempt[T] // the runs of a batch, and their tasks
+	batchOf []*task[T]
+	waiters []*task[T] // that wait for a run of the batch
+	left    []rest     // reused, as is all below
+	stands  []*standing[T]
+	used    []*Attempt[T]
+}
+
+// task is a job, and how far it has come.
+type task[T any] struct {
+	Job
+	stand *standing[T] // nil: it stands at node
+	node  int32        // where its way down the tree begins: it reads what leads there as its parent did
+	tree  int32        // the number of the tree that the node is of
+}
+
+// standing is how far a job was walked down the tree before its turn.
+type standing[T any] struct {
+	at    int32
+	tree  int32
+	taken []persist.Bound
+	nodes []int32     // where each of these was taken
+	ran   *Attempt[T] // the run that it needs, made ahead
 }
 
 // rest is a part of what a cube left over.
 type rest struct {
 	losses int
 	part   persist.Part
+	node   int32
 }
 
 // Stats counts what a search did.
@@ -115,24 +147,28 @@ type Strange struct {
 }
 
 const (
-	batchSize = 512     // runs between two looks at the tree
 	treeRoom  = 1 << 16 // nodes that a tree may have, besides some for each op
 	nodesByOp = 32
 
 	// maxWaiting bounds the jobs that wait, and with them the memory of a
-	// search that no budget ends: some 200 bytes each.
+	// search that no budget ends: some jobBytes each.
 	maxWaiting = 1 << 22
+	jobBytes   = 200
 )
 
 // New returns a search of a plan in which nothing waits to be judged yet.
 func New[T any](plan *persist.Plan, o Options[T]) *Search[T] {
-	s := &Search[T]{Options: o, plan: plan, box: plan.NewBox(), tree: o.Tree, room: maxWaiting, dropped: -1}
+	s := &Search[T]{Options: o, plan: plan, box: plan.NewBox(), tree: o.Tree, room: maxWaiting, dropped: -1, ahead: minAhead}
 	if s.tree == nil {
 		s.tree = NewTree[T]()
 	}
 	if s.Budget == nil {
 		s.Budget = &Budget{MaxLosses: -1}
 	}
+	if s.Budget.Memory > 0 {
+		s.room = int(min(s.Budget.Memory/jobBytes, maxWaiting))
+	}
+	s.Workers = max(s.Workers, 1)
 	if s.Start != nil {
 		s.box.Seat(s.Start)
 	}
@@ -150,18 +186,18 @@ func (s *Search[T]) Strange() *Strange { return s.strange }
 // same checker.
 func (s *Search[T]) Grown() *Tree[T] { return s.tree }
 
-// Push lets a part of a crash point wait to be judged, unless it is empty.
-func (s *Search[T]) Push(j Job) {
-	s.box.Move(j.Point)
-	if s.box.RestrictTo(j.Part) {
-		s.push(s.box.Losses(), j)
-	}
-}
-
 // Explore judges all parts, or as many as the budget allows.
 func (s *Search[T]) Explore(ctx context.Context) {
 	s.PushFresh(0, s.plan.Points(), false)
 	s.Work(ctx)
+}
+
+// Push lets a part of a crash point wait to be judged, unless it is empty.
+func (s *Search[T]) Push(j Job) {
+	s.box.Move(j.Point)
+	if s.box.RestrictTo(j.Part) {
+		s.push(s.box.Losses(), task[T]{Job: j})
+	}
 }
 
 // PushFresh lets what is new at each crash point, from one on and before
@@ -169,17 +205,19 @@ func (s *Search[T]) Explore(ctx context.Context) {
 func (s *Search[T]) PushFresh(from, until int, whole bool) {
 	if whole && from < until {
 		s.box.Move(from)
-		s.push(s.box.Losses(), Job{from, persist.Part{}})
+		s.push(s.box.Losses(), task[T]{Job: Job{from, persist.Part{}}})
 		from++
 	}
 	for point := from; point < until; point++ {
-		s.box.Fresh(point, func(part persist.Part, losses int) { s.push(losses, Job{point, part}) })
+		s.box.Fresh(point, func(part persist.Part, losses int) { s.push(losses, task[T]{Job: Job{point, part}}) })
 	}
 }
 
 // Work judges what waits, and what is left of it, or as much as the budget
 // allows.
 func (s *Search[T]) Work(ctx context.Context) {
+	ctx, cancel := s.Budget.context(ctx)
+	defer cancel()
 	s.stats.Losses = -1
 	for level := 0; level < len(s.levels); level++ {
 		if s.Budget.MaxLosses >= 0 && level > s.Budget.MaxLosses && s.waits() {
@@ -189,13 +227,15 @@ func (s *Search[T]) Work(ctx context.Context) {
 			s.stats.Full = true
 			return
 		}
-		jobs := s.levels[level]
+		tasks := s.levels[level]
 		s.levels[level] = nil
-		s.waiting -= len(jobs)
-		if byPoint := func(a, b Job) int { return cmp.Compare(a.Point, b.Point) }; !slices.IsSortedFunc(jobs, byPoint) {
-			slices.SortStableFunc(jobs, byPoint)
+		s.waiting -= len(tasks)
+		byPoint := func(a, b task[T]) int { return cmp.Compare(a.Point, b.Point) }
+		if !slices.IsSortedFunc(tasks, byPoint) {
+			slices.SortStableFunc(tasks, byPoint)
 		}
-		if !s.level(ctx, level, jobs) {
+		if done, ended := s.level(ctx, level, tasks); ended {
+			s.levels[level] = tasks[done:]
 			return
 		}
 		s.stats.Losses = level
@@ -206,12 +246,12 @@ func (s *Search[T]) Work(ctx context.Context) {
 
 // waits reports whether any job is waiting.
 func (s *Search[T]) waits() bool {
-	return slices.ContainsFunc(s.levels, func(jobs []Job) bool { return len(jobs) > 0 })
+	return slices.ContainsFunc(s.levels, func(tasks []task[T]) bool { return len(tasks) > 0 })
 }
 
 // push lets a job wait. Where too many wait it is dropped, and the search ends
 // before the first level that is not whole.
-func (s *Search[T]) push(losses int, j Job) {
+func (s *Search[T]) push(losses int, t task[T]) {
 	if s.dropped >= 0 && losses >= s.dropped {
 		return
 	}
@@ -223,197 +263,111 @@ func (s *Search[T]) push(losses int, j Job) {
 	for len(s.levels) <= losses {
 		s.levels = append(s.levels, nil)
 	}
-	s.levels[losses] = append(s.levels[losses], j)
+	s.levels[losses] = append(s.levels[losses], t)
 }
 
-// level judges parts of the same losses. It returns false where the budget or
-// the visitor ended it.
-func (s *Search[T]) level(ctx context.Context, losses int, jobs []Job) bool {
-	for len(jobs) > 0 {
-		if ctx.Err() != nil || s.Budget.spent(s.stats.Runs) {
-			s.levels[losses] = jobs
-			return false
+// level judges jobs of the same losses, in order. It returns how many it has
+// judged, and whether the budget or the visitor has ended it there.
+func (s *Search[T]) level(ctx context.Context, losses int, tasks []task[T]) (done int, ended bool) {
+	for i := range tasks {
+		t := &tasks[i]
+		if i&63 == 0 && ctx.Err() != nil {
+			return i, true
 		}
-		attempts, later, ok := s.claim(ctx, losses, jobs)
-		if !ok {
-			return false
-		}
-		s.Run(attempts)
-		if s.Progress != nil {
-			s.Progress(s.stats)
-		}
-		for _, a := range attempts {
-			if !a.Empty && !s.finishRun(losses, a) {
-				return false
+		stand := s.standing(t)
+		if !s.private {
+			s.walk(t)
+			if n := &s.tree.nodes[stand.at]; n.kind == leaf {
+				if !s.finish(t, losses, s.tree.leafs[n.index], false) {
+					return i + 1, true
+				}
+				continue
 			}
 		}
-		s.release(attempts)
-		if len(s.tree.nodes) > treeRoom+nodesByOp*len(s.plan.Trace().Ops) {
-			s.tree = NewTree[T]()
+		if s.Budget.spent(s.stats.Runs) {
+			return i, true
 		}
-		jobs = later
-	}
-	return true
-}
-
-// release ends a round: a claim on a place that its run did not come to, since
-// the checker is not deterministic, is void.
-func (s *Search[T]) release(attempts []*Attempt[T]) {
-	for _, a := range attempts {
-		if !s.private && s.tree.nodes[a.node].kind == claimed {
-			s.tree.nodes[a.node].kind = unknown
-		}
-	}
-	s.pool = append(s.pool, attempts...)
-}
-
-// claim walks each job down the tree. Those that end at a leaf are judged;
-// those that end where no run has been are attempts, the first of each such
-// place; the others wait for these.
-func (s *Search[T]) claim(ctx context.Context, losses int, jobs []Job) (attempts []*Attempt[T], later []Job, ok bool) {
-	limit := s.Budget.batch(s.stats.Runs)
-	var taken []persist.Bound
-	var way []persist.Step
-	for i, j := range jobs {
-		if len(attempts) == limit {
-			return attempts, append(later, jobs[i:]...), true
-		}
-		if s.private {
-			attempts = append(attempts, s.attempt(j))
-			continue
-		}
-		if ctx.Err() != nil {
-			return attempts, append(later, jobs[i:]...), true
-		}
-		s.box.Move(j.Point)
-		s.box.RestrictTo(j.Part)
-		taken, way = taken[:0], way[:0]
-		at := int32(0)
-		for s.tree.nodes[at].kind == reads {
-			cell := s.tree.nodes[at].cell
-			value, bound, split := s.box.Choose(cell)
-			if split {
-				taken = append(taken, bound)
+		if stand.ran == nil {
+			if ctx.Err() != nil {
+				return i, true
 			}
-			way = append(way, persist.Step{Cell: cell, Value: value})
-			at = s.tree.next(at, value)
+			s.runAhead(ctx, losses, tasks[i:])
 		}
-		switch n := &s.tree.nodes[at]; {
-		case n.kind == leaf:
-			c := Cube[T]{Point: j.Point, Part: j.Part, Taken: taken, Losses: losses, Outcome: s.tree.leafs[n.index]}
-			if !s.finish(&c) {
-				return nil, nil, false
-			}
-		case n.kind == claimed:
-			later = append(later, j)
-		default:
-			n.kind = claimed
-			a := s.attempt(j)
-			a.node, a.expected = at, append(a.expected, way...)
-			attempts = append(attempts, a)
+		switch {
+		case stand.ran.Skipped:
+			s.drop(stand)
+			return i, true
+		case stand.ran.Empty:
+			s.forget(t)
+		case !s.finishRun(t, losses):
+			return i + 1, true
 		}
 	}
-	return attempts, later, true
+	return len(tasks), false
 }
 
-func (s *Search[T]) attempt(j Job) *Attempt[T] {
-	if n := len(s.pool); n > 0 {
-		a := s.pool[n-1]
-		s.pool = s.pool[:n-1]
-		*a = Attempt[T]{Job: j, expected: a.expected[:0], Steps: a.Steps[:0], Taken: a.Taken[:0]}
-		return a
-	}
-	return &Attempt[T]{Job: j}
-}
-
-// finishRun notes what a run read and judges its part.
-func (s *Search[T]) finishRun(losses int, a *Attempt[T]) bool {
+// finishRun notes what the run of a job read and judges its part.
+func (s *Search[T]) finishRun(t *task[T], losses int) bool {
+	a := t.stand.ran
 	s.stats.Runs++
-	if !s.private && !s.tree.add(a.node, a.expected, a.Steps, a.Outcome) {
-		s.private = true
-		s.strange = &Strange{Expected: s.tree.sequence(a.Steps)}
-		for _, step := range a.Steps {
-			s.strange.Read = append(s.strange.Read, step.Cell)
+	t.stand.taken = append(t.stand.taken[:0], a.Taken...)
+	t.stand.nodes = t.stand.nodes[:0]
+	if !s.private {
+		ok := false
+		if t.stand.nodes, ok = s.tree.add(a, t.stand.nodes); !ok {
+			s.private = true
+			s.strange = &Strange{Expected: s.tree.sequence(a.Steps)}
+			for _, step := range a.Steps {
+				s.strange.Read = append(s.strange.Read, step.Cell)
+			}
 		}
 	}
-	return s.finish(&Cube[T]{
-		Point: a.Point, Part: a.Part, Taken: a.Taken, Losses: losses, Outcome: a.Outcome, Ran: true,
-	})
+	more := s.finish(t, losses, a.Outcome, true)
+	if len(s.tree.nodes) > treeRoom+nodesByOp*len(s.plan.Trace().Ops) {
+		s.tree = NewTree[T]()
+		s.trees++
+	}
+	return more
 }
 
 // finish judges a cube and puts what is left of its part on the list: for each
 // choice in turn, the earlier ones kept, an older version taken. The part that
 // keeps the most choices comes first: its run reads what the others have in
-// common, so that these then need no more than a round of runs.
-func (s *Search[T]) finish(c *Cube[T]) bool {
+// common. Each reads what the run read up to that choice, and so its way down
+// the tree begins there.
+func (s *Search[T]) finish(t *task[T], losses int, outcome T, ran bool) bool {
 	s.stats.Cases++
-	if !s.Visit(c) {
+	taken, nodes := t.stand.taken, t.stand.nodes
+	c := Cube[T]{Point: t.Point, Part: t.Part, Taken: taken, Losses: losses, Outcome: outcome, Ran: ran}
+	if !s.Visit(&c) {
 		return false
 	}
-	if len(c.Taken) == 0 {
+	if len(taken) == 0 || s.single {
+		s.forget(t)
 		return true
 	}
-	s.box.Move(c.Point)
-	s.box.RestrictTo(c.Part)
+	s.box.Move(t.Point)
+	s.box.RestrictTo(t.Part)
 	left := s.left[:0]
-	kept := c.Part
-	for i, choice := range c.Taken {
+	kept := t.Part
+	for i, choice := range taken {
 		older := choice.Older()
 		if losses, ok := s.box.Try(older); ok {
-			left = append(left, rest{losses, kept.And(older)})
+			r := rest{losses: losses, part: kept.And(older)}
+			if len(nodes) == len(taken) {
+				r.node = nodes[i]
+			}
+			left = append(left, r)
 		}
-		if i < len(c.Taken)-1 {
+		if i < len(taken)-1 {
 			kept = kept.And(choice)
 			s.box.Restrict(choice)
 		}
 	}
 	for _, r := range slices.Backward(left) {
-		s.push(r.losses, Job{c.Point, r.part})
+		s.push(r.losses, task[T]{Job: Job{t.Point, r.part}, node: r.node, tree: s.trees})
 	}
 	s.left = left
+	s.forget(t)
 	return true
-}
-
-// Sample judges so many cuts drawn at random from what is still waiting. It
-// adds to the runs, not to the cases: what it covers is not counted.
-func (s *Search[T]) Sample(rng *rand.Rand, n int) {
-	var waiting []Job
-	for _, jobs := range s.levels {
-		waiting = append(waiting, jobs...)
-	}
-	for len(waiting) > 0 && n > 0 {
-		attempts := make([]*Attempt[T], 0, batchSize)
-		for ; n > 0 && len(attempts) < batchSize; n-- {
-			attempts = append(attempts, &Attempt[T]{Job: s.draw(rng, waiting[rng.IntN(len(waiting))])})
-		}
-		s.Run(attempts)
-		for _, a := range attempts {
-			s.stats.Runs++
-			s.box.Move(a.Point)
-			s.box.RestrictTo(a.Part)
-			c := Cube[T]{Point: a.Point, Part: a.Part, Taken: a.Taken, Losses: s.box.Losses(), Outcome: a.Outcome, Ran: true}
-			if !s.Visit(&c) {
-				return
-			}
-		}
-	}
-}
-
-// draw narrows a job down to one cut: every cell, in random order, is given a
-// version at random among those that the earlier choices leave.
-func (s *Search[T]) draw(rng *rand.Rand, j Job) Job {
-	s.box.Move(j.Point)
-	s.box.RestrictTo(j.Part)
-	part := j.Part
-	for _, i := range rng.Perm(s.plan.Cells()) {
-		b := s.box.Bound(persist.Cell(i))
-		if b.Lo == b.Hi {
-			continue
-		}
-		v := b.Lo + persist.Version(rng.IntN(int(b.Hi-b.Lo)+1))
-		b.Lo, b.Hi = v, v
-		s.box.Restrict(b)
-		part = part.And(b)
-	}
-	return Job{j.Point, part}
 }

@@ -18,7 +18,7 @@ import (
 
 // onDisks makes a checker the run of a search. The attempts of a batch are
 // run in the order of their shuffled numbers, each on one of two disks.
-func onDisks(plan *persist.Plan, check drawn.Checker, shuffle func(n int) []int) func([]*Attempt[uint64]) {
+func onDisks(plan *persist.Plan, check drawn.Checker, shuffle func(n int) []int) func(context.Context, []*Attempt[uint64]) {
 	type place struct {
 		disk *persist.Disk
 		live *faultfs.FS
@@ -28,7 +28,7 @@ func onDisks(plan *persist.Plan, check drawn.Checker, shuffle func(n int) []int)
 		disk := plan.NewDisk()
 		places[i] = place{disk, faultfs.Unrecorded(disk)}
 	}
-	return func(attempts []*Attempt[uint64]) {
+	return func(_ context.Context, attempts []*Attempt[uint64]) {
 		for n, i := range shuffle(len(attempts)) {
 			a, p := attempts[i], places[n%2]
 			p.live.Reset()

@@ -1,8 +1,6 @@
 package search
 
 import (
-	"slices"
-
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -93,30 +91,31 @@ func (f *fan) link(value persist.Version, made int32) int32 {
 	return made
 }
 
-// add adds a run that was expected to begin with the given steps, which lead
-// to a node. It returns false where the tree knows that the same values led to
-// another read: the checker is not deterministic.
-func (t *Tree[T]) add(at int32, expected, steps []persist.Step, outcome T) bool {
-	if len(steps) < len(expected) || !slices.Equal(expected, steps[:len(expected)]) {
-		return false
-	}
-	for _, s := range steps[len(expected):] {
+// add adds a run, and appends to nodes where each of its choices was made. It
+// returns false where the tree knows that the same values led to another read:
+// the checker is not deterministic.
+func (t *Tree[T]) add(a *Attempt[T], nodes []int32) ([]int32, bool) {
+	at := int32(0)
+	for _, s := range a.Steps {
 		n := &t.nodes[at]
 		if n.kind == unknown || n.kind == claimed {
 			n.kind, n.cell = reads, s.Cell
 		}
 		if n.kind != reads || n.cell != s.Cell {
-			return false
+			return nodes, false
+		}
+		if k := len(nodes); k < len(a.Taken) && a.Taken[k].Cell == s.Cell {
+			nodes = append(nodes, at)
 		}
 		at = t.next(at, s.Value)
 	}
 	n := &t.nodes[at]
 	if n.kind == leaf || n.kind == reads {
-		return n.kind == leaf
+		return nodes, n.kind == leaf
 	}
 	n.kind, n.index = leaf, int32(len(t.leafs))
-	t.leafs = append(t.leafs, outcome)
-	return true
+	t.leafs = append(t.leafs, a.Outcome)
+	return nodes, true
 }
 
 // sequence returns the reads that lead along the given steps as far as the

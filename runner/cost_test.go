@@ -1,0 +1,137 @@
+package runner
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// manyFiles replaces so many files, each by a new one that is synced and renamed,
+// and promises each of them by itself.
+func manyFiles(n int) Scenario {
+	old, replaced := []byte("old"), []byte("replaced")
+	promises := make([]oracle.Oracle, n)
+	for i := range promises {
+		path := fmt.Sprintf("/f%d", i)
+		promises[i] = oracle.OldOrNew{Path: path, Versions: []oracle.Content{oracle.Data(old), oracle.Data(replaced)}, Mark: path}
+	}
+	return Scenario{
+		Name: "many-files",
+		Setup: func(fs *faultfs.FS) error {
+			for i := range n {
+				if err := afero.WriteFile(fs, fmt.Sprintf("/f%d", i), old, 0o644); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Workload: func(fs *faultfs.FS) error {
+			for i := range n {
+				path := fmt.Sprintf("/f%d", i)
+				f, err := fs.Create(path + ".tmp")
+				if err != nil {
+					return err
+				}
+				if _, err := f.Write(replaced); err != nil {
+					return err
+				}
+				if err := f.Sync(); err != nil {
+					return err
+				}
+				if err := f.Close(); err != nil {
+					return err
+				}
+				if err := fs.Rename(path+".tmp", path); err != nil {
+					return err
+				}
+				if err := syncDir(fs); err != nil {
+					return err
+				}
+				fs.Mark(path)
+			}
+			return nil
+		},
+		Oracle: oracle.All(promises...),
+	}
+}
+
+// BenchmarkManyFiles reports the time of a whole search divided by the time
+// inside the checker, for a program that replaces many files.
+func BenchmarkManyFiles(b *testing.B) {
+	for _, n := range []int{100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkShare(b, manyFiles(n)) })
+	}
+}
+
+func benchmarkShare(b *testing.B, s Scenario) {
+	trace, err := Record(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var inside, total time.Duration
+	runs, cases := 0, 0
+	for b.Loop() {
+		start := time.Now()
+		plan := persist.Lower(trace, persist.Default())
+		stats, in := explorePlan(b, &s, plan, Options{Workers: 1}, true)
+		total += time.Since(start)
+		inside += in
+		runs += stats.Runs
+		cases += stats.Cases
+	}
+	b.ReportMetric(float64(total)/float64(inside), "total/checker")
+	b.ReportMetric(float64(runs)/float64(b.N), "runs/op")
+	b.ReportMetric(float64(cases)/float64(b.N), "cases/op")
+}
+
+// BenchmarkSlowChecks reports how many times as fast 8 workers are as one, with a
+// check that sleeps, for a program in which each crash point shows something new.
+func BenchmarkSlowChecks(b *testing.B) {
+	s := Scenario{
+		Name: "slow-check",
+		Workload: func(fs *faultfs.FS) error {
+			for i := range 24 {
+				if err := afero.WriteFile(fs, fmt.Sprintf("/f%d", i), nil, 0o644); err != nil {
+					return err
+				}
+				if err := syncDir(fs); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Oracle: oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+			time.Sleep(50 * time.Millisecond)
+			_, _ = afero.ReadDir(disk, "/")
+			return nil
+		}),
+	}
+	trace, err := Record(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	took := map[int]time.Duration{}
+	for b.Loop() {
+		for _, workers := range []int{1, 8} {
+			start := time.Now()
+			explorePlan(b, &s, persist.Lower(trace, persist.Default()), Options{Workers: workers}, false)
+			took[workers] += time.Since(start)
+		}
+	}
+	b.ReportMetric(float64(took[1])/float64(took[8]), "times-as-fast")
+}
+
+func syncDir(fs *faultfs.FS) error {
+	d, err := fs.Open("/")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
