@@ -5,12 +5,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/internal/callsite"
 	"github.com/crashsim/crashsim/faultfs/internal/mapped"
 )
 
@@ -21,13 +21,13 @@ func (d *disk) limits(in *fuse.InHeader, ino faultfs.Ino) faultfs.Span {
 	if !d.fs.Records() {
 		return faultfs.Span{} // nobody asks
 	}
-	number, args, err := callOf(int(in.Pid))
-	if err == nil && number != unix.SYS_MSYNC {
+	call, err := callsite.CallOf(int(in.Pid))
+	if err == nil && call.Number != unix.SYS_MSYNC {
 		return faultfs.Span{}
 	}
 	var span faultfs.Span
 	if err == nil {
-		span, err = d.mappedPart(int(in.Pid), ino, args[0], args[0]+args[1])
+		span, err = d.mappedPart(int(in.Pid), ino, call.Args[0], call.Args[0]+call.Args[1])
 	}
 	if err != nil && !d.stores.watches(ino) {
 		return faultfs.Span{} // it is not mapped for writing
@@ -40,39 +40,6 @@ func (d *disk) limits(in *fuse.InHeader, ino faultfs.Ino) faultfs.Span {
 		return faultfs.Span{}
 	}
 	return span
-}
-
-// callOf returns the number and the arguments of the system call that a thread
-// waits in.
-func callOf(tid int) (number int64, args [6]uint64, err error) {
-	const patience = 100 * time.Millisecond
-	for wait := 5 * time.Microsecond; ; wait *= 2 {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", tid))
-		if err != nil {
-			return 0, args, err
-		}
-		if number, args, ok := parseCall(string(text)); ok {
-			return number, args, nil
-		}
-		if wait > patience { // it had not come to rest when it was looked at
-			return 0, args, fmt.Errorf("thread %d is not in a system call", tid)
-		}
-		time.Sleep(wait)
-	}
-}
-
-func parseCall(text string) (number int64, args [6]uint64, ok bool) {
-	fields := strings.Fields(text)
-	if len(fields) != 9 {
-		return 0, args, false
-	}
-	number, err := strconv.ParseInt(fields[0], 10, 64)
-	for i := range args {
-		if err == nil {
-			args[i], err = strconv.ParseUint(fields[i+1], 0, 64)
-		}
-	}
-	return number, args, err == nil
 }
 
 // mappedPart returns what part of a file is mapped between two addresses.

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,4 +103,20 @@ func TestSourceLinesOfAProgramAreRecorded(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(lines), 10)
+}
+
+func TestCallsByIOUringAreRecorded(t *testing.T) {
+	skipWithoutFUSE(t)
+	program := filepath.Join(t.TempDir(), "uring")
+	out, err := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-o", program, "./testdata/uring").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	trace, err := process.Record(context.Background(), process.Program{Args: []string{program}, Timeout: time.Minute})
+	if err != nil && strings.Contains(err.Error(), "exit status 77") {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	require.Empty(t, trace.Notes)
+	require.Equal(t, []string{
+		"create /f", "write /f [0,4)", "fsync /f", "write /f [4,8)", "fdatasync /f", "fdatasync /f", "mark saved",
+	}, changesAndSyncs(trace))
 }

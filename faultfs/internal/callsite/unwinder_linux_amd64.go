@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -87,8 +86,8 @@ func (u *Unwinder) Notes() []string {
 
 func (u *Unwinder) note(err error) {
 	const most = 20
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) {
-		return // it is ending; calls that the kernel makes then have no caller
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) || errors.Is(err, errWorker) {
+		return // calls that the kernel makes, or that end a process, have no caller
 	}
 	text := err.Error()
 	u.mu.Lock()
@@ -275,17 +274,6 @@ func openThread(tid int) (*thread, error) {
 	return t, nil
 }
 
-// whyNot is the error of a thread that cannot be looked at.
-func whyNot(tid int, err error) error {
-	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("%w: no permission to read the process (it runs as another user, with set-user-ID, or the kernel's Yama forbids it): %w", ErrUnavailable, err)
-	}
-	if errors.Is(err, unix.ENOENT) {
-		err = unix.ESRCH // the kernel's own threads, and those that end, run nothing
-	}
-	return fmt.Errorf("%w: thread %d: %w", ErrUnavailable, tid, err)
-}
-
 // processOf reads the process that a thread belongs to.
 func processOf(dir int) (int, error) {
 	fd, err := unix.Openat(dir, "status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -314,35 +302,20 @@ func same(a, b *unix.Statx_t) bool {
 	return a.Ino == b.Ino && a.Dev_major == b.Dev_major && a.Dev_minor == b.Dev_minor && a.Mtime == b.Mtime && a.Size == b.Size
 }
 
-// position reads the stack pointer and the program counter of a thread. A
-// request can be read before the thread that made it has come to rest.
+// position reads the stack pointer and the program counter of a thread.
 func (t *thread) position() (sp, pc uint64, err error) {
-	const patience = 100 * time.Millisecond
-	var text [256]byte
-	for wait, spent := 5*time.Microsecond, time.Duration(0); ; wait *= 2 {
-		n, err := unix.Pread(t.call, text[:], 0)
-		if err != nil {
-			return 0, 0, whyNot(0, err)
-		}
-		if sp, pc, ok := parseCall(text[:n]); ok {
-			return sp, pc, nil
-		}
-		if spent > patience {
-			return 0, 0, fmt.Errorf("%w: the thread does not stand still", ErrUnavailable)
-		}
-		time.Sleep(wait)
-		spent += wait
-	}
+	c, err := standing(func(text []byte) (int, error) { return unix.Pread(t.call, text, 0) }, func() string { return nameOf(t.dir) })
+	return c.sp, c.pc, err
 }
 
-// parseCall reads /proc/TID/syscall: the number of the call, its arguments, the
-// stack pointer and the program counter; or "running".
-func parseCall(text []byte) (sp, pc uint64, ok bool) {
-	fields := bytes.Fields(text)
-	if len(fields) < 3 {
-		return 0, 0, false
+// nameOf returns the name of a thread, "" if it has ended.
+func nameOf(dir int) string {
+	fd, err := unix.Openat(dir, "comm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
 	}
-	sp, err1 := strconv.ParseUint(string(fields[len(fields)-2]), 0, 64)
-	pc, err2 := strconv.ParseUint(string(fields[len(fields)-1]), 0, 64)
-	return sp, pc, err1 == nil && err2 == nil && pc != 0
+	defer unix.Close(fd)
+	var text [32]byte
+	n, _ := unix.Read(fd, text[:]) // none is a name too
+	return string(text[:max(n, 0)])
 }
