@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -29,12 +30,13 @@ type TB interface {
 	Skipf(format string, args ...any)
 }
 
-// The budgets of a model in a test that sets none, in runs: so that a program
+// The budgets of a test that sets none, for all of its models: so that a program
 // that leaves much unsynced is told so, instead of running into the test's
 // timeout.
 const (
-	testRuns  = 1 << 20
-	shortRuns = 2000 // under go test -short
+	testTime   = 10 * time.Second
+	shortTime  = time.Second // under go test -short
+	testMemory = 1 << 30
 )
 
 // Check runs a scenario from a test and fails the test unless each verdict is
@@ -42,11 +44,12 @@ const (
 // *testing.T each model is a subtest with the name of the model. Failures
 // stored by an earlier run are replayed first, and new ones are stored.
 //
-// Where the options set no budget, a search ends after about a million runs,
-// with go test -short after a few thousand. What that leaves Unknown fails the
+// Where the options set no budget, a test ends after about ten seconds, with go
+// test -short after one, and takes about a gibibyte at most. What that leaves Unknown fails the
 // test, and skips it with -short: it never passes.
 func Check(t TB, s Scenario, o Options) {
 	t.Helper()
+	start := time.Now()
 	take, err := s.prepare()
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -55,16 +58,21 @@ func Check(t TB, s Scenario, o Options) {
 	short := unbounded && testing.Testing() && testing.Short()
 	switch {
 	case short:
-		o.MaxRuns = shortRuns
+		o.MaxTime = shortTime
 	case unbounded:
-		o.MaxRuns = testRuns
+		o.MaxTime = testTime
 	}
 	tt, isT := t.(*testing.T)
 	if isT && o.Failures == "" {
 		o.Failures = filepath.Join("testdata", "failures")
 	}
-	for _, model := range o.models(&s) {
-		c := check{scenario: &s, model: model, options: &o, take: take, short: short}
+	if o.MaxMemory == 0 {
+		o.MaxMemory = testMemory
+	}
+	limits := o.limitsFrom(start)
+	models := o.models(&s)
+	for i, model := range models {
+		c := check{scenario: &s, model: model, options: &o, take: take, short: short, limits: limits, models: len(models) - i}
 		if isT {
 			tt.Run(model.String(), func(t *testing.T) { c.run(t) })
 		} else {
@@ -80,6 +88,8 @@ type check struct {
 	options  *Options
 	take     *recording
 	short    bool
+	limits   *limits
+	models   int // that are left, with this one
 }
 
 func (c *check) run(t TB) {
@@ -87,10 +97,11 @@ func (c *check) run(t TB) {
 	if c.replay(t) {
 		return
 	}
-	r, err := verdict(context.Background(), c.scenario, c.take, c.model, c.options)
+	r, err := verdict(context.Background(), c.scenario, c.take, c.model, c.limits.share(c.options, c.models))
 	if err != nil {
 		t.Fatalf("%s under %s: %v", c.scenario.Name, c.model, err)
 	}
+	c.limits.spend(&r)
 	if r.Declared.Verdict == Unknown {
 		r.Declared = Keeps()
 	}
@@ -156,7 +167,14 @@ func (c *check) missing(r *Result) []string {
 	s.Trace = c.take.trace
 	o := *c.options
 	o.MaxRuns, o.Progress = repairRuns, nil
-	found, err := s.Fix(context.Background(), c.model, o)
+	ctx := context.Background()
+	if !c.limits.until.IsZero() {
+		o.MaxTime = c.limits.left()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, c.limits.until)
+		defer cancel()
+	}
+	found, err := s.Fix(ctx, c.model, o)
 	switch {
 	case errors.Is(err, oracle.ErrNoVerdict):
 		return []string{fmt.Sprintf("what is missing is not known: %v", err)}

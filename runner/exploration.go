@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -37,8 +38,9 @@ type cube = search.Cube[*judgement]
 
 // explore judges the cases that are new from a crash point on.
 func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
+	budget := p.judging.left(losses)
 	options := search.Options[*judgement]{
-		Run: p.pool.runAll, Workers: p.pool.workers, Visit: p.visit, Budget: p.judging.left(losses), Start: p.pool.seat, Tree: tree,
+		Run: p.pool.runAll, Workers: p.pool.workers, Visit: p.visit, Budget: budget, Start: p.pool.seat, Tree: tree,
 	}
 	if o := p.judging.options; o.Progress != nil {
 		options.Progress = func(stats search.Stats) {
@@ -53,7 +55,10 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	p.runs = func() int { return s.Stats().Runs }
 	s.PushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
 	s.Work(ctx)
-	if !s.Stats().Done && !p.judging.settled && p.judging.options.Samples > 0 {
+	if !s.Stats().Done && !p.judging.settled && p.judging.options.Samples > 0 && !p.judging.interrupted() {
+		if o := p.judging.options; o.MaxTime > 0 {
+			budget.Deadline = p.judging.until.Add(-time.Duration((1 - sampleShare) * float64(o.MaxTime)))
+		}
 		s.Sample(ctx, rand.New(rand.NewPCG(p.judging.options.Seed, 0)), p.judging.options.Samples)
 	}
 	p.tellSmallest()
@@ -164,10 +169,10 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 	}
 	below := p.box.Below()
 	var steps []persist.Step
-	if v.Kind != oracle.Hung {
+	if v.Kind != oracle.Hung && !p.judging.late() {
 		again := p.pool.once(c.Point, pinned.Join(below))
 		steps = again.Steps
-		if got := kindsOf(again.Outcome); !slices.Equal(got, kindsOf(c.Outcome)) {
+		if got := kindsOf(again.Outcome); !again.Skipped && !slices.Equal(got, kindsOf(c.Outcome)) {
 			p.judging.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
 		}
 	}
@@ -219,8 +224,18 @@ func (p *exploration) blame(f *Failure, cut persist.Part, steps []persist.Step) 
 	case f.Kind == oracle.Hung: // each case would take as long
 		return &blame.Pair{Lost: f.Lost[0]}
 	}
+	late := false
+	wrong := func(point int, part persist.Part) []oracle.Violation {
+		if late = late || p.judging.late(); late {
+			return []oracle.Violation{{Kind: f.Kind}} // nothing more is found out
+		}
+		return p.pool.wrong(point, part)
+	}
 	pair := blame.Find(
-		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps}, p.pool.wrong)
+		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps}, wrong)
+	if late || p.judging.late() {
+		return &blame.Pair{Lost: f.Lost[0]} // there was no time to find what it was lost before
+	}
 	return &pair
 }
 

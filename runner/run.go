@@ -15,24 +15,28 @@ import (
 // Run records a scenario once and judges every crash state of it under each
 // model, or as many as the budget of the options allows. An error means that
 // there was nothing to judge: the workload failed, or does not do the same
-// twice, or the context was cancelled; or, as oracle.ErrNoVerdict, that something
+// twice; or the context ended: then the results so far are returned with its error,
+// and the last of them says how far its search had come; or, as oracle.ErrNoVerdict, that something
 // else than the program failed, so that no verdict could be relied on. Failures are
 // stored when all models were judged. One that could not be stored is known all the
 // same: see Result.Unstored.
 func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
+	limits := o.limitsFrom(time.Now())
 	take, err := s.prepare()
 	if err != nil {
 		return nil, err
 	}
 	var results []Result
-	for _, model := range o.models(&s) {
-		r, err := verdict(ctx, &s, take, model, &o)
+	models := o.models(&s)
+	for i, model := range models {
+		if ctx.Err() != nil {
+			break
+		}
+		r, err := verdict(ctx, &s, take, model, limits.share(&o, len(models)-i))
 		if err != nil {
 			return nil, err
 		}
-		if err := ctx.Err(); err != nil {
-			return results, err
-		}
+		limits.spend(&r)
 		results = append(results, r)
 	}
 	if o.Failures != "" {
@@ -40,7 +44,7 @@ func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 			_ = results[i].Store(o.Failures) // it is noted in the result
 		}
 	}
-	return results, nil
+	return results, ctx.Err()
 }
 
 // models returns the models to run under.
@@ -80,12 +84,14 @@ type judging struct {
 	total    search.Stats        // of all explorations that ended
 	first    int                 // runs when the first failure was found, -1 before
 	settled  bool
-	cut      string // the bound of the first exploration that a budget ended
+	until    time.Time // when the time of the model is over; zero: never
+	cut      string    // the bound of the first exploration that a budget ended
 }
 
 // judgeModel judges a scenario under a model. What kept a case from being judged is
 // noted in the scenario: see unjudged.
 func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
+	start := time.Now()
 	trace := take.trace
 	plan := persist.Lower(trace, model)
 	cuts, exact := plan.Count(ctx)
@@ -105,6 +111,11 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 		result: &r, found: map[oracle.Kind]bool{}, failing: map[oracle.Kind]int{}, first: -1,
 	}
 	defer j.pool.close()
+	j.pool.gone = ctx.Done()
+	if o.MaxTime > 0 {
+		j.until = start.Add(o.MaxTime)
+		j.budget.Deadline = start.Add(time.Duration(searchShare * float64(o.MaxTime)))
+	}
 	if r.Why = j.refusesStart(); r.Why != "" {
 		r.doubted = true
 		return r
@@ -112,6 +123,9 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist
 	p := &program{take: take, trace: trace, plan: plan}
 	for _, pass := range []pass{(*judging).cutPower, (*judging).crashRecovery, (*judging).kill, (*judging).fail, (*judging).rot} {
 		pass(j, ctx, p)
+	}
+	if j.cut == "" && j.interrupted() {
+		j.cut = "all cases of the power cut were judged, then the run was interrupted"
 	}
 	j.conclude()
 	return r
@@ -132,7 +146,7 @@ func (j *judging) over(ctx context.Context) bool { return j.settled || j.cut != 
 // ended notes how an exploration ended.
 func (j *judging) ended(stats search.Stats, what string) {
 	if j.cut == "" && !stats.Done {
-		j.cut = what + bound(stats, j.settled, j.options)
+		j.cut = what + bound(stats, j)
 	}
 }
 
@@ -150,7 +164,7 @@ func (j *judging) left(losses int) *search.Budget {
 }
 
 func (o *Options) budget() *search.Budget {
-	b := &search.Budget{MaxRuns: o.MaxRuns, MaxLosses: -1}
+	b := &search.Budget{MaxRuns: o.MaxRuns, MaxLosses: -1, Memory: o.MaxMemory}
 	if o.MaxLosses > 0 {
 		b.MaxLosses = o.MaxLosses
 	}
@@ -222,7 +236,7 @@ func readNames(plan *persist.Plan, cells, other []persist.Cell) string {
 }
 
 // bound states what was judged where it is not everything.
-func bound(stats search.Stats, settled bool, o *Options) string {
+func bound(stats search.Stats, j *judging) string {
 	if stats.Done {
 		return ""
 	}
@@ -238,12 +252,14 @@ func bound(stats search.Stats, settled bool, o *Options) string {
 		judged = fmt.Sprintf("all cases with at most %d losses were judged", stats.Losses)
 	}
 	switch {
-	case settled:
+	case j.settled:
 		return judged + "; the search ended with the smallest example of each kind of failure found"
-	case o.MaxLosses > 0 && stats.Losses == o.MaxLosses:
+	case j.options.MaxLosses > 0 && stats.Losses == j.options.MaxLosses:
 		return judged + ", as asked"
 	case stats.Full:
 		return judged + ", then there was no room for the parts still to judge"
+	case j.interrupted():
+		return judged + ", then the run was interrupted"
 	}
 	return judged + ", then the budget was spent"
 }

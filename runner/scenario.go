@@ -149,13 +149,17 @@ type Options struct {
 	// seconds. A run that takes longer is a Hung case.
 	Timeout time.Duration
 
-	// MaxRuns, MaxLosses and MaxTime are budgets for each model; zero means
-	// none. MaxLosses judges only cases that lack at most so many effects; for
+	// MaxRuns and MaxTime are budgets of all models together, of which each model
+	// gets a fair share; zero means none. Counting, blame and, in Check, the look for
+	// a repair are inside MaxTime, which is kept to within one run of the checker.
+	// MaxMemory bounds the memory of the cases that wait to be judged, in bytes; zero
+	// means about 800 MB. MaxLosses judges only cases that lack at most so many effects; for
 	// none at all, use the model "kill". What a budget cuts off is stated in
 	// the result. Check has a budget of its own where all three are zero.
 	MaxRuns   int
 	MaxLosses int
 	MaxTime   time.Duration
+	MaxMemory int64
 	// Samples is how many cuts are drawn at random from what a budget cut off.
 	Samples int
 	// Seed is where these draws begin.
