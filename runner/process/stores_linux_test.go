@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +24,7 @@ func storing(t *testing.T) string {
 	t.Helper()
 	skipWithoutFUSE(t)
 	program := filepath.Join(t.TempDir(), "stores")
-	out, err := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-o", program, "./testdata/stores").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", program, "./testdata/stores").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return program
 }

@@ -89,7 +89,7 @@ func TestSourceLinesOfAProgramAreRecorded(t *testing.T) {
 		t.Skip("needs amd64")
 	}
 	program := filepath.Join(t.TempDir(), "lines")
-	out, err := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-ldflags=-s", "-o", program, "../../faultfs/internal/callsite/testdata/lines").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-s", "-o", program, "../../faultfs/internal/callsite/testdata/lines").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	trace, err := process.Record(context.Background(), process.Program{Args: []string{program, "."}, Timeout: time.Minute})
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestSourceLinesOfAProgramAreRecorded(t *testing.T) {
 func TestCallsByIOUringAreRecorded(t *testing.T) {
 	skipWithoutFUSE(t)
 	program := filepath.Join(t.TempDir(), "uring")
-	out, err := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-o", program, "./testdata/uring").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", program, "./testdata/uring").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	trace, err := process.Record(context.Background(), process.Program{Args: []string{program}, Timeout: time.Minute})
 	if err != nil && strings.Contains(err.Error(), "exit status 77") {

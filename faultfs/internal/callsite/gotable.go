@@ -121,10 +121,6 @@ func text(data []byte) string {
 	return string(data[:bytes.IndexByte(data, 0)])
 }
 
-// stack returns how many bytes of stack the function uses where it has reached
-// an address, without its return address.
-func (f goFunc) stack(addr uint64) uint64 { return uint64(f.value(f.word(funcStackAt), addr)) }
-
 // value decodes a table of values by address: pairs of varints, a zigzag
 // difference of the value and the number of bytes that it holds for. It is -1
 // where there is none.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -112,7 +111,7 @@ func build(t testing.TB, dir string, cgo bool, args ...string) string {
 		}
 	}
 	program := filepath.Join(t.TempDir(), "program")
-	cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), append(append([]string{"build", "-o", program}, args...), dir)...)
+	cmd := exec.Command("go", append(append([]string{"build", "-o", program}, args...), dir)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if cgo {
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")

@@ -179,7 +179,7 @@ type response struct {
 
 // Requests of ioctl, as linux/seccomp.h has them: direction, size, '!' and number.
 const (
-	receive = 3<<30 | 80<<16 | '!'<<8 | 0
+	receive = 3<<30 | 80<<16 | '!'<<8
 	send    = 3<<30 | 24<<16 | '!'<<8 | 1
 )
 
