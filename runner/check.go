@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/outfile"
@@ -47,12 +46,20 @@ const (
 // Where the options set no budget, a test ends after about ten seconds, with go
 // test -short after one, and takes about a gibibyte at most. What that leaves Unknown fails the
 // test, and skips it with -short: it never passes.
+//
+// Where the environment variable CRASHSIM_REPLAY names the file of a stored failure,
+// that failure is judged, by the scenario of the test, and nothing else.
 func Check(t TB, s Scenario, o Options) {
 	t.Helper()
+	if file := os.Getenv(replayVariable); file != "" && s.Oracle != nil {
+		replayOnly(t, &s, &o, file)
+		return
+	}
 	start := time.Now()
 	take, err := s.prepare()
 	if err != nil {
 		t.Fatalf("%v", err)
+		return
 	}
 	unbounded := o.MaxRuns == 0 && o.MaxTime == 0 && o.MaxLosses == 0
 	short := unbounded && testing.Testing() && testing.Short()
@@ -94,12 +101,14 @@ type check struct {
 
 func (c *check) run(t TB) {
 	t.Helper()
-	if c.replay(t) {
+	if r := c.replay(t); r != nil {
+		c.fail(t, r)
 		return
 	}
 	r, err := verdict(context.Background(), c.scenario, c.take, c.model, c.limits.share(c.options, c.models))
 	if err != nil {
 		t.Fatalf("%s under %s: %v", c.scenario.Name, c.model, err)
+		return
 	}
 	c.limits.spend(&r)
 	if r.Declared.Verdict == Unknown {
@@ -112,18 +121,28 @@ func (c *check) run(t TB) {
 		}
 		return
 	}
-	if c.short && r.Outcome.Verdict == Unknown {
+	if c.short && r.Outcome.Verdict == Unknown && !r.doubted {
 		t.Skipf("-short: %s", r.Line())
+		return
 	}
+	r.test = testOf(t)
 	if c.options.Failures != "" && r.Declared.Verdict != Broken {
 		_ = r.Store(c.options.Failures) // it is noted in the result
 	}
-	fix := c.missing(&r)
+	c.fail(t, &r)
+}
+
+// fail fails the test with what is wrong, how to see it again, what repairs it, and a
+// page.
+func (c *check) fail(t TB, r *Result) {
+	t.Helper()
+	r.test = testOf(t)
+	fix := c.missing(r)
 	text := r.Report()
 	for _, line := range fix {
 		text += "  " + line + "\n"
 	}
-	t.Errorf("%s%s", text, keepPage(t, &r, fix))
+	t.Errorf("%s%s", text, keepPage(t, r, fix))
 }
 
 // keepPage writes a page of the result into the artifact directory of a test, and
@@ -190,68 +209,6 @@ func (c *check) missing(r *Result) []string {
 	return lines
 }
 
-// replay judges the failures stored by an earlier run. It returns true where
-// one of them still fails and none should.
-func (c *check) replay(t TB) bool {
-	t.Helper()
-	if c.options.Failures == "" || c.scenario.declared(c.model).Verdict == Broken {
-		return false
-	}
-	files, err := filepath.Glob(filepath.Join(c.options.Failures, failureName(c.scenario.Name, c.model, "*")))
-	if err != nil {
-		t.Logf("%v", err)
-	}
-	failed := false
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		var s *Stored
-		if err == nil {
-			s, err = ParseFailure(file, text)
-		}
-		switch {
-		case err != nil:
-			t.Errorf("a stored failure cannot be read: %v", err)
-		case !c.same(s):
-			t.Logf("%s is of an older workload and is not replayed; remove it if the new one passes", file)
-		default:
-			violations, err := s.Judge(*c.scenario, *c.options)
-			if errors.Is(err, oracle.ErrNoVerdict) {
-				t.Fatalf("%s: %v", file, err)
-			}
-			if err != nil {
-				t.Logf("%s is not replayed: %v", file, err)
-			}
-			if len(violations) > 0 {
-				t.Errorf("%s under %s: broken, as %s says:\n  %s", s.Scenario, s.Model, file, s.Story)
-				failed = true
-			}
-		}
-	}
-	return failed
-}
-
-// same reports whether a stored failure is of what the workload does.
-func (c *check) same(s *Stored) bool {
-	now := c.take.trace
-	if s.Fault != nil {
-		run, err := c.take.with(c.scenario, *s.Fault, s.Model.Failure)
-		if err != nil || run.trace == nil {
-			return false
-		}
-		now = run.trace
-	}
-	if !strings.Contains(s.How, killedAfter) || !c.scenario.restarts() {
-		return s.Trace.Same(now)
-	}
-	same := false
-	err := c.scenario.eachKill(now, s.Fault, s.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
-		more, _ := c.scenario.goOn(live) // the trace tells how far it came
-		same = s.Trace.Same(now.Then(after, more))
-		return !same
-	})
-	return err == nil && same
-}
-
 // Line returns the result in one line.
 func (r *Result) Line() string {
 	var b strings.Builder
@@ -315,6 +272,14 @@ func (r *Result) recovery() string {
 	return r.Recovery.String()
 }
 
+// again is the command that shows a failure that was stored again.
+func (r *Result) again(f *Failure) string {
+	if r.test == (testName{}) {
+		return "crashsim replay " + shellWord(f.File)
+	}
+	return r.test.command(f.File)
+}
+
 // Report returns the result as text for people: the verdict, each failure with
 // the command that shows it again, warnings, and how much was tried.
 func (r *Result) Report() string {
@@ -333,7 +298,7 @@ func (r *Result) Report() string {
 			fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(f.Stack, "\n", "\n    "))
 		}
 		if f.File != "" {
-			fmt.Fprintf(&b, "    again: crashsim replay %s\n", f.File)
+			fmt.Fprintf(&b, "    again: %s\n", r.again(f))
 		}
 	}
 	for _, f := range r.Warnings {

@@ -31,7 +31,7 @@ func (r *Result) Parts() []report.Part {
 			parts = append(parts, report.Part{Program: r.Scenario, Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
 			part = &parts[len(parts)-1]
 		}
-		shown := f.shown()
+		shown := f.shown(r)
 		shown.Files = r.files(f)
 		part.Failures = append(part.Failures, shown)
 	}
@@ -39,7 +39,7 @@ func (r *Result) Parts() []report.Part {
 }
 
 // shown is the failure as a report shows it: the first crash of it.
-func (f *Failure) shown() report.Failure {
+func (f *Failure) shown(r *Result) report.Failure {
 	s := report.Failure{Kind: f.Kind.String(), Story: f.Story, Point: f.point, Lost: f.Lost}
 	for _, v := range f.Violations {
 		if text := show.Story(v.String()); !strings.HasPrefix(s.Story, text) {
@@ -53,7 +53,7 @@ func (f *Failure) shown() report.Failure {
 		s.Detail = append(s.Detail, fmt.Sprintf("recovery was crashed for the %d. time after op %d of it", i+1, c.After+1))
 	}
 	if f.File != "" {
-		s.Replay = "crashsim replay " + f.File
+		s.Replay = r.again(f)
 	}
 	return s
 }

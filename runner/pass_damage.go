@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -168,8 +169,11 @@ func parseDamage(text string) (*damage, error) {
 	if _, err := fmt.Sscanf(text, "%d %d %x %x", &d.ino, &d.off, &d.was, &d.now); err != nil {
 		return nil, fmt.Errorf("damage: want an inode, an offset, and two sectors in hexadecimal digits: %w", err)
 	}
-	if len(d.was) == 0 || len(d.was) != len(d.now) || d.off < 0 {
+	switch {
+	case len(d.was) == 0 || len(d.was) != len(d.now):
 		return nil, errors.New("damage: want two sectors of the same length")
+	case d.off < 0 || d.off > math.MaxInt64-int64(len(d.was)):
+		return nil, fmt.Errorf("damage: there is no sector at %d", d.off)
 	}
 	return d, nil
 }

@@ -239,6 +239,9 @@ type Result struct {
 	// Unstored says why failures could not be stored as files, where that was
 	// asked for. They are known all the same.
 	Unstored error
+
+	test testName // that found it
+
 	// Notes are remarks on the run, such as that the checker is not
 	// deterministic.
 	Notes []string

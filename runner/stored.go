@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,6 +46,7 @@ type Stored struct {
 	part   persist.Part
 	damage *damage
 	again  []storedCrash
+	test   testName // that found it, the zero testName if none did
 }
 
 // storedCrash is a crash of recovery. What its numbers mean is known once
@@ -80,6 +82,9 @@ func (s *Stored) Text() []byte {
 	}
 	if p := s.Pair; p != nil {
 		b = append(b, p.Text(s.plan)...)
+	}
+	if s.test != (testName{}) {
+		b = fmt.Appendf(b, "test %s %s\n", s.test.pkg, s.test.name)
 	}
 	if s.How != "" {
 		b = fmt.Appendf(b, "how %s\n", s.How)
@@ -127,86 +132,149 @@ func ParseFailure(file string, text []byte) (*Stored, error) {
 	return fail(line, errors.New("no part \"failure\""))
 }
 
+// failureText is the part "failure" of a stored failure as it is being read, with the
+// lines on which its numbers stand: what they mean is known once all are read.
+type failureText struct {
+	*Stored
+	file                             string
+	lost                             [][2]int
+	pair                             string
+	lostAt                           []int
+	pointAt, pairAt, damageAt, first int
+}
+
 // parse reads the part "failure", whose first line has the given number.
 func (s *Stored) parse(data []byte, file string, line int, comment string) (*Stored, error) {
-	story, _, _ := strings.Cut(strings.TrimSpace(comment), "\n")
-	s.Story = story
-	var lost [][2]int
-	pair := ""
+	s.Story, _, _ = strings.Cut(strings.TrimSpace(comment), "\n")
+	f := &failureText{Stored: s, file: file, first: line, pointAt: line}
 	for i, text := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
 		key, value, _ := strings.Cut(strings.TrimSpace(text), " ")
-		var err error
-		switch key {
-		case "scenario":
-			s.Scenario = value
-		case "model":
-			s.Model, err = persist.ParseModel(value)
-		case "kind":
-			s.Kind, err = oracle.ParseKind(value)
-		case "point":
-			s.Point, err = pointOf(value)
-		case "lost":
-			var e [2]int
-			if _, scan := fmt.Sscanf(value, "%d.%d", &e[0], &e[1]); scan != nil {
-				err = fmt.Errorf("lost %q: want the numbers of an op and of its effect, such as 3.0", value)
-			}
-			if n := len(s.again); n > 0 {
-				s.again[n-1].lost = append(s.again[n-1].lost, e)
-			} else {
-				lost = append(lost, e)
-			}
-		case "again":
-			var c storedCrash
-			c.point, err = pointOf(value)
-			s.again = append(s.again, c)
-		case "blame":
-			pair = value
-		case "how":
-			s.How = value
-		case "fault":
-			var f faultfs.Fault
-			f, err = faultfs.ParseFault(value)
-			s.Fault = &f
-		case "damage":
-			s.damage, err = parseDamage(value)
-		case "setup", "program", "check", "recover":
-			if s.Command == nil {
-				s.Command = &Command{}
-			}
-			err = s.Command.parse(key, value)
-		case "":
-		default:
-			err = fmt.Errorf("unknown key %q, want one of scenario, model, kind, point, lost, again, blame, how, fault, damage", key)
-		}
-		if err != nil {
-			return nil, &faultfs.TextError{File: file, Line: line + i, Err: err}
+		if err := f.set(key, value, line+i); err != nil {
+			return nil, f.at(line+i, err)
 		}
 	}
-	if err := s.resolve(lost, pair); err != nil {
-		return nil, &faultfs.TextError{File: file, Line: line, Err: err}
+	if err := f.resolve(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// pointOf reads the number of a crash point.
-func pointOf(value string) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return 0, fmt.Errorf("crash point %q: want a number from 0 on", value)
+// at is an error on a line of the file.
+func (f *failureText) at(line int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &faultfs.TextError{File: f.file, Line: line, Err: err}
+}
+
+// set reads a line.
+func (f *failureText) set(key, value string, line int) (err error) {
+	switch key {
+	case "scenario":
+		f.Scenario = value
+	case "model":
+		f.Model, err = persist.ParseModel(value)
+	case "kind":
+		f.Kind, err = oracle.ParseKind(value)
+	case "point":
+		f.pointAt = line
+		f.Point, err = parseCount("crash point", value)
+	case "lost":
+		err = f.addLost(value, line)
+	case "again":
+		var c storedCrash
+		c.point, err = parseCount("crash point of recovery", value)
+		f.again = append(f.again, c)
+	case "blame":
+		f.pair, f.pairAt = value, line
+	case "test":
+		f.test, err = parseTest(value)
+	case "how":
+		f.How = value
+	case "fault":
+		var fault faultfs.Fault
+		fault, err = faultfs.ParseFault(value)
+		f.Fault = &fault
+	case "damage":
+		f.damageAt = line
+		f.damage, err = parseDamage(value)
+	case "setup", "program", "check", "recover":
+		if f.Command == nil {
+			f.Command = &Command{}
+		}
+		err = f.Command.parse(key, value)
+	case "":
+	default:
+		err = fmt.Errorf("unknown key %q, want one of scenario, model, kind, point, lost, again, blame, how, fault, damage, "+
+			"test, setup, program, check and recover", key)
+	}
+	return err
+}
+
+// addLost reads an effect that is lost: of the program, or of the last crash of
+// recovery that was read.
+func (f *failureText) addLost(value string, line int) error {
+	value, _, _ = strings.Cut(value, " #")
+	op, index, found := strings.Cut(strings.TrimSpace(value), ".")
+	if !found {
+		return fmt.Errorf("lost %q: want the numbers of an op and of its effect, such as 3.0", value)
+	}
+	var e [2]int
+	var err, indexErr error
+	e[0], err = parseCount("op", op)
+	e[1], indexErr = parseCount("effect", index)
+	if n := len(f.again); n > 0 {
+		f.again[n-1].lost = append(f.again[n-1].lost, e)
+	} else {
+		f.lost, f.lostAt = append(f.lost, e), append(f.lostAt, line)
+	}
+	return errors.Join(err, indexErr)
+}
+
+// parseCount reads a number that is not negative.
+func parseCount(what, text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%s %q: want a number from 0 on", what, text)
 	}
 	return n, nil
 }
 
 // resolve finds the effects that are lost, the one cut that is left, and the pair to
 // blame.
-func (s *Stored) resolve(lost [][2]int, pair string) (err error) {
+func (f *failureText) resolve() (err error) {
+	s := f.Stored
 	s.plan = persist.Lower(s.Trace, s.Model)
-	s.Lost, s.part, err = pin(s.plan, storedCrash{s.Point, lost})
-	if err == nil && pair != "" {
-		c := s.Case()
-		s.Pair, err = c.ParsePair(pair)
+	if _, err := effectsAt(s.plan, storedCrash{s.Point, nil}); err != nil {
+		return f.at(f.pointAt, err)
 	}
-	return err
+	for i, l := range f.lost {
+		if _, err := effectsAt(s.plan, storedCrash{s.Point, [][2]int{l}}); err != nil {
+			return f.at(f.lostAt[i], err)
+		}
+	}
+	if s.Lost, s.part, err = pin(s.plan, storedCrash{s.Point, f.lost}); err != nil {
+		return f.at(f.pointAt, err)
+	}
+	if f.pair != "" {
+		c := s.Case()
+		if s.Pair, err = c.ParsePair(f.pair); err != nil {
+			return f.at(f.pairAt, err)
+		}
+	}
+	if d := s.damage; d != nil && !holdsInode(s.Trace, d.ino) {
+		return f.at(f.damageAt, fmt.Errorf("damage: the trace has no inode %d", d.ino))
+	}
+	return nil
+}
+
+// holdsInode reports whether an inode is on the disk that a trace begins with, or is
+// made by the trace.
+func holdsInode(trace *faultfs.Trace, ino faultfs.Ino) bool {
+	if ino >= faultfs.Root && ino <= trace.Base().Inodes() {
+		return true
+	}
+	return slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Ino == ino })
 }
 
 // Case returns the case that the first crash left.
@@ -216,21 +284,29 @@ func (s *Stored) Case() blame.Case {
 
 // pin finds the effects that a crash lost, and the one cut that is left.
 func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist.Part, err error) {
-	if c.point < 0 || c.point >= plan.Points() {
-		return nil, part, fmt.Errorf("there is no crash point %d, only %d of them", c.point, plan.Points())
-	}
-	for _, l := range c.lost {
-		if l[0] < 0 || l[0] >= len(plan.Trace().Ops) {
-			return nil, part, fmt.Errorf("there is no op %d", l[0])
-		}
-		effects := plan.Effects(faultfs.OpNum(l[0]))
-		if l[1] < 0 || l[1] >= len(effects) {
-			return nil, part, fmt.Errorf("op %d has no effect %d", l[0], l[1])
-		}
-		lost = append(lost, effects[l[1]])
+	if lost, err = effectsAt(plan, c); err != nil {
+		return nil, part, err
 	}
 	part, err = plan.Pin(c.point, lost)
 	return lost, part, err
+}
+
+// effectsAt finds the effects that a crash lost.
+func effectsAt(plan *persist.Plan, c storedCrash) (lost []persist.Effect, err error) {
+	if c.point < 0 || c.point >= plan.Points() {
+		return nil, fmt.Errorf("there is no crash point %d: the trace has those from 0 to %d", c.point, plan.Points()-1)
+	}
+	for _, l := range c.lost {
+		if l[0] < 0 || l[0] >= len(plan.Trace().Ops) {
+			return nil, fmt.Errorf("there is no op %d: the trace has %s", l[0], show.Count(len(plan.Trace().Ops), "op"))
+		}
+		effects := plan.Effects(faultfs.OpNum(l[0]))
+		if l[1] < 0 || l[1] >= len(effects) {
+			return nil, fmt.Errorf("op %d has no effect %d: it has %s", l[0], l[1], show.Count(len(effects), "effect"))
+		}
+		lost = append(lost, effects[l[1]])
+	}
+	return lost, nil
 }
 
 // State returns the disk as the first crash left it, undamaged, and the marks
@@ -333,7 +409,7 @@ func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box
 func (r *Result) Stored(f *Failure) *Stored {
 	s := &Stored{
 		Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
-		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage, Command: r.Command,
+		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage, Command: r.Command, test: r.test,
 	}
 	part, err := f.Plan.Pin(f.point, f.Lost)
 	if err != nil {

@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -149,8 +148,24 @@ func (d *doubt) rejects(ctx context.Context) bool {
 	o := *d.options
 	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, -1, 0, nil
 	o.MaxRuns, o.MaxLosses, o.MaxTime = min(max(fewDoubts, d.result.Coverage.Runs), manyDoubts), 0, d.time
-	bare := *d.trace
-	bare.Ops = slices.DeleteFunc(slices.Clone(bare.Ops), func(op faultfs.Op) bool { return op.Kind.Syncs() })
-	r := judgeModel(ctx, &s, &recording{trace: &bare}, persist.Default(), &o)
+	bare, err := withoutSyncs(d.trace)
+	if err != nil {
+		return false
+	}
+	r := judgeModel(ctx, &s, &recording{trace: bare}, persist.Default(), &o)
 	return r.Outcome.Verdict == Broken
+}
+
+// withoutSyncs returns what a program does that syncs nothing.
+func withoutSyncs(trace *faultfs.Trace) (*faultfs.Trace, error) {
+	e := trace.Edit()
+	for i := range trace.Ops {
+		if trace.Ops[i].Kind.Syncs() {
+			continue
+		}
+		if _, err := e.Keep(faultfs.OpNum(i)); err != nil {
+			return nil, err
+		}
+	}
+	return e.Trace(), nil
 }

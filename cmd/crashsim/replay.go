@@ -56,6 +56,7 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 			if err != nil {
 				return err
 			}
+			r.file = args[0]
 			if asJSON {
 				return a.printJSON(r.json())
 			}
@@ -116,6 +117,7 @@ func (c *replayCommands) judge(s *runner.Stored) (violations []oracle.Violation,
 // replayed is a stored failure that was judged again.
 type replayed struct {
 	*runner.Stored
+	file       string
 	disk       runner.State
 	known      bool // the scenario is: the disk was judged
 	violations []oracle.Violation
@@ -179,6 +181,11 @@ func (a *app) printReplay(r *replayed) {
 		a.printNotRun(r)
 	case !r.known:
 		fmt.Fprintf(&a.out, "%s: this command knows no scenario %q\n", a.style.odd("not judged"), r.Scenario)
+		if test := r.GoTest(r.file); test != "" {
+			fmt.Fprintf(&a.out, "    its test judges it, in its module: %s\n", show.Line(test))
+		} else {
+			fmt.Fprintf(&a.out, "    the test that checks the scenario judges it: run go test with CRASHSIM_REPLAY=FILE in its environment\n")
+		}
 	case len(r.violations) == 0:
 		fmt.Fprintf(&a.out, "%s: nothing is wrong with it any more\n", a.style.good("kept"))
 	default:

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
@@ -62,7 +64,29 @@ func replacing(syncFile, syncDir bool) process.Dir {
 }
 
 func TestDirThatIsReplacedSoundly(t *testing.T) {
-	process.CheckDir(t, replacing(true, true), runner.Options{})
+	// Each check leaves a line here, from a process of its own.
+	const variable = "CRASHSIM_TEST_CHECKS"
+	if os.Getenv(variable) == "" {
+		t.Setenv(variable, filepath.Join(t.TempDir(), "checks"))
+	}
+	d := replacing(true, true)
+	check := d.Check
+	d.Check = func(dir string, marks []string) error {
+		f, err := os.OpenFile(os.Getenv(variable), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(f, len(marks))
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		return check(dir, marks)
+	}
+	process.CheckDir(t, d, runner.Options{})
+	checks, err := os.ReadFile(os.Getenv(variable))
+	require.NoError(t, err, "nothing was checked")
+	require.Contains(t, string(checks), "0\n")
+	require.Contains(t, string(checks), "1\n", "cases before the mark and after it are judged")
 }
 
 func TestDirInSubtests(t *testing.T) {
