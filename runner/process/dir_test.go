@@ -64,6 +64,10 @@ func replacing(syncFile, syncDir bool) process.Dir {
 }
 
 func TestDirThatIsReplacedSoundly(t *testing.T) {
+	process.CheckDir(t, replacing(true, true), runner.Options{})
+}
+
+func TestADirIsCheckedBeforeTheMarkAndAfterIt(t *testing.T) {
 	// Each check leaves a line here, from a process of its own.
 	const variable = "CRASHSIM_TEST_CHECKS"
 	if os.Getenv(variable) == "" {
