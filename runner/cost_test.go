@@ -1,11 +1,15 @@
 package runner
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/afero"
+	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -134,4 +138,56 @@ func syncDir(fs *faultfs.FS) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// largePut appends one record of so many bytes to a log with checksums, and promises
+// that the log holds no record that was not appended.
+func largePut(size int) Scenario {
+	record := strings.Repeat("x", size)
+	return Scenario{
+		Name:  "large-put",
+		Setup: func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/log", nil, 0o644) },
+		Workload: func(fs *faultfs.FS) error {
+			f, err := fs.OpenFile("/log", os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				return err
+			}
+			if _, err := f.Write(frame(record)); err != nil {
+				return err
+			}
+			if err := f.Sync(); err != nil {
+				return err
+			}
+			fs.Mark("appended")
+			return f.Close()
+		},
+		Oracle: oracle.Log{Path: "/log", Read: readLog, Appended: []string{record}, Mark: "appended", TornTail: errTorn},
+	}
+}
+
+// A record of n pages that a checksum covers falls into 2^n cases: the search ends
+// where there is no room for more, and says what was judged.
+func TestLargeValueEndsWithABoundedClaim(t *testing.T) {
+	results, err := Run(t.Context(), largePut(60_000), Options{Models: []persist.Model{persist.Default()}, MaxMemory: 1 << 20})
+	require.NoError(t, err)
+	r := results[0]
+	require.Equal(t, Unknown, r.Outcome.Verdict)
+	require.False(t, r.Coverage.Exhaustive)
+	require.Regexp(t, `^all cases with at most \d+ losses were judged, then there was no room .*; each write torn in one place`, r.Coverage.Bound)
+}
+
+// Only the case in which a hole is in the middle is wrong, and it loses more than
+// the search can look at by losses.
+func TestLargeTornWriteIsFoundBeyondTheLossesThatWereJudged(t *testing.T) {
+	s := largePut(60_000)
+	s.Oracle = oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		data, err := afero.ReadFile(disk, "/log")
+		if err == nil && len(data) > 60_000 && data[4096*3-1] == 'x' && data[4096*14] == 'x' && !bytes.Contains(data[4096*3:4096*13], []byte("x")) {
+			return []oracle.Violation{{Kind: oracle.Torn, Path: "/log"}}
+		}
+		return nil
+	})
+	results, err := Run(t.Context(), s, Options{Models: []persist.Model{persist.Default()}, MaxMemory: 1 << 20})
+	require.NoError(t, err)
+	require.Equal(t, Broken, results[0].Outcome.Verdict)
 }

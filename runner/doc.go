@@ -50,6 +50,22 @@
 // judged a second time. A checker that panics, ends its goroutine or takes
 // longer than the timeout fails the case at hand, with its stack.
 //
+// # Cost
+//
+// Each job is walked down the tree once, and a part begins where its parent made the
+// choice that it does not. Checks run ahead of their turn where workers are idle; what
+// was not needed is not counted, so the number of workers changes no byte of a report.
+//
+//	program                                            cases            runs    total / checker
+//	log of n synced records, read whole                about 5n         4n      1.1 for 1,000
+//	n files, each replaced soundly, judged together    5n + 1           2n      1.2 for 1,000
+//	one unsynced record of n pages under a checksum    2^n              2^n     a bounded claim
+//
+// Where a search ends early, for lack of time or of room, it still judges the cases
+// in which the write just before the crash is torn in one place: as a prefix, as a
+// suffix, or with one hole. The bound of the result says so. The benchmarks
+// SyncedLog, ManyFiles and SlowChecks measure these numbers.
+//
 // # Limits
 //
 // Where a budget ended the search and cuts were drawn at random, or Options.First ended

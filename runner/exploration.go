@@ -27,6 +27,7 @@ type exploration struct {
 	past     []Crash      // the crashes before the last life
 	smallest []smallest   // of each kind that no exploration before has found
 	boxes    []search.Job // parts whose recovery changed the disk, to be crashed again
+	torn     bool         // all cases in which a write is torn in one place were judged
 	runs     func() int   // of this exploration so far
 
 	until      int  // the crash points end before this one; zero: all
@@ -55,11 +56,8 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	p.runs = func() int { return s.Stats().Runs }
 	s.PushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
 	s.Work(ctx)
-	if !s.Stats().Done && !p.judging.settled && p.judging.options.Samples > 0 && !p.judging.interrupted() {
-		if o := p.judging.options; o.MaxTime > 0 {
-			budget.Deadline = p.judging.until.Add(-time.Duration((1 - sampleShare) * float64(o.MaxTime)))
-		}
-		s.Sample(ctx, rand.New(rand.NewPCG(p.judging.options.Seed, 0)), p.judging.options.Samples)
+	if !s.Stats().Done && !p.judging.settled && !p.judging.interrupted() {
+		p.lookFurther(ctx, s, budget, from)
 	}
 	p.tellSmallest()
 	p.runs = func() int { return 0 }
@@ -69,6 +67,20 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 		p.noteStrange(odd)
 	}
 	return s
+}
+
+// lookFurther looks at cases that a budget has cut off: those in which a write is torn
+// in one place, and some drawn at random.
+func (p *exploration) lookFurther(ctx context.Context, s *search.Search[*judgement], budget *search.Budget, from int) {
+	o := p.judging.options
+	if o.MaxTime > 0 {
+		budget.Deadline = p.judging.until.Add(-time.Duration((1 - sampleShare) * float64(o.MaxTime)))
+	}
+	byLosses := o.MaxLosses > 0 && s.Stats().Losses == o.MaxLosses
+	p.torn = !byLosses && o.MaxRuns == 0 && s.Torn(ctx, from, cmp.Or(p.until, p.plan.Points()))
+	if o.Samples > 0 {
+		s.Sample(ctx, rand.New(rand.NewPCG(o.Seed, 0)), o.Samples)
+	}
 }
 
 // visit looks at a case that was judged. It returns false where the search can
