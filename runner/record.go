@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -26,8 +25,7 @@ func Record(s Scenario) (*faultfs.Trace, error) {
 		return nil, fmt.Errorf("the second recording: %w", err)
 	}
 	if !first.Same(second) {
-		return nil, fmt.Errorf("scenario %s does not do the same twice:\n%s",
-			s.Name, diff.Diff("first recording", first.Text(), "second recording", second.Text()))
+		return nil, differs(s.Name, first, second)
 	}
 	return first, nil
 }

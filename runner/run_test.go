@@ -165,6 +165,45 @@ func TestWorkloadThatDiffersIsRefusedWithTheDifference(t *testing.T) {
 	require.ErrorContains(t, err, `+write /f 0 "time 2"`)
 }
 
+// Each kind of difference is shown in ten lines at most, with what usually causes it.
+func TestTheDifferenceOfTwoRunsIsShortAndNamesItsLikelyCause(t *testing.T) {
+	n := 0
+	write := func(fs *faultfs.FS, name, data string) error { return afero.WriteFile(fs, name, []byte(data), 0o644) }
+	for _, c := range []struct {
+		workload func(fs *faultfs.FS) error
+		says     string
+	}{
+		{func(fs *faultfs.FS) error { return write(fs, fmt.Sprintf("/tmp%d", n), "x") }, "it uses another name; a random name (os.CreateTemp)"},
+		{func(fs *faultfs.FS) error { return write(fs, "/f", fmt.Sprint(n)) }, "it writes other bytes; the time, a random number"},
+		{func(fs *faultfs.FS) error {
+			return errors.Join(fs.Mkdir(fmt.Sprint("/", n%2), 0o755), fs.Mkdir(fmt.Sprint("/", 1-n%2), 0o755))
+		},
+			"the same calls in another order; goroutines"},
+		{func(fs *faultfs.FS) error {
+			if n%2 == 0 {
+				fs.Mark("more")
+			}
+			return nil
+		}, "it makes 0 calls, then 1"},
+		{func(fs *faultfs.FS) error {
+			for i := range 5000 {
+				if err := write(fs, fmt.Sprintf("/f%d-%d", i, n), strings.Repeat("x", 1000)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, " lines more"},
+	} {
+		n = 0
+		_, err := runner.Record(runner.Scenario{Name: "restless", Workload: func(fs *faultfs.FS) error { n++; return c.workload(fs) }})
+		require.ErrorContains(t, err, "scenario restless does not do the same twice: ")
+		require.ErrorContains(t, err, c.says)
+		require.ErrorContains(t, err, "set Trace, not Workload")
+		require.LessOrEqual(t, strings.Count(err.Error(), "\n"), 12)
+		require.Less(t, len(err.Error()), 4000)
+	}
+}
+
 func TestScenarioWithoutAnOracleIsAnError(t *testing.T) {
 	s := saving("")
 	s.Oracle = nil
