@@ -171,9 +171,9 @@ func TestAFileThatIsNotCreatedTakesItsOpsWithIt(t *testing.T) {
 		require.NoError(t, other.Close())
 		require.NoError(t, gone.Close())
 	})
-	e, err := without(t, trace, "create /gone")
+	_, err := without(t, trace, "create /gone")
 	require.ErrorIs(t, err, syscall.ENOENT, "the name that is not there cannot be removed")
-	e = trace.Edit()
+	e := trace.Edit()
 	for i := range trace.Ops {
 		if op := &trace.Ops[i]; op.Path == "/gone" {
 			continue
