@@ -286,3 +286,25 @@ func (e *Edit) note(was, is *Op) {
 		}
 	}
 }
+
+// SyncAfter lets a program that is yet to run make syncs that it does not ask for:
+// after each op that succeeds, f returns the paths of the files and directories to
+// sync then, each in an fsync at the call site of the op. A path that leads nowhere is
+// passed over. The file system must be one that records, without faults; f must not
+// use it. It is an edit of a program that there is no trace of yet: see Edit.
+func (f *FS) SyncAfter(paths func(op *Op) []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.syncAfter = paths
+}
+
+// addSyncs records the syncs that are added after an op. The lock is held.
+func (f *FS) addSyncs(op Op) {
+	for _, path := range f.syncAfter(&op) {
+		if s, errno := f.vol.lookup(path, linkFollow); errno == 0 {
+			sync := Op{Kind: OpFsync, Path: path, Ino: s.ino, Site: op.Site, Begin: Edge(f.edge.Add(1))}
+			sync.End = Edge(f.edge.Add(1))
+			f.trace.add(&sync)
+		}
+	}
+}

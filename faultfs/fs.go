@@ -54,6 +54,8 @@ type FS struct {
 
 	inject *injector // nil: no faults
 
+	syncAfter func(op *Op) []string // nil: nothing is synced but what the program syncs
+
 	// places remembers, for paths in the trace, a name that led to an inode.
 	places map[Ino]place
 }
@@ -212,6 +214,9 @@ func (c *call) leave(errno syscall.Errno) {
 		}
 		c.op.End = Edge(c.f.edge.Add(1))
 		c.f.trace.add(&c.op)
+		if errno == 0 && c.f.syncAfter != nil {
+			c.f.addSyncs(c.op)
+		}
 	}
 	c.left = true
 	c.f.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/outfile"
+	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/runner/report"
 	"github.com/crashsim/crashsim/runner/show"
 )
@@ -178,7 +179,7 @@ const (
 // missing says which syncs the program lacks, a line each, none where that is not
 // known.
 func (c *check) missing(r *Result) []string {
-	syncs := slices.ContainsFunc(r.Failures, func(f *Failure) bool { return f.How == "" })
+	syncs := slices.ContainsFunc(r.Failures, func(f *Failure) bool { return f.fault == nil && f.damage == nil })
 	if !syncs || r.Coverage.Runs > cheapRuns {
 		return nil
 	}
@@ -200,10 +201,10 @@ func (c *check) missing(r *Result) []string {
 	case err != nil:
 		return nil
 	case len(found.Beyond) > 0:
-		return []string{"no set of syncs repairs it: something else has to change"}
+		return []string{"no set of syncs repairs it, in the workload, in recovery or in what it works on: something else has to change"}
 	}
 	var lines []string
-	for _, add := range found.Syncs {
+	for _, add := range repair.Grouped(found.Syncs) {
 		lines = append(lines, "missing: "+add.String())
 	}
 	return lines

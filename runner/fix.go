@@ -12,8 +12,9 @@ import (
 )
 
 // Fix finds a smallest set of syncs with which the scenario keeps its promise
-// under a model, or says that none is enough. Faults and damage are no part of
-// it, the crash in recovery is; of the options, the budgets are heeded, and where
+// under a model, or says that none is enough. Syncs are added in all lives of the
+// program: the workload, the recovery, and what it works on after a kill. Faults and
+// damage are no part of it, the crash in recovery is; of the options, the budgets are heeded, and where
 // one ends a search there is no answer but an error.
 func (s Scenario) Fix(ctx context.Context, model persist.Model, o Options) (repair.Repair, error) {
 	program := s.Trace
@@ -23,9 +24,9 @@ func (s Scenario) Fix(ctx context.Context, model persist.Model, o Options) (repa
 			return repair.Repair{}, err
 		}
 	}
-	found, err := repair.Fix(program, s.judgeOf(ctx, model, o))
+	found, err := repair.Fix(program, s.judgeOf(ctx, model, o, true))
 	if err == nil && len(found.Beyond) > 0 {
-		found.Change, err = s.change(ctx, found.Program, model, o)
+		found.Change, err = s.change(ctx, found.Variant, model, o)
 	}
 	return found, err
 }
@@ -35,14 +36,14 @@ func (s Scenario) Fix(ctx context.Context, model persist.Model, o Options) (repa
 // makes the program right is what is wrong with it: the crash in recovery; that
 // the power fails, and not only the process; that a call persists in parts; that a
 // write does.
-func (s Scenario) change(ctx context.Context, program *faultfs.Trace, model persist.Model, o Options) (string, error) {
+func (s Scenario) change(ctx context.Context, program repair.Variant, model persist.Model, o Options) (string, error) {
 	var err error
 	var kinds []oracle.Kind // that were found last
 	right := func(m persist.Model, depth int) bool {
 		if err == nil {
 			variant := o
 			variant.Depth = depth
-			kinds, err = s.judgeOf(ctx, m, variant)(program)
+			kinds, err = s.judgeOf(ctx, m, variant, false)(program)
 		}
 		return err == nil && len(kinds) == 0
 	}
@@ -52,8 +53,8 @@ func (s Scenario) change(ctx context.Context, program *faultfs.Trace, model pers
 	strictWhole.Unit = whole
 	change := ""
 	switch {
-	case s.Recover != nil && right(model, -1):
-		change = "it is the recovery that breaks it, when it is interrupted, or when it trusts what was never synced: it must make durable what it relies on, and bear to be run again"
+	case (s.Recover != nil || s.WorkOn != nil) && right(model, -1):
+		change = "it is the recovery that breaks it, when it is interrupted or the program was killed first, and syncs in it do not help: it must bear to be run again, and must not destroy what it still needs"
 	case !right(kill, -1) && !slices.ContainsFunc(kinds, func(k oracle.Kind) bool { return k != oracle.Lost && k != oracle.Stale }):
 		change = "the program says that it is done before it has made the calls that do it: a process that is killed then has told the world what is not so. Say it afterwards"
 	case len(kinds) > 0:
@@ -78,21 +79,33 @@ func presetOf(name string) persist.Model {
 }
 
 // judgeOf returns what judges variants of the scenario's program under a model,
-// each as far as its first failure.
-func (s Scenario) judgeOf(ctx context.Context, model persist.Model, o Options) repair.Judge {
+// each as far as its first failure. Strict says that the oracle has yet to show that it
+// can fail.
+func (s Scenario) judgeOf(ctx context.Context, model persist.Model, o Options, strict bool) repair.Judge {
 	s.Faults, s.Media, s.Declared = nil, nil, nil
 	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []persist.Model{model}, nil, false, "", true
-	o.Strict = true
-	return func(program *faultfs.Trace) ([]oracle.Kind, error) {
-		s.Trace = program
+	o.Strict = strict
+	return func(v repair.Variant) ([]oracle.Kind, error) {
+		s.Trace, s.variant = v.Program, &v
 		results, err := Run(ctx, s, o)
 		if err != nil {
 			return nil, err
 		}
 		r := &results[0]
+		if r.Outcome.Verdict == Broken {
+			o.Strict = false // the oracle has shown that it can fail
+		}
 		if r.Outcome.Verdict == Unknown {
 			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, r.Why)
 		}
 		return r.Outcome.Kinds, nil
+	}
+}
+
+// amend lets a run of the program in a later life make the syncs of the variant that
+// is judged.
+func (s *Scenario) amend(fs *faultfs.FS, life repair.Life) {
+	if v := s.variant; v != nil {
+		fs.SyncAfter(func(op *faultfs.Op) []string { return v.SyncAfter(life, op) })
 	}
 }

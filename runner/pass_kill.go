@@ -6,6 +6,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/runner/repair"
 )
 
 // killedAfter begins what a failure says of a kill.
@@ -67,11 +68,16 @@ func (s *Scenario) eachKill(
 // what that did: nothing, where recovery fails. The error is that of working on.
 func (s *Scenario) goOn(live *faultfs.FS) ([]faultfs.Op, error) {
 	next := live.Fork()
+	if s.variant != nil && s.variant.SyncFirst {
+		_ = next.SyncAll() // a fork that nobody has used does not fail
+	}
+	s.amend(next, repair.Recovery)
 	if err := s.recover(next); err != nil {
 		return nil, nil //nolint:nilerr // "kill -9 is enough" is what the power cut without losses says
 	}
 	var err error
 	if s.WorkOn != nil {
+		s.amend(next, repair.WorkOn)
 		err = s.WorkOn(next)
 	}
 	return next.Trace().Ops, err

@@ -11,6 +11,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
+	"github.com/crashsim/crashsim/runner/repair"
 )
 
 // depth returns how often recovery may be crashed.
@@ -86,6 +87,7 @@ func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
 	l := &life{tree: search.NewTree[*judgement]()}
 	a.Outcome = l
 	fs := faultfs.Over(disk)
+	p.judging.scenario.amend(fs, repair.Recovery)
 	if l.err = p.judging.scenario.recover(fs); l.err == nil {
 		next := fs.Checkpoint()
 		l.plan = disk.Lower(fs.Trace())

@@ -11,6 +11,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/repair"
 )
 
 // Scenario is a program to crash: what it does to its files, how it recovers,
@@ -60,8 +61,9 @@ type Scenario struct {
 	// judged. It is stored with failures.
 	Command *Command
 
-	rotten   bool      // the disk may be damaged
-	unjudged *unjudged // set while the scenario is judged
+	rotten   bool            // the disk may be damaged
+	variant  *repair.Variant // syncs that its later lives make besides their own; nil: none
+	unjudged *unjudged       // set while the scenario is judged
 }
 
 // restarts reports whether anything happens after a kill.

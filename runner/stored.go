@@ -315,6 +315,9 @@ func (s *Stored) State() (State, error) {
 	return s.StateOf(s.Case())
 }
 
+// Killed reports whether the program was killed and went on before the power was cut.
+func (s *Stored) Killed() bool { return strings.Contains(s.How, killedAfter) }
+
 // StateOf returns the disk of a case that explains the failure, undamaged, and the marks made
 // before it.
 func (s *Stored) StateOf(c blame.Case) (State, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/scenarios"
 )
 
@@ -215,7 +217,8 @@ func TestFixNeedsNoMoreThanTheTwin(t *testing.T) {
 		}
 		r, err := s.Fix(t.Context(), persist.Default(), runner.Options{})
 		require.NoError(t, err, s.Name)
-		if len(r.Syncs) > 0 {
+		later := slices.ContainsFunc(r.Syncs, func(s repair.AddedSync) bool { return s.Life != repair.Workload })
+		if len(r.Syncs) > 0 && !later { // the twin may mend its later lives in another way
 			repaired++
 			require.LessOrEqual(t, len(r.Syncs), syncs(twin)-syncs(s), "%s: %v", s.Name, r.Syncs)
 		}

@@ -174,7 +174,7 @@ func (a *app) explainScenario(ctx context.Context, out *explained, s runner.Scen
 // fixOf looks for the syncs that the program lacks as a whole, where syncs are what is
 // asked for: not after a fault or damage, which are no part of that search.
 func fixOf(ctx context.Context, s runner.Scenario, m persist.Model, f *runner.Stored) *repair.Repair {
-	if f.How != "" {
+	if f.How != "" && (f.Fault != nil || !f.Killed()) {
 		return nil
 	}
 	r, err := s.Fix(ctx, m, runner.Options{MaxRuns: fixRuns})

@@ -23,8 +23,10 @@ func (a *app) fixCommand() *cobra.Command {
 program keeps its promise in every case: which file or directory, and after which
 call. It is verified by crashing the program with them everywhere. Where no set of
 syncs is enough, that is proved with every sync added that could be, and the kind
-of change that is needed is told. With --patch it prints a patch of what the
-program does, as "crashsim trace" prints it.
+of change that is needed is told. Syncs are added in all lives of the program: in the
+workload, in recovery, and in what it works on after it was killed; faults and damaged
+media are not looked at. With --patch it prints a patch of what the
+workload does, as "crashsim trace" prints it; syncs that later lives make, too, are named above it.
 
 Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 		Example: `  crashsim fix rename-without-fsync
@@ -82,7 +84,16 @@ func patchOf(s runner.Scenario, found repair.Repair) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return diff.Diff(s.Name, program.Text(), s.Name+".repaired", found.Program.Text()), nil
+	var text []byte
+	for _, sync := range found.Syncs {
+		switch {
+		case sync.Life != repair.Workload:
+			text = fmt.Appendf(text, "# not in the workload: %s\n", sync)
+		case sync.Later:
+			text = fmt.Appendf(text, "# in recovery, or after a kill, too: %s\n", sync)
+		}
+	}
+	return append(text, diff.Diff(s.Name, program.Text(), s.Name+".repaired", found.Program.Text())...), nil
 }
 
 const fixSchema = "crashsim/fix/1"
@@ -108,7 +119,10 @@ type addedSyncJSON struct {
 	Path      string `json:"path"`
 	Directory bool   `json:"directory"`
 	Site      string `json:"site"`
-	Add       string `json:"add"` // what to add to the source
+	Add       string `json:"add"`            // what to add to the source
+	Times     int    `json:"times"`          // how many calls of the workload it comes behind
+	Life      string `json:"life,omitempty"` // when it is made, where not in the workload; its op is -1
+	Text      string `json:"text"`
 }
 
 func repairOf(scenario string, m persist.Model, r repair.Repair, err error) repairJSON {
@@ -116,8 +130,10 @@ func repairOf(scenario string, m persist.Model, r repair.Repair, err error) repa
 	if err != nil {
 		j.Error = err.Error()
 	}
-	for _, s := range r.Syncs {
-		j.Syncs = append(j.Syncs, addedSyncJSON{int(s.After), s.Call, s.Path, s.Dir, s.Site.String(), s.Add()})
+	for _, s := range repair.Grouped(r.Syncs) {
+		j.Syncs = append(j.Syncs, addedSyncJSON{
+			int(s.After), s.Call, s.Path, s.Dir, s.Site.String(), s.Add(), s.Times, s.Life.String(), s.String(),
+		})
 	}
 	for _, k := range r.Beyond {
 		j.Beyond = append(j.Beyond, k.String())
@@ -154,11 +170,7 @@ func (a *app) printRepairs(out fixJSON) {
 				a.style.odd("add "+show.Count(len(r.Syncs), "sync")), show.Count(r.Tried, "program")+" judged")
 		}
 		for _, s := range r.Syncs {
-			what := s.Path
-			if s.Directory {
-				what = "the directory " + what
-			}
-			fmt.Fprintf(&a.out, "    sync %s after %s\n        %s\n", what, s.Call, s.Add)
+			fmt.Fprintf(&a.out, "    %s\n        %s\n", s.Text, s.Add)
 		}
 	}
 }

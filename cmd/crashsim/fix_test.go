@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,7 @@ func TestPatchRepairsTheTrace(t *testing.T) {
 	patched := 0
 	for _, s := range scenarios.All() {
 		text := output(t, scenarios.All(), "fix", s.Name, "--patch")
-		if len(text) == 0 {
+		if len(text) == 0 || bytes.HasPrefix(text, []byte("# ")) { // other lives lack a sync, too
 			continue
 		}
 		dir := t.TempDir()

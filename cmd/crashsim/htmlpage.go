@@ -200,23 +200,8 @@ func fixLines(r repairJSON) []string {
 		return []string{"no sync is missing: it takes more than a power cut to break it"}
 	}
 	var lines []string
-	times := map[string]int{} // the syncs that one line of the program lacks
 	for _, s := range r.Syncs {
-		times[s.Add]++
-	}
-	for _, s := range r.Syncs {
-		what, often := s.Path, ""
-		if s.Directory {
-			what = "the directory " + what
-		}
-		switch n := times[s.Add]; {
-		case n == 0:
-			continue // it is counted above
-		case n > 1:
-			often = fmt.Sprintf(" (%d times)", n)
-		}
-		times[s.Add] = 0
-		lines = append(lines, fmt.Sprintf("sync %s after %s%s: %s", what, s.Call, often, s.Add))
+		lines = append(lines, s.Text+": "+s.Add)
 	}
 	return append(lines, fmt.Sprintf("then every case is right, which was proved by crashing it everywhere; %s were tried", show.Count(r.Tried, "program")))
 }

@@ -187,10 +187,11 @@ func (a *app) printCure(e *explainedFailure) {
 		fmt.Fprintf(w, "    No set of syncs mends the program as a whole: with every sync that could be added some case is still %s.\n",
 			strings.Join(kindNames(e.fix.Beyond), " and "))
 	default:
+		lacking := repair.Grouped(e.fix.Syncs)
 		fmt.Fprintf(w, "    With %s the program as a whole is right in every case (%s tried):\n",
-			show.Count(len(e.fix.Syncs), "more sync"), show.Count(e.fix.Tried, "variant"))
-		for _, text := range grouped(e.fix.Syncs) {
-			fmt.Fprintf(w, "        %s\n", text)
+			show.Count(len(lacking), "more sync"), show.Count(e.fix.Tried, "variant"))
+		for _, sync := range lacking {
+			fmt.Fprintf(w, "        %s\n", sync)
 		}
 	}
 }
@@ -201,28 +202,4 @@ func half(op *faultfs.Op) string {
 		return "Write it where nobody looks yet and put it in place by one rename, or add a checksum by which half a write is told."
 	}
 	return "The program has to expect that when it starts again."
-}
-
-// grouped tells syncs that a program lacks, those behind calls of one line together.
-func grouped(syncs []repair.AddedSync) []string {
-	var texts []string
-	times := map[string]int{}
-	first := map[string]int{}
-	for _, s := range syncs {
-		line := s.Call
-		if i := strings.LastIndex(s.Call, " ("); i >= 0 {
-			line = s.Call[i:]
-		}
-		key := fmt.Sprintf("%t%s", s.Dir, line)
-		if times[key]++; times[key] == 1 {
-			first[key] = len(texts)
-			texts = append(texts, s.String())
-		}
-	}
-	for key, n := range times {
-		if n > 1 {
-			texts[first[key]] += fmt.Sprintf(" (%d times, at this line)", n)
-		}
-	}
-	return texts
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/runner/report"
 	"github.com/crashsim/crashsim/runner/show"
 )
@@ -129,8 +130,8 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 		if err != nil {
 			return nil, nil // what is not known is not said
 		}
-		for _, sync := range found.Syncs {
-			all = append(all, remark{rule: ruleMissing, level: "warning", site: ops[sync.After].Site, text: "missing: " + sync.String(), scenario: s.Name})
+		for _, sync := range repair.Grouped(found.Syncs) {
+			all = append(all, remark{rule: ruleMissing, level: "warning", site: sync.Site, text: "missing: " + sync.String(), scenario: s.Name})
 		}
 	case r.Outcome.Verdict == runner.Kept && s.Trace == nil:
 		o.Models = []persist.Model{r.Model}

@@ -9,18 +9,19 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 )
 
-// Sites are the syncs that a program could make and does not.
-func Sites(program *faultfs.Trace) []AddedSync {
+// Sites returns how many syncs a program could make that it does not.
+func Sites(program *faultfs.Trace) int {
 	f := fixer{trace: program}
 	f.findSites()
-	return f.sites
+	return len(f.sites)
 }
 
-// With is a program with some of its Sites.
+// With is a program with some of its sites.
 func With(program *faultfs.Trace, set []int) (*faultfs.Trace, error) {
 	f := fixer{trace: program}
 	f.findSites()
-	return f.with(set)
+	v, err := f.variant(set, false)
+	return v.Program, err
 }
 
 func TestHitIsASmallestHittingSet(t *testing.T) {

@@ -1,29 +1,59 @@
 // Package repair says what a program lacks: a smallest set of syncs with which it
 // keeps its promise, or the proof that no set of syncs is enough.
 //
-// Words: a site is a place at which the program could sync a file or a directory
-// and does not: behind a call that changes it. A repair is a set of sites. A core
-// is a set of sites of which every repair has one: what is left beside a largest
-// set that repairs nothing.
+// Words: a life is a run of the program: its workload, its recovery after a crash, or
+// what it goes on to do after it was killed. A site is a place at which the program
+// could sync a file or a directory and does not: a path, behind the calls of one kind
+// on one line of its source, in whatever life the line runs; where the line of a call
+// is not known, behind that one call of the workload, or behind each call of the kind
+// on the path in a later life. A repair is a set of sites. A core is a set of sites of
+// which every repair has one: what is left beside a largest set that repairs nothing.
 //
-// Limits: only the workload is repaired, not the recovery, and only by syncs.
-// Whether a program is broken is for the caller to say. Where sites are many the
+// In a later life the calls that read are followed by sites, too: what a killed program
+// has left in the page cache need not be durable when it is read.
+//
+// Limits: programs are repaired only by syncs. Faults and damaged media are not looked
+// at. Whether a program is broken is for the caller to say. Where sites are many the
 // search takes long; it ends when the caller's judge returns an error.
 package repair
 
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/oracle"
 )
 
-// Judge crashes a program everywhere and returns the kinds of violations that
-// were found, none if every case is right. An error ends the search.
-type Judge func(program *faultfs.Trace) ([]oracle.Kind, error)
+// Judge crashes a variant of a program everywhere and returns the kinds of violations
+// that were found, none if every case is right. An error ends the search.
+type Judge func(v Variant) ([]oracle.Kind, error)
+
+// Life is a run of a program.
+type Life uint8
+
+// The lives.
+const (
+	Workload Life = iota
+	Recovery      // after a power cut or a kill
+	WorkOn        // after a kill and the recovery from it
+)
+
+// String says when a later life runs, "" of the workload.
+func (l Life) String() string {
+	return [...]string{"", "in recovery", "when it works on after a kill"}[l]
+}
+
+// Variant is a program that makes more syncs.
+type Variant struct {
+	// Program is its workload.
+	Program *faultfs.Trace
+	// SyncAfter returns the paths to sync after an op of a later life.
+	SyncAfter func(life Life, op *faultfs.Op) []string
+	// SyncFirst says that after a kill everything is synced before recovery begins.
+	SyncFirst bool
+}
 
 // Repair is what a program lacks: a smallest set of syncs of files and
 // directories with which every case is right, under one model.
@@ -32,48 +62,17 @@ type Repair struct {
 	// broken.
 	Syncs []AddedSync
 	// Beyond are the kinds of violations that are left with every sync added
-	// that could be: no set of syncs repairs the program, and something else
-	// about it must change. None: the Syncs repair it.
+	// that could be, in all lives of the program: no set of syncs repairs it, and
+	// something else about it must change. None: the Syncs repair it.
 	Beyond []oracle.Kind
 	// Change says what kind of change is needed where no set of syncs is enough;
 	// the caller may know. "" where it is not needed, or not known.
 	Change string
-	// Program is the program with the Syncs, or, where they are not enough, with
+	// Variant is the program with the Syncs, or, where they are not enough, with
 	// every sync that could be added.
-	Program *faultfs.Trace
+	Variant
 	// Tried is how many programs were judged to find out.
 	Tried int
-}
-
-// AddedSync is a sync that a program lacks.
-type AddedSync struct {
-	After faultfs.OpNum // the op behind which it belongs
-	Call  string        // that op, with its call site
-	Site  faultfs.Site  // its call site
-	Path  string        // what is to be synced
-	Dir   bool          // it is a directory
-}
-
-// String says, say, "sync /f.tmp after write /f.tmp [0,9) (save.go:41)".
-func (a AddedSync) String() string {
-	what := "sync "
-	if a.Dir {
-		what = "sync the directory "
-	}
-	return what + a.Path + " after " + a.Call
-}
-
-// Add says what to add to the source, say, "add f.Sync() after save.go:41". Where no
-// call site is known, it names the op by its number, from one.
-func (a AddedSync) Add() string {
-	where := a.Site.String()
-	if where == "" {
-		where = fmt.Sprintf("call %d", a.After+1)
-	}
-	if a.Dir {
-		return fmt.Sprintf("open %s, call its Sync and close it after %s", a.Path, where)
-	}
-	return fmt.Sprintf("add f.Sync() for %s after %s", a.Path, where)
 }
 
 // Fix finds a smallest set of syncs that, added to a program, leave its judge
@@ -86,98 +85,16 @@ func Fix(program *faultfs.Trace, judge Judge) (Repair, error) {
 	f := fixer{judge: judge, trace: program, known: map[string][]oracle.Kind{}}
 	f.findSites()
 	syncs, beyond, err := f.search()
-	r := Repair{Beyond: beyond, Tried: len(f.known)}
+	r := Repair{Beyond: beyond, Tried: f.tried}
 	for _, i := range syncs {
-		r.Syncs = append(r.Syncs, f.sites[i])
-	}
-	if len(beyond) > 0 {
-		syncs = f.all()
+		sync := f.sites[i].AddedSync
+		sync.Later = sync.Later || f.later[f.sites[i].key]
+		r.Syncs = append(r.Syncs, sync)
 	}
 	if err == nil {
-		r.Program, err = f.with(syncs)
+		r.Variant, err = f.variant(syncs, len(beyond) > 0)
 	}
 	return r, err
-}
-
-// all is the set of all sites.
-func (f *fixer) all() []int {
-	all := make([]int, len(f.sites))
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
-
-// fixer is a search for a repair. A set of syncs is their numbers, rising.
-type fixer struct {
-	judge Judge
-	trace *faultfs.Trace
-	sites []AddedSync
-	known map[string][]oracle.Kind // by set: what is broken with it
-}
-
-// findSites finds every sync that the program could make and does not: of a
-// file behind a call that changes it, and of a directory behind one that changes
-// its names.
-func (f *fixer) findSites() {
-	ops := f.trace.Ops
-	for i := range ops {
-		op := &ops[i]
-		if op.Failed() || op.Idle() {
-			continue
-		}
-		site := AddedSync{After: faultfs.OpNum(i), Call: op.Call(), Site: op.Site}
-		add := func(what string, dir bool) {
-			site.Path, site.Dir = what, dir
-			if what != "" && !slices.Contains(f.sites, site) && !f.syncsNext(i, what) {
-				f.sites = append(f.sites, site)
-			}
-		}
-		switch op.Kind {
-		case faultfs.OpWrite, faultfs.OpTruncate, faultfs.OpChmod:
-			add(op.Path, false)
-		case faultfs.OpCreate, faultfs.OpMkdir, faultfs.OpSymlink, faultfs.OpUnlink, faultfs.OpRmdir:
-			add(parent(op.Path), true)
-		case faultfs.OpLink:
-			add(parent(op.To), true)
-		case faultfs.OpRename, faultfs.OpExchange:
-			add(parent(op.To), true)
-			add(parent(op.Path), true)
-		}
-	}
-}
-
-func parent(name string) string {
-	if name == "" {
-		return ""
-	}
-	return path.Dir(path.Clean(name))
-}
-
-// syncsNext reports whether the op behind an op is a sync of a path already.
-func (f *fixer) syncsNext(i int, what string) bool {
-	if i+1 >= len(f.trace.Ops) {
-		return false
-	}
-	next := &f.trace.Ops[i+1]
-	return next.Kind == faultfs.OpFsync && path.Clean(next.Path) == what
-}
-
-// with performs the program with the syncs of a set.
-func (f *fixer) with(set []int) (*faultfs.Trace, error) {
-	e := f.trace.Edit()
-	for i := range f.trace.Ops {
-		if _, err := e.Keep(faultfs.OpNum(i)); err != nil {
-			return nil, err
-		}
-		for _, k := range set {
-			if site := f.sites[k]; int(site.After) == i {
-				// What has no name by now has nothing that could be found either.
-				_, _ = e.Add(faultfs.Op{Kind: faultfs.OpFsync, Path: site.Path, Site: f.trace.Ops[i].Site})
-			}
-		}
-	}
-	return e.Trace(), nil
 }
 
 // broken returns the kinds of violations that are left with a set, none if
@@ -187,37 +104,74 @@ func (f *fixer) broken(set []int) ([]oracle.Kind, error) {
 	if kinds, known := f.known[key]; known {
 		return kinds, nil
 	}
-	trace, err := f.with(set)
+	v, err := f.variant(set, false)
 	if err != nil {
 		return nil, err
 	}
-	kinds, err := f.judge(trace)
-	if err != nil {
-		return nil, err
+	kinds, err := f.judged(v)
+	if err == nil {
+		f.known[key] = kinds
 	}
-	f.known[key] = kinds
-	return kinds, nil
+	return kinds, err
+}
+
+// judged judges a variant, and finds the sites of the lives that it leads to.
+func (f *fixer) judged(v Variant) ([]oracle.Kind, error) {
+	f.tried++
+	kinds, err := f.judge(v)
+	if err == nil {
+		err = f.takeFound()
+	}
+	return kinds, err
 }
 
 // search returns a smallest set that repairs the program, or what no set does.
 func (f *fixer) search() (set []int, beyond []oracle.Kind, err error) {
-	all := f.all()
-	if beyond, err = f.broken(all); err != nil || len(beyond) > 0 {
-		return nil, beyond, err
+	if kinds, err := f.broken(nil); err != nil || len(kinds) == 0 {
+		return nil, nil, err
+	}
+	workload := f.all()
+	everything, err := f.variant(nil, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	everything.SyncFirst = false
+	if beyond, err = f.judged(everything); err != nil {
+		return nil, nil, err
+	}
+	if len(beyond) > 0 {
+		everything.SyncFirst = true
+		if beyond, err = f.judged(everything); err != nil || len(beyond) > 0 {
+			return nil, beyond, err
+		}
+		f.sites = append(f.sites, first)
+	} else if len(f.sites) == len(workload) {
+		f.known[fmt.Sprint(workload)] = nil // there is nothing more to sync
 	}
 	var cores [][]int // a repair has one of each
-	for {
+	for all := f.all(); ; {
 		set = hit(cores)
 		kinds, err := f.broken(set)
 		if err != nil || len(kinds) == 0 {
 			return set, nil, err
 		}
+		if kinds, err = f.broken(all); err != nil {
+			return nil, nil, err
+		}
+		if grown := f.all(); len(grown) > len(all) { // a core is one of all sites
+			all, cores = grown, nil
+			continue
+		}
 		core, err := f.core(set, all)
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(core) == 0 {
+		if len(kinds) > 0 || len(core) == 0 {
 			return nil, nil, errors.New("crashsim: bug: a sync more has made a case wrong")
+		}
+		if grown := f.all(); len(grown) > len(all) {
+			all, cores = grown, nil
+			continue
 		}
 		cores = append(cores, core)
 	}

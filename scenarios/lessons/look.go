@@ -10,6 +10,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/repair"
 )
 
 // shown is how many disks are shown of those that are possible.
@@ -235,7 +236,7 @@ func fixed(s runner.Scenario, model string, want int) part {
 			return b, err
 		}
 		n := len(r.Syncs)
-		for _, sync := range r.Syncs {
+		for _, sync := range repair.Grouped(r.Syncs) {
 			b.Lines = append(b.Lines, sync.String())
 		}
 		if len(r.Beyond) > 0 {
