@@ -93,9 +93,18 @@ func TestVerdictsAreTheDeclaredOnes(t *testing.T) {
 	for _, s := range scenarios.All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			runner.Check(t, s, runner.Options{})
+			runner.Check(t, s, toTheEnd())
 		})
 	}
+}
+
+// toTheEnd are options with which a search ends when all is judged, however busy
+// the machine is. With -short the default budget of Check holds.
+func toTheEnd(models ...persist.Model) runner.Options {
+	if testing.Short() {
+		return runner.Options{Models: models}
+	}
+	return runner.Options{Models: models, MaxRuns: 1 << 22}
 }
 
 // TestFixedScenariosSurviveTornPages judges them on a disk that tears pages
@@ -107,7 +116,7 @@ func TestFixedScenariosSurviveTornPages(t *testing.T) {
 		if strings.HasSuffix(s.Name, "-fixed") {
 			t.Run(s.Name, func(t *testing.T) {
 				t.Parallel()
-				runner.Check(t, s, runner.Options{Models: []persist.Model{tears}})
+				runner.Check(t, s, toTheEnd(tears))
 			})
 		}
 	}
@@ -139,7 +148,9 @@ func TestFixedScenariosSurviveAKillAndThenAPowerCut(t *testing.T) {
 					return s.Recover(fs)
 				}
 				t.Run(fmt.Sprintf("after-op-%d", i), func(t *testing.T) {
-					runner.Check(t, killed, runner.Options{Models: []persist.Model{persist.Default()}, Failures: t.TempDir()})
+					o := toTheEnd(persist.Default())
+					o.Failures = t.TempDir()
+					runner.Check(t, killed, o)
 				})
 			}
 		})
@@ -180,7 +191,9 @@ func TestFixedScenariosSurviveEachSingleFault(t *testing.T) {
 		if strings.HasSuffix(s.Name, "-fixed") {
 			t.Run(s.Name, func(t *testing.T) {
 				t.Parallel()
-				runner.Check(t, s, runner.Options{Sweep: true, Models: []persist.Model{persist.Default()}, Failures: t.TempDir()})
+				o := toTheEnd(persist.Default())
+				o.Sweep, o.Failures = true, t.TempDir()
+				runner.Check(t, s, o)
 			})
 		}
 	}

@@ -64,7 +64,7 @@ func replacing(syncFile, syncDir bool) process.Dir {
 }
 
 func TestDirThatIsReplacedSoundly(t *testing.T) {
-	process.CheckDir(t, replacing(true, true), runner.Options{})
+	process.CheckDir(t, replacing(true, true), runner.Options{MaxRuns: 100_000})
 }
 
 func TestADirIsCheckedBeforeTheMarkAndAfterIt(t *testing.T) {
@@ -86,7 +86,7 @@ func TestADirIsCheckedBeforeTheMarkAndAfterIt(t *testing.T) {
 		}
 		return check(dir, marks)
 	}
-	process.CheckDir(t, d, runner.Options{})
+	process.CheckDir(t, d, runner.Options{MaxRuns: 100_000})
 	checks, err := os.ReadFile(os.Getenv(variable))
 	require.NoError(t, err, "nothing was checked")
 	require.Contains(t, string(checks), "0\n")
@@ -104,7 +104,7 @@ func TestDirInSubtests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := replacing(c.syncFile, c.syncDir)
 			d.Declared = map[string]runner.Outcome{"posix": runner.Breaks(c.breaks...), "kill": runner.Keeps()}
-			process.CheckDir(t, d, runner.Options{})
+			process.CheckDir(t, d, runner.Options{MaxRuns: 100_000})
 		})
 	}
 }
@@ -119,5 +119,5 @@ func TestDirWhoseRecoveryEndsTheProcess(t *testing.T) {
 		return nil
 	}
 	d.Declared = map[string]runner.Outcome{"posix": runner.Breaks(oracle.Refused, oracle.Torn)}
-	process.CheckDir(t, d, runner.Options{})
+	process.CheckDir(t, d, runner.Options{MaxRuns: 100_000})
 }
