@@ -38,6 +38,11 @@ func TestEachOpHasTheLineThatCalledIt(t *testing.T) {
 		faultfs.OpRename: 11, faultfs.OpChmod: 12, faultfs.OpUnlink: 13, faultfs.OpMark: 14,
 	}
 	for _, op := range fs.ops() {
+		if op.Kind == faultfs.OpClose { // see disk.op
+			require.Zero(t, op.Site)
+			delete(want, op.Kind)
+			continue
+		}
 		require.Equal(t, first+want[op.Kind], op.Site.Line, "%s", op.Call())
 		require.Equal(t, "mount/site_test.go", op.Site.File)
 		require.Equal(t, "mount_test.TestEachOpHasTheLineThatCalledIt", op.Site.Func)
