@@ -36,9 +36,10 @@ func newSites(device uint64) *sites {
 	return &sites{u: callsite.New(device), known: map[*callsite.Frame]*calledFrom{}}
 }
 
-// op records what was stored to mapped files until now, and returns an op that comes after that, with the place in the program that a request comes from, where
-// that is asked for and can be found out. What the kernel does by itself comes
-// from nowhere.
+// op records what was stored to mapped files until now, and returns an op that
+// comes after that. The op has the place in the program that the request comes
+// from, where that is asked for and can be found out. What the kernel does by
+// itself comes from nowhere.
 func (d *disk) op(in *fuse.InHeader, op faultfs.Op) faultfs.Op {
 	d.recordStores()
 	if op.Kind == faultfs.OpClose {
