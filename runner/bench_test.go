@@ -148,8 +148,13 @@ func syncedLog(records int) Scenario {
 	for i := range appended {
 		appended[i] = fmt.Sprintf("record %017d", i)
 	}
+	return loggedAndSynced("synced-log", appended)
+}
+
+// loggedAndSynced is a program that appends these records in the way of syncedLog.
+func loggedAndSynced(name string, appended []string) Scenario {
 	return Scenario{
-		Name: "synced-log",
+		Name: name,
 		Setup: func(fs *faultfs.FS) error {
 			return afero.WriteFile(fs, "/log", nil, 0o644)
 		},

@@ -3,7 +3,6 @@ package runner
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -143,26 +142,7 @@ func syncDir(fs *faultfs.FS) error {
 // largePut appends one record of so many bytes to a log with checksums, and promises
 // that the log holds no record that was not appended.
 func largePut(size int) Scenario {
-	record := strings.Repeat("x", size)
-	return Scenario{
-		Name:  "large-put",
-		Setup: func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/log", nil, 0o644) },
-		Workload: func(fs *faultfs.FS) error {
-			f, err := fs.OpenFile("/log", os.O_WRONLY|os.O_APPEND, 0)
-			if err != nil {
-				return err
-			}
-			if _, err := f.Write(frame(record)); err != nil {
-				return err
-			}
-			if err := f.Sync(); err != nil {
-				return err
-			}
-			fs.Mark("appended")
-			return f.Close()
-		},
-		Oracle: oracle.Log{Path: "/log", Read: readLog, Appended: []string{record}, Mark: "appended", TornTail: errTorn},
-	}
+	return loggedAndSynced("large-put", []string{strings.Repeat("x", size)})
 }
 
 // A record of n pages that a checksum covers falls into 2^n cases: the search ends

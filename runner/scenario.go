@@ -11,6 +11,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/internal/search"
 	"github.com/crashsim/crashsim/runner/repair"
 )
 
@@ -206,13 +207,7 @@ type Progress struct {
 }
 
 // Stats counts what a search has done so far.
-type Stats struct {
-	Cases  int // parts judged: cases that the checker can tell apart
-	Runs   int // runs of the checker
-	Losses int // every case with at most so many losses was judged, -1 if not even those with none
-	Done   bool
-	Full   bool // there was no room for all that was still to be judged
-}
+type Stats = search.Stats
 
 // Result is what was found out about a scenario under a model.
 type Result struct {
