@@ -45,8 +45,9 @@ const (
 // stored by an earlier run are replayed first, and new ones are stored.
 //
 // Where the options set no budget, a test ends after about ten seconds, with go
-// test -short after one, and takes about a gibibyte at most. What that leaves Unknown fails the
-// test, and skips it with -short: it never passes.
+// test -short after one, and takes about a gibibyte at most. What that leaves Unknown, and
+// declared kinds that it leaves unseen, fail the test, and skip it with -short: it
+// never passes.
 //
 // Where the environment variable CRASHSIM_REPLAY names the file of a stored failure,
 // that failure is judged, by the scenario of the test, and nothing else.
@@ -122,7 +123,7 @@ func (c *check) run(t TB) {
 		}
 		return
 	}
-	if c.short && r.Outcome.Verdict == Unknown && !r.doubted {
+	if c.short && r.cutShort() {
 		t.Skipf("-short: %s", r.Line())
 		return
 	}
@@ -131,6 +132,19 @@ func (c *check) run(t TB) {
 		_ = r.Store(c.options.Failures) // it is noted in the result
 	}
 	c.fail(t, &r)
+}
+
+// cutShort reports whether a budget alone is to blame that the outcome is not the
+// declared one: it is Unknown, or some of the kinds that are declared were not found
+// before the budget was spent, and nothing else was found.
+func (r *Result) cutShort() bool {
+	switch r.Outcome.Verdict {
+	case Unknown:
+		return !r.doubted
+	case Broken:
+		return !r.Coverage.Exhaustive && !r.settled && r.Declared.Verdict == Broken && containsAll(r.Declared.Kinds, r.Outcome.Kinds)
+	}
+	return false
 }
 
 // fail fails the test with what is wrong, how to see it again, what repairs it, and a

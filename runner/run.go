@@ -202,6 +202,7 @@ func (j *judging) conclude() {
 	r.Coverage.Cases, r.Coverage.Runs = j.total.Cases, j.total.Runs
 	r.Coverage.Exhaustive = j.cut == ""
 	r.Coverage.Bound = j.cut
+	r.settled = j.settled
 	for _, f := range slices.Concat(r.Failures, r.Warnings) {
 		f.Cases = j.failing[f.Kind]
 	}

@@ -231,6 +231,7 @@ type Result struct {
 	// Why says why the verdict is Unknown.
 	Why     string
 	doubted bool // it is Unknown, and not because a budget ended the search
+	settled bool // the search ended since each kind of failure that was found has its smallest example
 	// Command is that of the scenario.
 	Command *Command
 	// Unstored says why failures could not be stored as files, where that was
