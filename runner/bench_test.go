@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
@@ -93,7 +94,7 @@ func BenchmarkSmallFile(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	plan := persist.Lower(trace, persist.Default())
+	plan := persist.Lower(trace, model.Default())
 	runs := 0
 	b.ReportAllocs()
 	for b.Loop() {
@@ -224,7 +225,7 @@ func BenchmarkSyncedLog(b *testing.B) {
 			runs := 0
 			for b.Loop() {
 				start := time.Now()
-				plan := persist.Lower(trace, persist.Default())
+				plan := persist.Lower(trace, model.Default())
 				stats, in := explorePlan(b, &s, plan, Options{Workers: 1}, true)
 				total += time.Since(start)
 				inside += in
@@ -243,7 +244,7 @@ func heldBytes(b *testing.B, s *Scenario, trace *faultfs.Trace) float64 {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	plan := persist.Lower(trace, persist.Default())
+	plan := persist.Lower(trace, model.Default())
 	p := newPool(s, plan, &Options{Workers: 1})
 	defer p.close()
 	e := search.New(plan, search.Options[*judgement]{Run: p.runAll, Visit: func(*cube) bool { return true }})

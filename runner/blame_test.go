@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
@@ -50,9 +51,9 @@ func brokenPrograms(t *testing.T, property func(t *rapid.T, s Scenario, r *Resul
 	t.Parallel()
 	broken := 0
 	rapid.Check(t, func(t *rapid.T) {
-		trace, model := drawn.Trace(t), drawn.Model(t)
+		trace, m := drawn.Trace(t), drawn.Model(t)
 		s := Scenario{Name: "drawn", Trace: trace, Oracle: history(trace)}
-		cuts := drawn.BruteForce(t, persist.Lower(trace, model), func(disk *faultfs.FS, marks oracle.Marks) uint64 {
+		cuts := drawn.BruteForce(t, persist.Lower(trace, m), func(disk *faultfs.FS, marks oracle.Marks) uint64 {
 			if v := s.Oracle.Judge(disk, marks); len(v) > 0 {
 				return uint64(v[0].Kind)
 			}
@@ -61,7 +62,7 @@ func brokenPrograms(t *testing.T, property func(t *rapid.T, s Scenario, r *Resul
 		if cuts == nil {
 			return
 		}
-		results, err := Run(context.Background(), s, Options{Models: []persist.Model{model}, All: true})
+		results, err := Run(context.Background(), s, Options{Models: []model.Model{m}, All: true})
 		require.NoError(t, err)
 		if r := &results[0]; r.Outcome.Verdict == Broken {
 			broken++

@@ -8,20 +8,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 )
 
 // blamed runs a program of which one thing is wrong, and returns what its pair
 // names: the op of the effect that was kept, or the label of the mark.
-func blamed(t *testing.T, model, setup, ops string, o oracle.Oracle) string {
+func blamed(t *testing.T, preset, setup, ops string, o oracle.Oracle) string {
 	t.Helper()
 	text := "crashsim trace 1\n\n-- setup --\n" + setup + "-- ops --\n" + ops
 	trace, err := faultfs.ParseTrace("test", []byte(text))
 	require.NoError(t, err)
-	m, err := persist.ParseModel(model)
+	m, err := model.Parse(preset)
 	require.NoError(t, err)
-	results, err := Run(context.Background(), Scenario{Name: "blamed", Trace: trace, Oracle: o}, Options{Models: []persist.Model{m}})
+	results, err := Run(context.Background(), Scenario{Name: "blamed", Trace: trace, Oracle: o}, Options{Models: []model.Model{m}})
 	require.NoError(t, err)
 	require.Len(t, results[0].Failures, 1, "%v", results[0].Report())
 	pair := results[0].Failures[0].Pair
@@ -49,9 +49,9 @@ func TestTheMarkThatTheCheckAsksForIsBlamed(t *testing.T) {
 // the file.
 func TestTheChangeThatShowsTheFileIsBlamed(t *testing.T) {
 	oldOrNew := oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data("old\n"), oracle.Data("newer\n")}}
-	for _, model := range []string{"ext4", "xfs,truncate=atomic,replace=size", "posix,names=directory,replace=size"} {
-		require.Equal(t, "rename /g /f", blamed(t, model, "create /f\nwrite /f 0 \"old\\n\"\n",
-			"create /g\nwrite /g 0 \"newer\\n\"\nchmod /g 0600\ncreate /other\nrename /g /f\n", oldOrNew), model)
+	for _, m := range []string{"ext4", "xfs,truncate=atomic,replace=size", "posix,names=directory,replace=size"} {
+		require.Equal(t, "rename /g /f", blamed(t, m, "create /f\nwrite /f 0 \"old\\n\"\n",
+			"create /g\nwrite /g 0 \"newer\\n\"\nchmod /g 0600\ncreate /other\nrename /g /f\n", oldOrNew), m)
 	}
 	linked := oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
 		data, err := afero.ReadFile(disk, "/link")

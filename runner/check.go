@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/repair"
@@ -80,10 +80,10 @@ func Check(t TB, s Scenario, o Options) {
 	}
 	limits := o.limitsFrom(start)
 	models := o.models(&s)
-	for i, model := range models {
-		c := check{scenario: &s, model: model, options: &o, take: take, short: short, limits: limits, models: len(models) - i}
+	for i, m := range models {
+		c := check{scenario: &s, model: m, options: &o, take: take, short: short, limits: limits, models: len(models) - i}
 		if isT {
-			tt.Run(model.String(), func(t *testing.T) { c.run(t) })
+			tt.Run(m.String(), func(t *testing.T) { c.run(t) })
 		} else {
 			c.run(t)
 		}
@@ -93,7 +93,7 @@ func Check(t TB, s Scenario, o Options) {
 // check is a scenario being checked under one model.
 type check struct {
 	scenario *Scenario
-	model    persist.Model
+	model    model.Model
 	options  *Options
 	take     *recording
 	short    bool

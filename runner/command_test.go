@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 )
@@ -26,7 +27,7 @@ func TestCommandsAreStoredAsTheyAre(t *testing.T) {
 	ids := map[string]string{}
 	rapid.Check(t, func(t *rapid.T) {
 		c := draw.Draw(t, "command")
-		s := &Stored{Scenario: "sh", Model: persist.Default(), Kind: oracle.Torn, Trace: trace, Story: "torn", Command: &c, plan: persist.Lower(trace, persist.Default())}
+		s := &Stored{Scenario: "sh", Model: model.Default(), Kind: oracle.Torn, Trace: trace, Story: "torn", Command: &c, plan: persist.Lower(trace, model.Default())}
 		again, err := ParseFailure("f", s.Text())
 		require.NoError(t, err)
 		require.Equal(t, &c, again.Command)

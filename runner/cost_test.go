@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 )
@@ -81,7 +82,7 @@ func benchmarkShare(b *testing.B, s Scenario) {
 	runs, cases := 0, 0
 	for b.Loop() {
 		start := time.Now()
-		plan := persist.Lower(trace, persist.Default())
+		plan := persist.Lower(trace, model.Default())
 		stats, in := explorePlan(b, &s, plan, Options{Workers: 1}, true)
 		total += time.Since(start)
 		inside += in
@@ -123,7 +124,7 @@ func BenchmarkSlowChecks(b *testing.B) {
 	for b.Loop() {
 		for _, workers := range []int{1, 8} {
 			start := time.Now()
-			explorePlan(b, &s, persist.Lower(trace, persist.Default()), Options{Workers: workers}, false)
+			explorePlan(b, &s, persist.Lower(trace, model.Default()), Options{Workers: workers}, false)
 			took[workers] += time.Since(start)
 		}
 	}
@@ -148,7 +149,7 @@ func largePut(size int) Scenario {
 // A record of n pages that a checksum covers falls into 2^n cases: the search ends
 // where there is no room for more, and says what was judged.
 func TestLargeValueEndsWithABoundedClaim(t *testing.T) {
-	results, err := Run(t.Context(), largePut(60_000), Options{Models: []persist.Model{persist.Default()}, MaxMemory: 1 << 20})
+	results, err := Run(t.Context(), largePut(60_000), Options{Models: []model.Model{model.Default()}, MaxMemory: 1 << 20})
 	require.NoError(t, err)
 	r := results[0]
 	require.Equal(t, Unknown, r.Outcome.Verdict)
@@ -167,7 +168,7 @@ func TestLargeTornWriteIsFoundBeyondTheLossesThatWereJudged(t *testing.T) {
 		}
 		return nil
 	})
-	results, err := Run(t.Context(), s, Options{Models: []persist.Model{persist.Default()}, MaxMemory: 1 << 20})
+	results, err := Run(t.Context(), s, Options{Models: []model.Model{model.Default()}, MaxMemory: 1 << 20})
 	require.NoError(t, err)
 	require.Equal(t, Broken, results[0].Outcome.Verdict)
 }

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 )
 
@@ -48,8 +48,8 @@ func onceReady(sync bool) Scenario {
 }
 
 func TestMarksOfTheSetupCountInEveryVariantOfAProgram(t *testing.T) {
-	posix := persist.Default()
-	options := Options{Models: []persist.Model{posix}}
+	posix := model.Default()
+	options := Options{Models: []model.Model{posix}}
 	results, err := Run(t.Context(), onceReady(false), options)
 	require.NoError(t, err)
 	require.Equal(t, Breaks(oracle.Torn), results[0].Outcome)

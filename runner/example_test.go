@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -49,12 +49,12 @@ func ExampleStates() {
 		fmt.Println(err)
 		return
 	}
-	model, err := persist.ParseModel("ext4,append=all")
+	m, err := model.Parse("ext4,append=all")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	states, err := runner.States(context.Background(), trace, model)
+	states, err := runner.States(context.Background(), trace, m)
 	if err != nil {
 		fmt.Println(err)
 		return

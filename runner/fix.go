@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/repair"
 )
@@ -16,7 +16,7 @@ import (
 // program: the workload, the recovery, and what it works on after a kill. Faults and
 // damage are no part of it, the crash in recovery is; of the options, the budgets are heeded, and where
 // one ends a search there is no answer but an error.
-func (s Scenario) Fix(ctx context.Context, model persist.Model, o Options) (repair.Repair, error) {
+func (s Scenario) Fix(ctx context.Context, m model.Model, o Options) (repair.Repair, error) {
 	program := s.Trace
 	if program == nil {
 		var err error
@@ -24,9 +24,9 @@ func (s Scenario) Fix(ctx context.Context, model persist.Model, o Options) (repa
 			return repair.Repair{}, err
 		}
 	}
-	found, err := repair.Fix(program, s.judgeOf(ctx, model, o, true))
+	found, err := repair.Fix(program, s.judgeOf(ctx, m, o, true))
 	if err == nil && len(found.Beyond) > 0 {
-		found.Change, err = s.change(ctx, found.Variant, model, o)
+		found.Change, err = s.change(ctx, found.Variant, m, o)
 	}
 	return found, err
 }
@@ -36,14 +36,14 @@ func (s Scenario) Fix(ctx context.Context, model persist.Model, o Options) (repa
 // makes the program right is what is wrong with it: the crash in recovery; that
 // the power fails, and not only the process; that a call persists in parts; that a
 // write does.
-func (s Scenario) change(ctx context.Context, program repair.Variant, model persist.Model, o Options) (string, error) {
+func (s Scenario) change(ctx context.Context, program repair.Variant, m model.Model, o Options) (string, error) {
 	var err error
 	var kinds []oracle.Kind // that were found last
-	right := func(m persist.Model, depth int) bool {
+	right := func(under model.Model, depth int) bool {
 		if err == nil {
 			variant := o
 			variant.Depth = depth
-			kinds, err = s.judgeOf(ctx, m, variant, false)(program)
+			kinds, err = s.judgeOf(ctx, under, variant, false)(program)
 		}
 		return err == nil && len(kinds) == 0
 	}
@@ -53,7 +53,7 @@ func (s Scenario) change(ctx context.Context, program repair.Variant, model pers
 	strictWhole.Unit = whole
 	change := ""
 	switch {
-	case (s.Recover != nil || s.WorkOn != nil) && right(model, -1):
+	case (s.Recover != nil || s.WorkOn != nil) && right(m, -1):
 		change = "it is the recovery that breaks it, when it is interrupted or the program was killed first, and syncs in it do not help: it must bear to be run again, and must not destroy what it still needs"
 	case !right(kill, -1) && !slices.ContainsFunc(kinds, func(k oracle.Kind) bool { return k != oracle.Lost && k != oracle.Stale }):
 		change = "the program says that it is done before it has made the calls that do it: a process that is killed then has told the world what is not so. Say it afterwards"
@@ -70,8 +70,8 @@ func (s Scenario) change(ctx context.Context, program repair.Variant, model pers
 }
 
 // presetOf returns the model of a preset.
-func presetOf(name string) persist.Model {
-	m, err := persist.ParseModel(name)
+func presetOf(name string) model.Model {
+	m, err := model.Parse(name)
 	if err != nil {
 		panic("crashsim: bug: " + err.Error())
 	}
@@ -81,9 +81,9 @@ func presetOf(name string) persist.Model {
 // judgeOf returns what judges variants of the scenario's program under a model,
 // each as far as its first failure. Strict says that the oracle has yet to show that it
 // can fail.
-func (s Scenario) judgeOf(ctx context.Context, model persist.Model, o Options, strict bool) repair.Judge {
+func (s Scenario) judgeOf(ctx context.Context, m model.Model, o Options, strict bool) repair.Judge {
 	s.Faults, s.Media, s.Declared = nil, nil, nil
-	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []persist.Model{model}, nil, false, "", true
+	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []model.Model{m}, nil, false, "", true
 	o.Strict = strict
 	return func(v repair.Variant) ([]oracle.Kind, error) {
 		s.Trace, s.variant = v.Program, &v
@@ -96,7 +96,7 @@ func (s Scenario) judgeOf(ctx context.Context, model persist.Model, o Options, s
 			o.Strict = false // the oracle has shown that it can fail
 		}
 		if r.Outcome.Verdict == Unknown {
-			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, r.Why)
+			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, m, r.Why)
 		}
 		return r.Outcome.Kinds, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/afero"
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -23,9 +23,9 @@ func looks(first func()) runner.Scenario {
 	})
 }
 
-func under(t *testing.T, names ...string) (models []persist.Model) {
+func under(t *testing.T, names ...string) (models []model.Model) {
 	for _, name := range names {
-		models = append(models, model(t, name))
+		models = append(models, modelOf(t, name))
 	}
 	return models
 }

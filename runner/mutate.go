@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 )
@@ -21,7 +22,7 @@ type Mutant struct {
 	Fate Fate
 	// Model and Kind say under which model a killed mutant was caught first, and
 	// how its failure is called.
-	Model persist.Model
+	Model model.Model
 	Kind  oracle.Kind
 	// Story is the failure that caught it, in one line.
 	Story string
@@ -52,7 +53,7 @@ func (f Fate) String() string {
 // believed, there is no score, but an error.
 func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 	if o.Models == nil {
-		for _, p := range persist.Presets() {
+		for _, p := range model.Presets() {
 			o.Models = append(o.Models, p.Model)
 		}
 	}
@@ -196,12 +197,12 @@ func (s *Scenario) withoutFaults() *Scenario {
 
 // soundUnder returns the models under which the scenario itself is kept: where
 // it is broken, a broken mutant says nothing.
-func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Options) ([]persist.Model, error) {
-	var sound []persist.Model
+func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Options) ([]model.Model, error) {
+	var sound []model.Model
 	first := *o
 	first.First, first.Strict = true, true
-	for _, model := range o.Models {
-		r, err := verdict(ctx, s.withoutFaults(), &recording{trace: trace}, model, &first)
+	for _, m := range o.Models {
+		r, err := verdict(ctx, s.withoutFaults(), &recording{trace: trace}, m, &first)
 		if err != nil {
 			return nil, err
 		}
@@ -210,9 +211,9 @@ func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Opti
 		}
 		switch {
 		case r.Outcome.Verdict == Kept:
-			sound = append(sound, model)
+			sound = append(sound, m)
 		case r.doubted: // the oracle cannot be believed
-			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, model, r.Why)
+			return nil, fmt.Errorf("scenario %s under %s: %s", s.Name, m, r.Why)
 		}
 	}
 	if len(sound) == 0 {
@@ -223,11 +224,11 @@ func (s *Scenario) soundUnder(ctx context.Context, trace *faultfs.Trace, o *Opti
 
 // judge finds out what becomes of a mutant, under the models under which the
 // scenario is sound.
-func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs.Trace, sound []persist.Model, o *Options) error {
+func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs.Trace, sound []model.Model, o *Options) error {
 	bounded := false
-	for _, model := range sound {
+	for _, under := range sound {
 		watching, watched := s.withoutFaults().watched(ctx)
-		r := judgeModel(watching, watched, &recording{trace: without}, model, o)
+		r := judgeModel(watching, watched, &recording{trace: without}, under, o)
 		watched.unjudged.end()
 		if err := watched.unjudged.err(); err != nil {
 			return err
@@ -237,15 +238,15 @@ func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs
 		}
 		switch {
 		case r.Outcome.Verdict == Broken:
-			m.Fate, m.Model, m.Kind, m.Story = Killed, model, r.Failures[0].Kind, r.Failures[0].Story
+			m.Fate, m.Model, m.Kind, m.Story = Killed, under, r.Failures[0].Kind, r.Failures[0].Story
 			return nil
 		case r.Outcome.Verdict == Unknown:
 			bounded = true
 		}
 	}
 	same := true
-	for _, model := range o.Models {
-		if same = same && sameCases(ctx, trace, without, model); !same {
+	for _, under := range o.Models {
+		if same = same && sameCases(ctx, trace, without, under); !same {
 			break
 		}
 	}
@@ -263,13 +264,13 @@ func (m *Mutant) judge(ctx context.Context, s *Scenario, trace, without *faultfs
 const maxProof = 20000
 
 // sameCases reports whether two traces are known to leave the same cases.
-func sameCases(ctx context.Context, a, b *faultfs.Trace, model persist.Model) bool {
+func sameCases(ctx context.Context, a, b *faultfs.Trace, m model.Model) bool {
 	var lists [2][]State
 	for i, trace := range []*faultfs.Trace{a, b} {
-		if cuts, exact := persist.Lower(trace, model).Count(ctx); !exact || !cuts.IsInt64() || cuts.Int64() > maxProof {
+		if cuts, exact := persist.Lower(trace, m).Count(ctx); !exact || !cuts.IsInt64() || cuts.Int64() > maxProof {
 			return false
 		}
-		states, err := States(ctx, trace, model)
+		states, err := States(ctx, trace, m)
 		if err != nil {
 			return false
 		}

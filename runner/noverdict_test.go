@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -45,8 +45,8 @@ func tornScenario(hook func() error) runner.Scenario {
 // and nothing is stored.
 func TestCaseThatCouldNotBeJudgedLeavesNoVerdict(t *testing.T) {
 	var all atomic.Int64
-	models := []persist.Model{}
-	for _, p := range persist.Presets() {
+	models := []model.Model{}
+	for _, p := range model.Presets() {
 		models = append(models, p.Model)
 	}
 	run := func(fails int64, recovery bool, dir string) ([]runner.Result, error) {
@@ -143,11 +143,11 @@ func TestStoredFailureThatCannotBeJudgedIsNoVerdict(t *testing.T) {
 	require.ErrorIs(t, err, errOurs)
 	_, _, err = stored.Explain(s, runner.Options{})
 	require.ErrorIs(t, err, errOurs)
-	_, err = s.States(context.Background(), persist.Default())
+	_, err = s.States(context.Background(), model.Default())
 	require.ErrorIs(t, err, errOurs)
 	_, err = runner.Mutate(context.Background(), s, runner.Options{})
 	require.ErrorIs(t, err, errOurs)
-	_, err = s.Fix(context.Background(), persist.Default(), runner.Options{})
+	_, err = s.Fix(context.Background(), model.Default(), runner.Options{})
 	require.ErrorIs(t, err, errOurs)
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -70,7 +71,7 @@ func (r *rotten) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
 // starts again, and it has rotted before it does. Where the page cache is kept,
 // no disk is read.
 func (j *judging) rot(ctx context.Context, _ *program) {
-	if j.scenario.Media == nil || j.result.Model.Cache == persist.CacheKept {
+	if j.scenario.Media == nil || j.result.Model.Cache == model.CacheKept {
 		return
 	}
 	seen := *j.scenario

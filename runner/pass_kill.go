@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner/repair"
 )
@@ -22,7 +23,7 @@ func (j *judging) kill(ctx context.Context, p *program) {
 	if fault != nil && !p.loses {
 		return
 	}
-	if !j.scenario.restarts() || j.options.depth() == 0 || j.result.Model.Cache == persist.CacheKept {
+	if !j.scenario.restarts() || j.options.depth() == 0 || j.result.Model.Cache == model.CacheKept {
 		return
 	}
 	err := j.scenario.eachKill(trace, fault, j.result.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/drawn"
@@ -87,7 +88,7 @@ func drawRecovery(t *rapid.T) drawn.Checker {
 }
 
 // withFault is what a program does when one of its calls fails.
-func withFault(t *rapid.T, trace *faultfs.Trace, model persist.Model) *faultfs.Trace {
+func withFault(t *rapid.T, trace *faultfs.Trace, m model.Model) *faultfs.Trace {
 	if len(trace.Ops) == 0 {
 		return trace
 	}
@@ -99,7 +100,7 @@ func withFault(t *rapid.T, trace *faultfs.Trace, model persist.Model) *faultfs.T
 	fault := rapid.SampledFrom(templates).Draw(t, "fault")
 	fault.At = faultfs.OpNum(i + 1)
 	fs := faultfs.Over(trace.Base())
-	fs.Inject(model.Failure, fault)
+	fs.Inject(m.Failure, fault)
 	for _, op := range trace.Ops {
 		_, _ = fs.Do(op) // one that fails is recorded as such
 	}
@@ -111,7 +112,7 @@ func withFault(t *rapid.T, trace *faultfs.Trace, model persist.Model) *faultfs.T
 // what it did is lowered as that of any program, and each of its cuts is the
 // next disk.
 type slowLives struct {
-	model   persist.Model
+	model   model.Model
 	recover drawn.Checker
 	ends    map[string]bool
 	runs    int
@@ -155,17 +156,17 @@ func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string
 func TestCrashesInRecoveryAreThoseOfBruteForceAtDepthTwo(t *testing.T) {
 	compared, tooMany, faulty, once, twice := 0, 0, 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		model := drawn.Model(t)
+		m := drawn.Model(t)
 		trace := drawn.Trace(t)
 		if rapid.Bool().Draw(t, "with a fault") {
-			trace = withFault(t, trace, model)
+			trace = withFault(t, trace, m)
 		}
 		if len(trace.Ops) > 4 {
 			trace.Ops = trace.Ops[:4]
 		}
 		recovery := drawRecovery(t)
-		slow := &slowLives{model: model, recover: recovery, ends: map[string]bool{}}
-		slow.crash(t, persist.Lower(trace, model), nil, 2)
+		slow := &slowLives{model: m, recover: recovery, ends: map[string]bool{}}
+		slow.crash(t, persist.Lower(trace, m), nil, 2)
 		if slow.runs >= manyRuns {
 			tooMany++
 			return
@@ -174,11 +175,11 @@ func TestCrashesInRecoveryAreThoseOfBruteForceAtDepthTwo(t *testing.T) {
 		if slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Injected }) {
 			faulty++
 		}
-		require.Equal(t, slices.Sorted(maps.Keys(slow.ends)), lives(t, trace, model, recovery, 2), "%s\n%s", model, trace.Text())
-		if len(lives(t, trace, model, recovery, -1)) < len(slow.ends) {
+		require.Equal(t, slices.Sorted(maps.Keys(slow.ends)), lives(t, trace, m, recovery, 2), "%s\n%s", m, trace.Text())
+		if len(lives(t, trace, m, recovery, -1)) < len(slow.ends) {
 			once++
 		}
-		if len(lives(t, trace, model, recovery, 1)) < len(slow.ends) {
+		if len(lives(t, trace, m, recovery, 1)) < len(slow.ends) {
 			twice++
 		}
 	})
@@ -188,7 +189,7 @@ func TestCrashesInRecoveryAreThoseOfBruteForceAtDepthTwo(t *testing.T) {
 }
 
 // lives are the disks that the runner finds at the end.
-func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recovery drawn.Checker, depth int) []string {
+func lives(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery drawn.Checker, depth int) []string {
 	ends := map[string]bool{}
 	s := &Scenario{
 		Recover: func(disk afero.Fs) error {
@@ -200,11 +201,11 @@ func lives(t require.TestingT, trace *faultfs.Trace, model persist.Model, recove
 			return nil
 		}),
 	}
-	plan := persist.Lower(trace, model)
+	plan := persist.Lower(trace, m)
 	o := &Options{Depth: depth, Workers: 1}
 	j := &judging{
 		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
-		result: &Result{Model: model}, found: map[oracle.Kind]bool{}, first: -1,
+		result: &Result{Model: m}, found: map[oracle.Kind]bool{}, first: -1,
 	}
 	defer j.pool.close()
 	p := j.exploration(plan, "")

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crashsim/crashsim/faultfs/model"
+
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
@@ -28,11 +30,11 @@ func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 	}
 	var results []Result
 	models := o.models(&s)
-	for i, model := range models {
+	for i, m := range models {
 		if ctx.Err() != nil {
 			break
 		}
-		r, err := verdict(ctx, &s, take, model, limits.share(&o, len(models)-i))
+		r, err := verdict(ctx, &s, take, m, limits.share(&o, len(models)-i))
 		if err != nil {
 			return nil, err
 		}
@@ -48,18 +50,18 @@ func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 }
 
 // models returns the models to run under.
-func (o *Options) models(s *Scenario) []persist.Model {
+func (o *Options) models(s *Scenario) []model.Model {
 	if o.Models != nil {
 		return o.Models
 	}
-	var models []persist.Model
-	for _, p := range persist.Presets() {
+	var models []model.Model
+	for _, p := range model.Presets() {
 		if _, ok := s.Declared[p.Name]; ok {
 			models = append(models, p.Model)
 		}
 	}
 	if models == nil {
-		models = []persist.Model{persist.Default()}
+		models = []model.Model{model.Default()}
 	}
 	return models
 }
@@ -90,13 +92,13 @@ type judging struct {
 
 // judgeModel judges a scenario under a model. What kept a case from being judged is
 // noted in the scenario: see unjudged.
-func judgeModel(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) Result {
+func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model, o *Options) Result {
 	start := time.Now()
 	trace := take.trace
-	plan := persist.Lower(trace, model)
+	plan := persist.Lower(trace, m)
 	cuts, exact := plan.Count(ctx)
 	r := Result{
-		Scenario: s.Name, Model: model, Plan: plan, Command: s.Command, Declared: s.declared(model), scenario: s, timeout: o.Timeout,
+		Scenario: s.Name, Model: m, Plan: plan, Command: s.Command, Declared: s.declared(m), scenario: s, timeout: o.Timeout,
 		AtLeast: o.Sweep || o.Faults != nil || o.depth() > 1,
 		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.depth() == 0 && s.restarts(),
 		Coverage: Coverage{

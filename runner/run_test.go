@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -86,16 +86,16 @@ func judging(check func(disk afero.Fs, marks oracle.Marks) []oracle.Violation) r
 	return s
 }
 
-func presets() []persist.Model {
-	var models []persist.Model
-	for _, p := range persist.Presets() {
+func presets() []model.Model {
+	var models []model.Model
+	for _, p := range model.Presets() {
 		models = append(models, p.Model)
 	}
 	return models
 }
 
-func model(t testing.TB, text string) persist.Model {
-	m, err := persist.ParseModel(text)
+func modelOf(t testing.TB, text string) model.Model {
+	m, err := model.Parse(text)
 	require.NoError(t, err)
 	return m
 }
@@ -103,7 +103,7 @@ func model(t testing.TB, text string) persist.Model {
 // run runs a scenario under one model.
 func run(t testing.TB, s runner.Scenario, text string, o runner.Options) runner.Result {
 	t.Helper()
-	o.Models = []persist.Model{model(t, text)}
+	o.Models = []model.Model{modelOf(t, text)}
 	results, err := runner.Run(context.Background(), s, o)
 	require.NoError(t, err)
 	require.Len(t, results, 1)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
@@ -137,14 +138,14 @@ func (s *Scenario) breaksSomewhere() bool {
 
 // declared returns the outcome that is declared for a model, the zero Outcome
 // if none is.
-func (s *Scenario) declared(model persist.Model) Outcome { return s.Declared[model.String()] }
+func (s *Scenario) declared(m model.Model) Outcome { return s.Declared[m.String()] }
 
 // Options say how to run a scenario. The zero value is what go test wants.
 type Options struct {
 	// Models to run under; nil means each model that the scenario declares a
 	// verdict for, in the order of the presets, or the default model if it
 	// declares none.
-	Models []persist.Model
+	Models []model.Model
 	// Workers is how many checkers run at once; zero means GOMAXPROCS. The
 	// report does not depend on it.
 	Workers int
@@ -202,7 +203,7 @@ type Options struct {
 // Progress is how far a run has come.
 type Progress struct {
 	Scenario string
-	Model    persist.Model
+	Model    model.Model
 	Stats    Stats
 }
 
@@ -212,7 +213,7 @@ type Stats = search.Stats
 // Result is what was found out about a scenario under a model.
 type Result struct {
 	Scenario string
-	Model    persist.Model
+	Model    model.Model
 	Plan     *persist.Plan // what was judged; the effects of failures are those of this plan
 	Outcome  Outcome
 	Declared Outcome // the zero Outcome where nothing is declared

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
@@ -85,20 +86,20 @@ var maxLines = 256 << 20
 
 // States returns every distinct case of all crash points of a trace under a
 // model, in the order of their lines.
-func States(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]State, error) {
-	return listStates(ctx, persist.Lower(trace, model), nil)
+func States(ctx context.Context, trace *faultfs.Trace, m model.Model) ([]State, error) {
+	return listStates(ctx, persist.Lower(trace, m), nil)
 }
 
 // States returns the cases of what the scenario does, as the function States
 // does, and lets its recovery and its oracle judge each of them. Where marks
 // that were made in another order, or more often, give one case, what is wrong
 // with any of them is wrong with it.
-func (s Scenario) States(ctx context.Context, model persist.Model) ([]State, error) {
+func (s Scenario) States(ctx context.Context, m model.Model) ([]State, error) {
 	take, err := s.prepare()
 	if err != nil {
 		return nil, err
 	}
-	plan := persist.Lower(take.trace, model)
+	plan := persist.Lower(take.trace, m)
 	ctx, watched := s.watched(ctx)
 	defer watched.unjudged.end()
 	pool := newPool(watched, plan, &Options{})

@@ -8,12 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner/internal/drawn"
 )
 
-func listed(t *testing.T, ops string, model string) []string {
-	m, err := persist.ParseModel(model)
+func listed(t *testing.T, ops, text string) []string {
+	m, err := model.Parse(text)
 	require.NoError(t, err)
 	states, err := States(context.Background(), drawn.Parsed(t, ops), m)
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestDirectoryOnItsOwnPathIsNotEntered(t *testing.T) {
 }
 
 func TestStatesRefusesFilesTooLargeToList(t *testing.T) {
-	_, err := States(context.Background(), drawn.Parsed(t, "create /f\ntruncate /f 67108865\n"), persist.Default())
+	_, err := States(context.Background(), drawn.Parsed(t, "create /f\ntruncate /f 67108865\n"), model.Default())
 	require.EqualError(t, err, "/f has 67108865 bytes in a case, more than 67108864")
 }
 
@@ -56,13 +56,13 @@ func TestStatesRefusesMoreCasesThanFitInMemory(t *testing.T) {
 	for i := range 400 {
 		fmt.Fprintf(&ops, "create /f%d\n", i)
 	}
-	_, err := States(t.Context(), drawn.Parsed(t, ops.String()), persist.Default())
+	_, err := States(t.Context(), drawn.Parsed(t, ops.String()), model.Default())
 	require.ErrorContains(t, err, " cases under posix, and not all are found: they take more than 1048576 bytes")
 }
 
 func TestStatesEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := States(ctx, drawn.Parsed(t, "create /f\n"), persist.Default())
+	_, err := States(ctx, drawn.Parsed(t, "create /f\n"), model.Default())
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
@@ -26,7 +27,7 @@ import (
 // failing disk can be made again without the program that led to it.
 type Stored struct {
 	Scenario string
-	Model    persist.Model
+	Model    model.Model
 	Kind     oracle.Kind
 	Point    int              // the crash point
 	Lost     []persist.Effect // what the disk lacks
@@ -121,7 +122,7 @@ func ParseFailure(file string, text []byte) (*Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stored{Trace: trace, Model: persist.Default()}
+	s := &Stored{Trace: trace, Model: model.Default()}
 	line := 1 + bytes.Count(a.Comment, []byte("\n"))
 	for _, part := range a.Files {
 		if part.Name == failurePart {
@@ -173,7 +174,7 @@ func (f *failureText) set(key, value string, line int) (err error) {
 	case "scenario":
 		f.Scenario = value
 	case "model":
-		f.Model, err = persist.ParseModel(value)
+		f.Model, err = model.Parse(value)
 	case "kind":
 		f.Kind, err = oracle.ParseKind(value)
 	case "point":
@@ -468,13 +469,13 @@ func (r *Result) Store(dir string) error {
 }
 
 // failureName is the name of the file of a failure, or a pattern for several.
-func failureName(scenario string, model persist.Model, kind string) string {
+func failureName(scenario string, m model.Model, kind string) string {
 	safe := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '=':
 			return r
 		}
 		return '_'
-	}, scenario+"--"+model.String())
+	}, scenario+"--"+m.String())
 	return safe + "--" + kind + ".txt"
 }

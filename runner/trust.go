@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -16,11 +17,11 @@ import (
 
 // verdict judges a scenario under a model, and doubts a verdict Kept. The error is
 // oracle.ErrNoVerdict, wrapped.
-func verdict(ctx context.Context, s *Scenario, take *recording, model persist.Model, o *Options) (Result, error) {
+func verdict(ctx context.Context, s *Scenario, take *recording, m model.Model, o *Options) (Result, error) {
 	ctx, s = s.watched(ctx)
 	defer s.unjudged.end()
 	start := time.Now()
-	r := judgeModel(ctx, s, take, model, o)
+	r := judgeModel(ctx, s, take, m, o)
 	if r.Outcome.Verdict == Kept && ctx.Err() == nil {
 		d := doubt{Scenario: s, trace: take.trace, options: o, result: &r}
 		if o.MaxTime > 0 {
@@ -55,7 +56,7 @@ func judgeDisk(s *Scenario, o *Options, base faultfs.Base, marks []string) *judg
 	for _, m := range marks {
 		fs.Mark(m)
 	}
-	plan := persist.Lower(fs.Trace(), persist.Default())
+	plan := persist.Lower(fs.Trace(), model.Default())
 	p := newPool(s, plan, o)
 	defer p.close()
 	return p.once(plan.Points()-1, persist.Part{}).Outcome
@@ -152,7 +153,7 @@ func (d *doubt) rejects(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	r := judgeModel(ctx, &s, &recording{trace: bare}, persist.Default(), &o)
+	r := judgeModel(ctx, &s, &recording{trace: bare}, model.Default(), &o)
 	return r.Outcome.Verdict == Broken
 }
 

@@ -5,7 +5,7 @@ import (
 	"math/big"
 	"testing"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/scenarios"
 )
@@ -18,8 +18,8 @@ func BenchmarkLibrary(b *testing.B) { benchmarkLibrary(b, runner.Options{}) }
 func BenchmarkSweep(b *testing.B) { benchmarkLibrary(b, runner.Options{Sweep: true}) }
 
 func benchmarkLibrary(b *testing.B, o runner.Options) {
-	var models []persist.Model
-	for _, p := range persist.Presets() {
+	var models []model.Model
+	for _, p := range model.Presets() {
 		models = append(models, p.Model)
 	}
 	o.Models = models

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/scenarios"
 )
@@ -71,12 +71,12 @@ func (w trouble) spared(s runner.Scenario) (runner.Scenario, runner.Options) {
 func all(t *testing.T, s runner.Scenario, o runner.Options) []runner.Result {
 	t.Helper()
 	o.All = true
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		o.Models = append(o.Models, p.Model)
 	}
 	results, err := runner.Run(t.Context(), s, o)
 	require.NoError(t, err)
-	require.Len(t, results, len(persist.Presets()))
+	require.Len(t, results, len(model.Presets()))
 	for _, r := range results {
 		require.Empty(t, r.Notes)
 		require.True(t, r.Coverage.Exhaustive, "%s", r.Line())
@@ -118,7 +118,7 @@ func TestEachFixedFaultScenarioMeetsTheFault(t *testing.T) {
 			require.True(t, ok)
 			for _, r := range all(t, s, runner.Options{}) {
 				require.True(t, r.Outcome.Equal(runner.Keeps()), "%s", r.Report())
-				if what != worksOn && what != dataRots || r.Model.Cache == persist.CacheLost {
+				if what != worksOn && what != dataRots || r.Model.Cache == model.CacheLost {
 					require.Positive(t, what.tried(&r), "%s: never %s", r.Line(), what)
 				}
 			}
@@ -137,7 +137,7 @@ func TestFixedScenariosGoOnAfterTheirFaults(t *testing.T) {
 			s, ok := scenarios.Find(name + "-fixed")
 			require.True(t, ok)
 			require.NotEmpty(t, s.Faults)
-			for _, p := range persist.Presets() {
+			for _, p := range model.Presets() {
 				for _, fault := range s.Faults {
 					fs := faultfs.New()
 					require.NoError(t, s.Setup(fs))

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -27,7 +27,7 @@ func TestWhatNoSyncRepairsIsToldWhatToChange(t *testing.T) {
 		}
 	}
 	for _, s := range All() {
-		r, err := s.Fix(t.Context(), persist.Default(), runner.Options{})
+		r, err := s.Fix(t.Context(), model.Default(), runner.Options{})
 		require.NoError(t, err, s.Name)
 		change, beyond := want[s.Name]
 		require.Equal(t, beyond, len(r.Beyond) > 0, "%s: %v", s.Name, r.Beyond)

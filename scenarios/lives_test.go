@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/repair"
@@ -56,7 +56,7 @@ func nothing(afero.Fs) error { return nil }
 func repairOf(t *testing.T, s runner.Scenario) repair.Repair {
 	t.Helper()
 	s.Name = "lives"
-	r, err := s.Fix(t.Context(), persist.Default(), runner.Options{})
+	r, err := s.Fix(t.Context(), model.Default(), runner.Options{})
 	require.NoError(t, err)
 	require.Empty(t, r.Beyond)
 	return r

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/scenarios"
@@ -42,8 +42,8 @@ func TestLessonsAreOneLine(t *testing.T) {
 
 func TestEachScenarioDeclaresEachPreset(t *testing.T) {
 	for _, s := range scenarios.All() {
-		require.Len(t, s.Declared, len(persist.Presets()), s.Name)
-		for _, p := range persist.Presets() {
+		require.Len(t, s.Declared, len(model.Presets()), s.Name)
+		for _, p := range model.Presets() {
 			o, ok := s.Declared[p.Name]
 			require.True(t, ok, "%s declares nothing for %s", s.Name, p.Name)
 			require.NotEqual(t, runner.Unknown, o.Verdict, s.Name)
@@ -100,7 +100,7 @@ func TestVerdictsAreTheDeclaredOnes(t *testing.T) {
 
 // toTheEnd are options with which a search ends when all is judged, however busy
 // the machine is. With -short the default budget of Check holds.
-func toTheEnd(models ...persist.Model) runner.Options {
+func toTheEnd(models ...model.Model) runner.Options {
 	if testing.Short() {
 		return runner.Options{Models: models}
 	}
@@ -110,7 +110,7 @@ func toTheEnd(models ...persist.Model) runner.Options {
 // TestFixedScenariosSurviveTornPages judges them on a disk that tears pages
 // into sectors, which no preset does.
 func TestFixedScenariosSurviveTornPages(t *testing.T) {
-	tears, err := persist.ParseModel("posix,unit=512")
+	tears, err := model.Parse("posix,unit=512")
 	require.NoError(t, err)
 	for _, s := range scenarios.All() {
 		if strings.HasSuffix(s.Name, "-fixed") {
@@ -148,7 +148,7 @@ func TestFixedScenariosSurviveAKillAndThenAPowerCut(t *testing.T) {
 					return s.Recover(fs)
 				}
 				t.Run(fmt.Sprintf("after-op-%d", i), func(t *testing.T) {
-					o := toTheEnd(persist.Default())
+					o := toTheEnd(model.Default())
 					o.Failures = t.TempDir()
 					runner.Check(t, killed, o)
 				})
@@ -191,7 +191,7 @@ func TestFixedScenariosSurviveEachSingleFault(t *testing.T) {
 		if strings.HasSuffix(s.Name, "-fixed") {
 			t.Run(s.Name, func(t *testing.T) {
 				t.Parallel()
-				o := toTheEnd(persist.Default())
+				o := toTheEnd(model.Default())
 				o.Sweep, o.Failures = true, t.TempDir()
 				runner.Check(t, s, o)
 			})
@@ -228,7 +228,7 @@ func TestFixNeedsNoMoreThanTheTwin(t *testing.T) {
 		if !ok {
 			continue
 		}
-		r, err := s.Fix(t.Context(), persist.Default(), runner.Options{})
+		r, err := s.Fix(t.Context(), model.Default(), runner.Options{})
 		require.NoError(t, err, s.Name)
 		later := slices.ContainsFunc(r.Syncs, func(s repair.AddedSync) bool { return s.Life != repair.Workload })
 		if len(r.Syncs) > 0 && !later { // the twin may mend its later lives in another way
@@ -247,17 +247,17 @@ func TestListedCasesAreWrongAsTheSearchSays(t *testing.T) {
 	for _, s := range scenarios.All() {
 		s.Media = nil
 		for _, name := range []string{"kill", "ext4", "posix"} {
-			model, err := persist.ParseModel(name)
+			m, err := model.Parse(name)
 			require.NoError(t, err)
 			results, err := runner.Run(t.Context(), s, runner.Options{
-				Models: []persist.Model{model}, All: true, Depth: -1, Faults: []faultfs.Fault{},
+				Models: []model.Model{m}, All: true, Depth: -1, Faults: []faultfs.Fault{},
 			})
 			require.NoError(t, err)
 			r := results[0]
 			if len(r.Coverage.Cuts) > 4 {
 				continue // there are enough others
 			}
-			states, err := s.States(t.Context(), model)
+			states, err := s.States(t.Context(), m)
 			require.NoError(t, err)
 			got := runner.Keeps()
 			for _, state := range states {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/show"
 )
@@ -33,12 +33,12 @@ Exit status: 0 if all is known, 3 if anything is not.`,
 				return err
 			}
 			if parsed == nil {
-				parsed = []persist.Model{persist.Default()}
+				parsed = []model.Model{model.Default()}
 			}
 			out := auditJSON{Schema: auditSchema, Syncs: []auditedJSON{}, Errors: []string{}}
 			for _, s := range chosen {
 				for _, m := range parsed {
-					mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: []persist.Model{m}})
+					mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: []model.Model{m}})
 					if err := endsAll(cmd.Context(), err); err != nil {
 						return err
 					}
@@ -76,7 +76,7 @@ type auditedJSON struct {
 	Story    string `json:"story,omitempty"`
 }
 
-func (out *auditJSON) add(scenario string, m persist.Model, mutants []runner.Mutant) {
+func (out *auditJSON) add(scenario string, m model.Model, mutants []runner.Mutant) {
 	for _, mutant := range mutants {
 		if mutant.Lacks == "rename" {
 			continue

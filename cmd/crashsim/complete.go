@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -22,10 +22,10 @@ func modelFlag(cmd *cobra.Command, names *[]string, use string) {
 }
 
 // parseModels reads the values of a model flag; none are no models.
-func parseModels(names []string) ([]persist.Model, error) {
-	var models []persist.Model
+func parseModels(names []string) ([]model.Model, error) {
+	var models []model.Model
 	for _, name := range names {
-		m, err := persist.ParseModel(name)
+		m, err := model.Parse(name)
 		if err != nil {
 			return nil, usageError{err}
 		}
@@ -37,9 +37,9 @@ func parseModels(names []string) ([]persist.Model, error) {
 }
 
 // presets returns the models that have names.
-func presets() []persist.Model {
-	var models []persist.Model
-	for _, p := range persist.Presets() {
+func presets() []model.Model {
+	var models []model.Model
+	for _, p := range model.Presets() {
 		models = append(models, p.Model)
 	}
 	return models
@@ -47,7 +47,7 @@ func presets() []persist.Model {
 
 func completeModels(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var words []string
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		words = append(words, p.Name+"\t"+p.About)
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/show"
@@ -65,7 +66,7 @@ to tell.`,
 			return a.tell(out, asJSON, func() { a.printDiff(out) })
 		},
 	}
-	modelFlag(cmd, &models, "see both under this `model`; given twice, A under the first and B under the second (default \""+persist.Default().String()+"\")")
+	modelFlag(cmd, &models, "see both under this `model`; given twice, A under the first and B under the second (default \""+model.Default().String()+"\")")
 	jsonFlag(cmd, &asJSON)
 	cmd.Flags().IntVar(&shown, "max", shown, "show so many `cases` of each side, 0 for all")
 	cmd.Flags().IntVar(&most, "max-cuts", most, "list no program that has more legal `cuts`, 0 for no limit")
@@ -75,7 +76,7 @@ to tell.`,
 // diffSide is a program under a model, and its cases.
 type diffSide struct {
 	name     string
-	model    persist.Model
+	model    model.Model
 	scenario *runner.Scenario // nil: a trace without an oracle
 	trace    *faultfs.Trace
 	states   []runner.State
@@ -95,7 +96,7 @@ func (a *app) diffSides(args, names []string) (sides [2]diffSide, err error) {
 	case len(args) == 1 && len(models) < 2:
 		return sides, usagef("want B, or two different models to see %s under", args[0])
 	case len(models) == 0:
-		models = []persist.Model{persist.Default()}
+		models = []model.Model{model.Default()}
 	}
 	for i := range sides {
 		sides[i].model = models[min(i, len(models)-1)]

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/process"
@@ -117,7 +117,7 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 	flags.Int64Var(&f.unit, "unit", 0, "this many `bytes` persist as a whole (default those of the model)")
 	flags.BoolVar(&f.materialise, "materialise", false, "copy each disk into a directory for the check, rather than mount it")
 	flags.DurationVar(&f.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
-	f.run.add(cmd, persist.Default().String())
+	f.run.add(cmd, model.Default().String())
 	for _, name := range []string{"faults", "workers"} {
 		_ = flags.MarkHidden(name)
 	}
@@ -129,7 +129,7 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 		return usagef("want --check COMMAND")
 	}
 	if f.run.models == nil {
-		f.run.models = []string{persist.Default().String()}
+		f.run.models = []string{model.Default().String()}
 	}
 	if f.unit != 0 {
 		for i := range f.run.models {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/blame"
@@ -80,10 +81,10 @@ type explainedFailure struct {
 // fixRuns bounds the search for a repair, in runs for each program that is tried.
 const fixRuns = 20000
 
-func (a *app) explain(ctx context.Context, args []string, models []persist.Model) (*explained, error) {
+func (a *app) explain(ctx context.Context, args []string, models []model.Model) (*explained, error) {
 	out := &explained{}
 	if models == nil {
-		models = []persist.Model{persist.Default()}
+		models = []model.Model{model.Default()}
 	}
 	for _, arg := range args {
 		if info, err := os.Stat(arg); err == nil && info.Mode().IsRegular() {
@@ -136,7 +137,7 @@ func (a *app) tellStored(out *explained, stored *runner.Stored, file string) err
 }
 
 // explainScenario explains each failure of a scenario under some models.
-func (a *app) explainScenario(ctx context.Context, out *explained, s runner.Scenario, models []persist.Model) error {
+func (a *app) explainScenario(ctx context.Context, out *explained, s runner.Scenario, models []model.Model) error {
 	results, err := runner.Run(ctx, s, runner.Options{Models: models})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -173,7 +174,7 @@ func (a *app) explainScenario(ctx context.Context, out *explained, s runner.Scen
 
 // fixOf looks for the syncs that the program lacks as a whole, where syncs are what is
 // asked for: not after a fault or damage, which are no part of that search.
-func fixOf(ctx context.Context, s runner.Scenario, m persist.Model, f *runner.Stored) *repair.Repair {
+func fixOf(ctx context.Context, s runner.Scenario, m model.Model, f *runner.Stored) *repair.Repair {
 	if f.How != "" && (f.Fault != nil || !f.Killed()) {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/scenarios"
@@ -18,13 +18,13 @@ import (
 // brokenUnder returns the weakest model under which a scenario is declared
 // broken, "" if it is kept under all.
 func brokenUnder(s *runner.Scenario) string {
-	model := ""
-	for _, p := range persist.Presets() {
+	m := ""
+	for _, p := range model.Presets() {
 		if s.Declared[p.Name].Verdict == runner.Broken {
-			model = p.Name
+			m = p.Name
 		}
 	}
-	return model
+	return m
 }
 
 func TestStoryOfEveryBrokenScenario(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/runner/show"
@@ -39,7 +39,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 				return err
 			}
 			if parsed == nil {
-				parsed = []persist.Model{persist.Default()}
+				parsed = []model.Model{model.Default()}
 			}
 			out := fixJSON{Schema: fixSchema, Repairs: []repairJSON{}}
 			var patches []byte
@@ -125,7 +125,7 @@ type addedSyncJSON struct {
 	Text      string `json:"text"`
 }
 
-func repairOf(scenario string, m persist.Model, r repair.Repair, err error) repairJSON {
+func repairOf(scenario string, m model.Model, r repair.Repair, err error) repairJSON {
 	j := repairJSON{Scenario: scenario, Model: m.String(), Syncs: []addedSyncJSON{}, Beyond: []string{}, Change: r.Change, Tried: r.Tried}
 	if err != nil {
 		j.Error = err.Error()

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/scenarios"
 )
@@ -39,7 +39,7 @@ func TestPatchRepairsTheTrace(t *testing.T) {
 		s.Trace, err = faultfs.ParseTrace(file, text)
 		require.NoError(t, err)
 		s.Faults, s.Media, s.Declared = nil, nil, nil
-		results, err := runner.Run(t.Context(), s, runner.Options{Models: []persist.Model{persist.Default()}})
+		results, err := runner.Run(t.Context(), s, runner.Options{Models: []model.Model{model.Default()}})
 		require.NoError(t, err)
 		require.Equal(t, runner.Kept, results[0].Outcome.Verdict, "%s", results[0].Report())
 		patched++
@@ -54,9 +54,9 @@ func BenchmarkFixAndAuditOfTheLibrary(b *testing.B) {
 			if len(s.Declared) == 0 || s.Declared["posix"].Verdict != runner.Broken {
 				continue
 			}
-			_, err := s.Fix(b.Context(), persist.Default(), runner.Options{})
+			_, err := s.Fix(b.Context(), model.Default(), runner.Options{})
 			require.NoError(b, err)
-			_, _ = runner.Mutate(b.Context(), s, runner.Options{Models: []persist.Model{persist.Default()}})
+			_, _ = runner.Mutate(b.Context(), s, runner.Options{Models: []model.Model{model.Default()}})
 		}
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/library")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/outfile"
@@ -157,7 +157,7 @@ func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *re
 		part.Fix = fixLines(repairOf(s.Name, r.Model, found, err))
 	}
 	if r.Outcome.Verdict == runner.Kept && s.Trace == nil {
-		mutants, err := runner.Mutate(ctx, s, runner.Options{Models: []persist.Model{r.Model}, Workers: o.Workers, Timeout: o.Timeout})
+		mutants, err := runner.Mutate(ctx, s, runner.Options{Models: []model.Model{r.Model}, Workers: o.Workers, Timeout: o.Timeout})
 		if lasting := endsAll(ctx, err); lasting != nil {
 			return lasting
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
@@ -246,8 +247,8 @@ func listOf(scenarios []runner.Scenario) any {
 	}{Schema: listSchema, Scenarios: []scenarioJSON{}}
 	for _, s := range scenarios {
 		declared := map[string]string{}
-		for model, outcome := range s.Declared {
-			declared[model] = outcome.String()
+		for m, outcome := range s.Declared {
+			declared[m] = outcome.String()
 		}
 		out.Scenarios = append(out.Scenarios, scenarioJSON{s.Name, s.Lesson, declared})
 	}
@@ -260,7 +261,7 @@ type modelJSON struct {
 	Promises map[string]string `json:"promises"`
 }
 
-func modelsOf(models []persist.Model) any {
+func modelsOf(models []model.Model) any {
 	out := struct {
 		Schema string      `json:"schema"`
 		Models []modelJSON `json:"models"`

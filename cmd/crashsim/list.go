@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -47,7 +47,7 @@ func (a *app) printList() {
 // breaksUnder returns the presets under which a scenario is declared broken.
 func breaksUnder(s *runner.Scenario) []string {
 	var names []string
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		if s.Declared[p.Name].Verdict == runner.Broken {
 			names = append(names, p.Name)
 		}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/litmus"
 	"github.com/crashsim/crashsim/runner/show"
@@ -132,7 +132,7 @@ func (j *litmusResult) held() bool {
 
 // judgeLitmus judges files under the given models; none are all presets and
 // those that a file names.
-func judgeLitmus(ctx context.Context, tests []*litmus.Test, models []persist.Model) ([]litmusResult, error) {
+func judgeLitmus(ctx context.Context, tests []*litmus.Test, models []model.Model) ([]litmusResult, error) {
 	judged := make([]litmusResult, len(tests))
 	for i, test := range tests {
 		judged[i].test = test
@@ -158,7 +158,7 @@ func judgeLitmus(ctx context.Context, tests []*litmus.Test, models []persist.Mod
 
 // printLitmus prints a table of files and models. Models without a column
 // share the last one.
-func (a *app) printLitmus(judged []litmusResult, columns []persist.Model) {
+func (a *app) printLitmus(judged []litmusResult, columns []model.Model) {
 	head := []cell{{"LITMUS", a.style.head}}
 	for _, m := range columns {
 		head = append(head, cell{m.String(), a.style.head})

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 func (a *app) modelsCommand() *cobra.Command {
@@ -39,7 +39,7 @@ unknown value is answered with the known ones.`,
 	return cmd
 }
 
-func (a *app) printModels(models []persist.Model) {
+func (a *app) printModels(models []model.Model) {
 	head := []cell{{"MODEL", a.style.head}}
 	for _, promise := range models[0].Promises() {
 		head = append(head, cell{promise[0], a.style.head})
@@ -64,9 +64,9 @@ func (a *app) printModels(models []persist.Model) {
 }
 
 // about says what a preset stands for, "" of other models.
-func about(m persist.Model) string {
-	list := persist.Presets()
-	i := slices.IndexFunc(list, func(p persist.Preset) bool { return p.Name == m.String() })
+func about(m model.Model) string {
+	list := model.Presets()
+	i := slices.IndexFunc(list, func(p model.Preset) bool { return p.Name == m.String() })
 	if i < 0 {
 		return ""
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/show"
@@ -13,7 +13,7 @@ import (
 
 // chosenUnder returns the scenarios that arguments name, of which there must be
 // some, and the models that flags do, nil for none.
-func (a *app) chosenUnder(args, models []string) ([]runner.Scenario, []persist.Model, error) {
+func (a *app) chosenUnder(args, models []string) ([]runner.Scenario, []model.Model, error) {
 	if len(args) == 0 {
 		return nil, nil, usagef("want the name of a scenario")
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/show"
 )
@@ -121,7 +121,7 @@ type story struct {
 }
 
 // modelList prints as names with blanks between them.
-type modelList []persist.Model
+type modelList []model.Model
 
 func (l modelList) String() string {
 	names := make([]string, len(l))
@@ -186,13 +186,13 @@ func stories(results []runner.Result, of func(*runner.Result) []story) []story {
 }
 
 // tell adds a story that is true under a model to those told before.
-func tell(list []story, model persist.Model, s story) []story {
+func tell(list []story, m model.Model, s story) []story {
 	k := slices.IndexFunc(list, func(known story) bool { return known.text == s.text })
 	if k < 0 {
 		k = len(list)
 		list = append(list, s)
 	}
-	list[k].models = append(list[k].models, model)
+	list[k].models = append(list[k].models, m)
 	return list
 }
 

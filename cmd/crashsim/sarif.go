@@ -13,7 +13,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/runner/report"
@@ -47,7 +47,7 @@ type remark struct {
 // where promises break, which syncs are missing, and which protect nothing.
 func remarks(ctx context.Context, trials []trial, o runner.Options, most int) ([]remark, error) {
 	var all []remark
-	add := func(r remark, model persist.Model) {
+	add := func(r remark, m model.Model) {
 		i := slices.IndexFunc(all, func(old remark) bool {
 			return old.rule == r.rule && old.site == r.site && old.text == r.text && old.scenario == r.scenario
 		})
@@ -55,8 +55,8 @@ func remarks(ctx context.Context, trials []trial, o runner.Options, most int) ([
 			all = append(all, r)
 			i = len(all) - 1
 		}
-		if !slices.Contains(all[i].models, model.String()) {
-			all[i].models = append(all[i].models, model.String())
+		if !slices.Contains(all[i].models, m.String()) {
+			all[i].models = append(all[i].models, m.String())
 		}
 	}
 	for _, t := range trials {
@@ -134,7 +134,7 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 			all = append(all, remark{rule: ruleMissing, level: "warning", site: sync.Site, text: "missing: " + sync.String(), scenario: s.Name})
 		}
 	case r.Outcome.Verdict == runner.Kept && s.Trace == nil:
-		o.Models = []persist.Model{r.Model}
+		o.Models = []model.Model{r.Model}
 		mutants, err := runner.Mutate(ctx, s, o)
 		if err := endsAll(ctx, err); err != nil {
 			return nil, err

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/litmus"
 )
@@ -22,7 +22,7 @@ and the tree of files that is found after it, with data in base64.`,
   crashsim states --model posix,unit=512 prog.txtar | wc -l`,
 		Args: wants("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			model, err := oneModel(names)
+			m, err := oneModel(names)
 			if err != nil {
 				return err
 			}
@@ -30,7 +30,7 @@ and the tree of files that is found after it, with data in base64.`,
 			if err != nil {
 				return err
 			}
-			states, err := runner.States(cmd.Context(), test.Record(model), model)
+			states, err := runner.States(cmd.Context(), test.Record(m), m)
 			if err != nil {
 				return err
 			}
@@ -46,21 +46,21 @@ and the tree of files that is found after it, with data in base64.`,
 			return nil
 		},
 	}
-	modelFlag(cmd, &names, "the `model` of the file system (default \""+persist.Default().String()+"\")")
+	modelFlag(cmd, &names, "the `model` of the file system (default \""+model.Default().String()+"\")")
 	return cmd
 }
 
 // oneModel reads a model flag that may be given once.
-func oneModel(names []string) (persist.Model, error) {
+func oneModel(names []string) (model.Model, error) {
 	if len(names) == 0 {
-		return persist.Default(), nil
+		return model.Default(), nil
 	}
 	if len(names) > 1 {
-		return persist.Model{}, usagef("--model is given %d times, want one model", len(names))
+		return model.Model{}, usagef("--model is given %d times, want one model", len(names))
 	}
 	models, err := parseModels(names)
 	if err != nil {
-		return persist.Model{}, err
+		return model.Model{}, err
 	}
 	return models[0], nil
 }

@@ -9,14 +9,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
 // What is at rest at a crash point, by the slow definition: the units of which
 // the oldest version that a cut may have is not the one of before the run, or
 // was there before it.
-func slowAtRest(trace *faultfs.Trace, model persist.Model) []string {
-	law := newLaw(newSlow(trace, model), searchSteps)
+func slowAtRest(trace *faultfs.Trace, m model.Model) []string {
+	law := newLaw(newSlow(trace, m), searchSteps)
 	moments := []faultfs.Edge{0}
 	for _, op := range trace.Ops {
 		moments = append(moments, op.Begin, op.End)
@@ -53,8 +54,8 @@ func TestAtRestIsWhatTheSlowDefinitionSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		grid := rapid.SampledFrom(grids).Draw(t, "grid")
 		trace := drawFaultyTrace(t, grid, 8)
-		for _, model := range models(t, grid, 2) {
-			plan := persist.Lower(trace, model)
+		for _, m := range models(t, grid, 2) {
+			plan := persist.Lower(trace, m)
 			var got []string
 			plan.EachAtRest(func(ino faultfs.Ino, off int64, data []byte, from, to int) {
 				require.Less(t, from, to)
@@ -63,7 +64,7 @@ func TestAtRestIsWhatTheSlowDefinitionSays(t *testing.T) {
 			})
 			slices.Sort(got)
 			got = slices.Compact(got)
-			require.Equal(t, slowAtRest(trace, model), got, "%s\n%s", model, trace.Text())
+			require.Equal(t, slowAtRest(trace, m), got, "%s\n%s", m, trace.Text())
 			found += len(got)
 		}
 	})
@@ -76,8 +77,8 @@ func TestWhatIsAtRestIsOnTheDisk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		grid := rapid.SampledFrom(grids).Draw(t, "grid")
 		trace := drawTrace(t, grid, 8)
-		for _, model := range models(t, grid, 2) {
-			plan := persist.Lower(trace, model)
+		for _, m := range models(t, grid, 2) {
+			plan := persist.Lower(trace, m)
 			disk := plan.NewDisk()
 			plan.EachAtRest(func(ino faultfs.Ino, off int64, data []byte, from, _ int) {
 				disk.Begin(from, persist.Part{})
@@ -91,7 +92,7 @@ func TestWhatIsAtRestIsOnTheDisk(t *testing.T) {
 				}
 				buf := make([]byte, len(data))
 				disk.ReadAt(ino, buf, off)
-				require.Equal(t, data, buf, "%s\n%s", model, trace.Text())
+				require.Equal(t, data, buf, "%s\n%s", m, trace.Text())
 			})
 		}
 	})

@@ -272,7 +272,7 @@ func TestLostEffectsNameACut(t *testing.T) {
 
 func TestPinRefusesWhatTheModelForbids(t *testing.T) {
 	trace := parse(t, "create /a\ncreate /b\nfsync /\ncreate /c\nchmod /c 0600\nchmod /c 0640\n")
-	plan := persist.Lower(trace, model(t, "posix,names=journal"))
+	plan := persist.Lower(trace, modelOf(t, "posix,names=journal"))
 	end := plan.Points() - 1
 	for _, tc := range []struct {
 		name string

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -45,7 +46,7 @@ func TestTablesCountWhatTryingCounts(t *testing.T) {
 }
 
 func TestEachByteOfALongWriteIsThereOrNot(t *testing.T) {
-	plan := persist.Lower(parse(t, "create /f\nwrite /f 0 \"x\"*20000\nmark done\n"), model(t, "posix,append=all,unit=1,block=1"))
+	plan := persist.Lower(parse(t, "create /f\nwrite /f 0 \"x\"*20000\nmark done\n"), modelOf(t, "posix,append=all,unit=1,block=1"))
 	cuts, exact := plan.Count(t.Context())
 	require.True(t, exact)
 	// The size goes up to a byte only with that byte: with n of them there, the
@@ -68,10 +69,10 @@ func TestCountIsABoundWhereNeedsAreTangled(t *testing.T) {
 		two := random.Perm(dirs)
 		fmt.Fprintf(&ops, "exchange /d%d/f /d%d/f\n", two[0], two[1])
 	}
-	plan := persist.Lower(parse(t, ops.String()), model(t, "posix,names=directory"))
+	plan := persist.Lower(parse(t, ops.String()), modelOf(t, "posix,names=directory"))
 	bound, exact := plan.Count(t.Context())
 	require.False(t, exact)
-	least, exact := persist.Lower(parse(t, ops.String()), model(t, "posix,names=journal")).Count(t.Context())
+	least, exact := persist.Lower(parse(t, ops.String()), modelOf(t, "posix,names=journal")).Count(t.Context())
 	require.True(t, exact)
 	require.Positive(t, bound.Cmp(least))
 }
@@ -121,7 +122,7 @@ func TestCountOfGenerationsIsExact(t *testing.T) {
 			do(faultfs.Op{Kind: faultfs.OpRename, Path: "/new", To: fmt.Sprint("/f", i)})
 		}
 	}
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		_, exact := persist.Lower(fs.Trace(), p.Model).Count(t.Context())
 		require.True(t, exact, p.Name)
 	}

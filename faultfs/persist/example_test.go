@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -20,7 +21,7 @@ func Example() {
 		panic(err)
 	}
 
-	plan := persist.Lower(fs.Trace(), persist.Default())
+	plan := persist.Lower(fs.Trace(), model.Default())
 	disk := plan.NewDisk()
 	read := func(part persist.Part) {
 		disk.Begin(plan.Points()-1, part)
@@ -48,19 +49,6 @@ func Example() {
 	// "\x00\x00\x00"
 }
 
-func ExampleParseModel() {
-	model, err := persist.ParseModel("xfs,unit=512,journal=readonly,truncate=tail-ordered,replace=size")
-	fmt.Println(model, err)
-	fmt.Println(model == persist.Default())
-
-	_, err = persist.ParseModel("posix,sync=directory")
-	fmt.Println(err)
-	// Output:
-	// ext4,unit=512 <nil>
-	// false
-	// model "posix,sync=directory": sync=directory: unknown value, want one of none, name, own, inode, journal
-}
-
 // Two files are made, in no order unless the file system promises one.
 func ExamplePlan_Count() {
 	trace, err := faultfs.ParseTrace("two", []byte("-- ops --\ncreate /a\ncreate /b\n"))
@@ -68,11 +56,11 @@ func ExamplePlan_Count() {
 		panic(err)
 	}
 	for _, name := range []string{"posix", "ext4", "kill"} {
-		model, err := persist.ParseModel(name)
+		m, err := model.Parse(name)
 		if err != nil {
 			panic(err)
 		}
-		cuts, exact := persist.Lower(trace, model).Count(context.Background())
+		cuts, exact := persist.Lower(trace, m).Count(context.Background())
 		fmt.Println(name, cuts, exact)
 	}
 	// Output:

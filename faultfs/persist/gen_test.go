@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // author writes random programs: a few names, a few bytes, and the habits that
@@ -319,32 +319,32 @@ func overlap(t *rapid.T, trace *faultfs.Trace) *faultfs.Trace {
 
 // drawModel draws a preset with some promises changed, of units that go with
 // the grid of a program.
-func drawModel(t *rapid.T, grid int64) persist.Model {
-	m := rapid.SampledFrom(persist.Presets()).Draw(t, "preset").Model
+func drawModel(t *rapid.T, grid int64) model.Model {
+	m := rapid.SampledFrom(model.Presets()).Draw(t, "preset").Model
 	change := func(key string) bool { return rapid.IntRange(0, 3).Draw(t, key) == 0 }
 	if change("append") {
-		m.Append = persist.Append(rapid.IntRange(0, 2).Draw(t, "append"))
+		m.Append = model.Append(rapid.IntRange(0, 2).Draw(t, "append"))
 	}
 	if change("truncate") {
-		m.Truncate = persist.Truncate(rapid.IntRange(0, 2).Draw(t, "truncate"))
+		m.Truncate = model.Truncate(rapid.IntRange(0, 2).Draw(t, "truncate"))
 	}
 	if change("names") {
-		m.Names = persist.Names(rapid.IntRange(0, 2).Draw(t, "names"))
+		m.Names = model.Names(rapid.IntRange(0, 2).Draw(t, "names"))
 	}
 	if change("rename") {
-		m.Rename = persist.Rename(rapid.IntRange(0, 2).Draw(t, "rename"))
+		m.Rename = model.Rename(rapid.IntRange(0, 2).Draw(t, "rename"))
 	}
 	if change("replace") {
-		m.Replace = persist.Replace(rapid.IntRange(0, 2).Draw(t, "replace"))
+		m.Replace = model.Replace(rapid.IntRange(0, 2).Draw(t, "replace"))
 	}
 	if change("sync") {
-		m.Sync = persist.Sync(rapid.IntRange(0, 4).Draw(t, "sync"))
+		m.Sync = model.Sync(rapid.IntRange(0, 4).Draw(t, "sync"))
 	}
 	if change("order") {
-		m.Order = persist.Order(rapid.IntRange(0, 1).Draw(t, "order"))
+		m.Order = model.Order(rapid.IntRange(0, 1).Draw(t, "order"))
 	}
 	if change("cache") {
-		m.Cache = persist.Cache(rapid.IntRange(0, 1).Draw(t, "cache"))
+		m.Cache = model.Cache(rapid.IntRange(0, 1).Draw(t, "cache"))
 	}
 	if change("failed") {
 		m.Failure.Page = faultfs.FailedPage(rapid.IntRange(0, 2).Draw(t, "failed"))

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -38,7 +39,7 @@ func tree(t require.TestingT, fs afero.Fs, dir string, found map[string]string) 
 func TestNewestCutIsWhatTheProgramSeesWhereSyncsFail(t *testing.T) {
 	fired := 0
 	rapid.Check(t, func(t *rapid.T) {
-		m := rapid.SampledFrom(persist.Presets()).Draw(t, "preset").Model
+		m := rapid.SampledFrom(model.Presets()).Draw(t, "preset").Model
 		m.Failure.Page = faultfs.FailedPage(rapid.IntRange(0, 2).Draw(t, "failed"))
 		m.Failure.Report = faultfs.Report(rapid.IntRange(0, 1).Draw(t, "report"))
 		m.Unit = rapid.SampledFrom([]int64{512, 4096}).Draw(t, "unit")

@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // Lower turns a trace into a plan under a model. It takes time and memory in
 // proportion to the trace; data stays where the trace holds it.
-func Lower(trace *faultfs.Trace, model Model) *Plan {
-	return lower(&Plan{trace: trace, model: model.norm(), base: trace.Base()})
+func Lower(trace *faultfs.Trace, m model.Model) *Plan {
+	return lower(&Plan{trace: trace, model: m.WithDefaults(), base: trace.Base()})
 }
 
 // Lower turns the trace of a program that ran on the disk, such as recovery,
@@ -71,7 +72,7 @@ func lower(p *Plan) *Plan {
 		}
 	}
 	l.inodes = make([]*inode, last+1)
-	if l.model.Sync == SyncName || l.model.Sync == SyncOwn {
+	if l.model.Sync == model.SyncName || l.model.Sync == model.SyncOwn {
 		if l.below == nil || slices.ContainsFunc(trace.Ops, l.movesDirectory) {
 			l.findLinks(faultfs.Root)
 		}
@@ -178,7 +179,7 @@ func (l *lowerer) addCell(c *cell, start int64) Cell {
 func (l *lowerer) addVersion(op faultfs.OpNum, id Cell, v version) need {
 	c := l.cells[id]
 	v.op = op
-	if l.model.Order == OrderAll {
+	if l.model.Order == model.OrderAll {
 		v.needs = slices.Clone(l.step)
 	}
 	c.versions = append(c.versions, v)
@@ -343,10 +344,10 @@ func (l *lowerer) rename(num faultfs.OpNum, op *faultfs.Op) {
 	target := l.setName(num, op.ToDir, op.ToName, op.Ino)
 	old := l.setName(num, op.Dir, op.Name, 0)
 	switch l.model.Rename {
-	case RenameAtomic:
+	case model.RenameAtomic:
 		l.require(target, old)
 		l.require(old, target)
-	case RenameLinkFirst:
+	case model.RenameLinkFirst:
 		l.require(old, target)
 	}
 	if op.Over != 0 {
@@ -364,7 +365,7 @@ func (l *lowerer) rename(num faultfs.OpNum, op *faultfs.Op) {
 func (l *lowerer) exchange(num faultfs.OpNum, op *faultfs.Op) {
 	there := l.setName(num, op.ToDir, op.ToName, op.Ino)
 	here := l.setName(num, op.Dir, op.Name, op.Over)
-	if l.model.Rename != RenameSplit {
+	if l.model.Rename != model.RenameSplit {
 		l.require(there, here)
 		l.require(here, there)
 	}
@@ -378,10 +379,10 @@ func (l *lowerer) exchange(num faultfs.OpNum, op *faultfs.Op) {
 // promise replace says: the newest size of the file, and its newest data.
 func (l *lowerer) requireContents(name need, ino faultfs.Ino) {
 	n := l.inodes[ino]
-	if n == nil || l.model.Replace == ReplaceNone {
+	if n == nil || l.model.Replace == model.ReplaceNone {
 		return
 	}
-	if l.model.Replace == ReplaceData {
+	if l.model.Replace == model.ReplaceData {
 		for _, unit := range n.units.from(0) {
 			c := n.units.get(unit)
 			l.require(name, need{c, l.cells[c].newest()})
@@ -399,10 +400,10 @@ func (l *lowerer) namespaceOp(num faultfs.OpNum, effects []need, dirs ...faultfs
 		l.namespace = append(l.namespace, nsEffect{e, num})
 	}
 	switch l.model.Names {
-	case NamesJournal:
+	case model.NamesJournal:
 		l.requireAll(effects, l.journal)
 		l.journal = effects
-	case NamesDirectory:
+	case model.NamesDirectory:
 		for _, dir := range dirs {
 			l.requireAll(effects, l.of(dir).before)
 			l.of(dir).before = effects

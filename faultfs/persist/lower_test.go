@@ -7,13 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
 // An op that failed may name any inode, also one that never was.
 func TestFailedOpMayNameAnyInode(t *testing.T) {
 	trace := parse(t, "create /f\nfsync #2147483647 ; err=EBADF\n")
-	plan := persist.Lower(trace, persist.Default())
+	plan := persist.Lower(trace, model.Default())
 	require.Equal(t, 1, plan.Cells())
 	require.Equal(t, faultfs.Ino(2), plan.NewDisk().Inodes())
 }
@@ -26,7 +27,7 @@ func TestKilledProgramMayHaveDoneOneOfTwoOverlappingOps(t *testing.T) {
 		`{"marks":[],"tree":{"/a":{"data":"","mode":"0644"},"/b":{"data":"","mode":"0644"}}}`,
 		`{"marks":[],"tree":{"/a":{"data":"","mode":"0644"}}}`,
 		`{"marks":[],"tree":{}}`,
-	}, lines(t, trace, model(t, "kill")))
+	}, lines(t, trace, modelOf(t, "kill")))
 }
 
 func TestSyncForcesOnlyWhatHadReturnedBeforeItBegan(t *testing.T) {
@@ -34,13 +35,13 @@ func TestSyncForcesOnlyWhatHadReturnedBeforeItBegan(t *testing.T) {
 	overlapping := parse(t, "write /f 0 \"x\" ; span=1-3\nfsync /f ; span=2-4\nmark synced ; span=5-6\n", over)
 	after := parse(t, "write /f 0 \"x\"\nfsync /f\nmark synced\n", over)
 	empty := `{"marks":["synced"],"tree":{"/f":{"data":"","mode":"0644"}}}`
-	require.Contains(t, lines(t, overlapping, persist.Default()), empty)
-	require.NotContains(t, lines(t, after, persist.Default()), empty)
+	require.Contains(t, lines(t, overlapping, model.Default()), empty)
+	require.NotContains(t, lines(t, after, model.Default()), empty)
 }
 
 func TestPlanSaysWhatItIsOf(t *testing.T) {
 	trace := parse(t, "create /f\nwrite /f 0 \"new\"\nmark saved\nchmod /f 0600\nunlink /f\n")
-	plan := persist.Lower(trace, model(t, "ext4"))
+	plan := persist.Lower(trace, modelOf(t, "ext4"))
 	require.Same(t, trace, plan.Trace())
 	require.Equal(t, "ext4", plan.Model().String())
 	require.Equal(t, 4, plan.Cells())
@@ -90,7 +91,7 @@ func TestUnitIsReadAtEveryVersion(t *testing.T) {
 		copy(live[op.Off:], op.Data)
 		contents = append(contents, bytes.Clone(live))
 	}
-	plan := persist.Lower(fs.Trace(), model(t, "kill"))
+	plan := persist.Lower(fs.Trace(), modelOf(t, "kill"))
 	disk := plan.NewDisk()
 	for point := 1; point < plan.Points(); point++ {
 		require.True(t, disk.Begin(point, persist.Part{}))
@@ -111,7 +112,7 @@ func TestReadingADiskAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	trace := parse(t, "mkdir /d\nwrite /d/f 0 \"abc\"*2000\nwrite /d/f 3 \"xyz\"\nmark told\nchmod /d/f 0600\n")
-	plan := persist.Lower(trace, persist.Default())
+	plan := persist.Lower(trace, model.Default())
 	disk := plan.NewDisk()
 	fs := faultfs.Unrecorded(disk)
 	buf := make([]byte, 8192)

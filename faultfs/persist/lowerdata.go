@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // write adds the effects of a write: for each unit in rising order a version
@@ -25,7 +26,7 @@ func (l *lowerer) write(num faultfs.OpNum, op *faultfs.Op) {
 			if l.appendNeeds(unit, before) {
 				l.require(grown, made)
 			}
-			if l.model.Append == AppendAll {
+			if l.model.Append == model.AppendAll {
 				l.requireAll([]need{grown}, inside)
 				inside = nil // the size before needs them already
 			}
@@ -50,9 +51,9 @@ func (l *lowerer) addData(num faultfs.OpNum, ino faultfs.Ino, unit int64, v vers
 // in, in a file that had the given size before the op.
 func (l *lowerer) appendNeeds(unit, before int64) bool {
 	switch l.model.Append {
-	case AppendAll:
+	case model.AppendAll:
 		return true
-	case AppendAllocated:
+	case model.AppendAllocated:
 		return unit*l.model.Unit/l.model.Block*l.model.Block >= before
 	}
 	return false
@@ -70,10 +71,10 @@ func (l *lowerer) truncate(num faultfs.OpNum, op *faultfs.Op) {
 			from := max(op.Size-unit*l.model.Unit, 0)
 			made := l.addData(num, op.Ino, unit, version{from: int32(from), zeroes: true})
 			tail := unit*l.model.Unit < tailEnd
-			if l.model.Truncate == TruncateAtomic || !tail {
+			if l.model.Truncate == model.TruncateAtomic || !tail {
 				l.require(made, size)
 			}
-			if l.model.Truncate != TruncateTail || !tail {
+			if l.model.Truncate != model.TruncateTail || !tail {
 				l.require(size, made)
 			}
 			if !tail {

@@ -7,6 +7,8 @@ import (
 	"github.com/crashsim/crashsim/faultfs/internal/pagecache"
 )
 
+const pageSize = pagecache.PageSize
+
 // losses is what is known of data that syncs failed to write. It is kept only
 // for traces in which that happens: a nil *losses knows of none.
 type losses struct {

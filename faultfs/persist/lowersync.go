@@ -2,6 +2,7 @@ package persist
 
 import (
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // markDirty notes that a cell has an effect that no sync has forced.
@@ -56,13 +57,13 @@ func (l *lowerer) sync(num faultfs.OpNum, op *faultfs.Op) {
 	isDir := l.typ(op.Ino) == faultfs.Directory
 	f.inode(op.Ino, op.Kind == faultfs.OpFsync || isDir)
 	switch l.model.Sync {
-	case SyncName, SyncOwn:
+	case model.SyncName, model.SyncOwn:
 		f.seen = map[faultfs.Ino]bool{}
 		f.names(op.Ino)
-	case SyncInode:
+	case model.SyncInode:
 		dataOnly := op.Kind == faultfs.OpFdatasync && !isDir
 		f.namespaceUpTo(f.lastChange(op.Ino, dataOnly))
-	case SyncJournal:
+	case model.SyncJournal:
 		f.namespaceUpTo(num)
 	}
 }
@@ -173,7 +174,7 @@ func (f *forcer) above(dir faultfs.Ino) {
 		return
 	}
 	f.seen[dir] = true
-	if f.model.Sync == SyncOwn {
+	if f.model.Sync == model.SyncOwn {
 		f.names(dir)
 		return
 	}

@@ -7,15 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
 // lowest is the oldest that each of three pages can hold at the end.
-func lowest(t *testing.T, model, text string) string {
+func lowest(t *testing.T, preset, text string) string {
 	t.Helper()
 	trace, err := faultfs.ParseTrace("trace", []byte("-- setup --\nwrite /f 0 \"a\"*12288\n-- ops --\n"+text))
 	require.NoError(t, err)
-	m, err := persist.ParseModel(model)
+	m, err := model.Parse(preset)
 	require.NoError(t, err)
 	plan := persist.Lower(trace, m)
 	disk := plan.NewDisk()

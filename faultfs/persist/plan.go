@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // Cell is the number of a cell in a plan. Cells are numbered in the order in
@@ -82,7 +83,7 @@ type inode struct {
 // any number of boxes and disks can work on it at once.
 type Plan struct {
 	trace   *faultfs.Trace
-	model   Model
+	model   model.Model
 	base    faultfs.Base
 	cells   []*cell
 	names   map[nameKey]Cell
@@ -112,7 +113,7 @@ type opEffects []need
 func (p *Plan) Trace() *faultfs.Trace { return p.trace }
 
 // Model returns the model that the plan was made with.
-func (p *Plan) Model() Model { return p.model }
+func (p *Plan) Model() model.Model { return p.model }
 
 // Cells returns the number of cells.
 func (p *Plan) Cells() int { return len(p.cells) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // point is a moment at which power can be cut, as what changed since the point
@@ -51,7 +52,7 @@ func (l *lowerer) layPoints() {
 	for _, e := range l.edges() {
 		op := &l.trace.Ops[e.op]
 		if !e.isEnd {
-			if effects && l.model.Cache == CacheKept && len(l.ops[e.op]) > 0 {
+			if effects && l.model.Cache == model.CacheKept && len(l.ops[e.op]) > 0 {
 				b.emit(last)
 			}
 			b.begin(e.op)
@@ -172,7 +173,7 @@ func (b *bounds) setHigh(id Cell, v Version) {
 		b.highs = append(b.highs, step{cell: id})
 	}
 	b.high[id] = v
-	if b.model.Cache == CacheKept {
+	if b.model.Cache == model.CacheKept {
 		b.setLow(id, v)
 	}
 }

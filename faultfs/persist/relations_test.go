@@ -11,12 +11,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
 // small reports whether a program has few enough cuts to list them.
-func small(trace *faultfs.Trace, model persist.Model) bool {
-	cuts, _ := persist.Lower(trace, model).Count(context.Background())
+func small(trace *faultfs.Trace, m model.Model) bool {
+	cuts, _ := persist.Lower(trace, m).Count(context.Background())
 	return cuts.IsInt64() && cuts.Int64() < 300
 }
 
@@ -27,42 +28,42 @@ func small(trace *faultfs.Trace, model persist.Model) bool {
 // own both force the names of an inode, but own says nothing of the name under
 // which a directory was made (see TestOwnNamesAreNotMoreThanNames), and inode
 // says nothing of names that changed later.
-func stronger(m persist.Model) map[string]persist.Model {
-	models := map[string]persist.Model{}
-	add := func(name string, change func(*persist.Model)) {
+func stronger(m model.Model) map[string]model.Model {
+	models := map[string]model.Model{}
+	add := func(name string, change func(*model.Model)) {
 		n := m
 		change(&n)
 		models[name] = n
 	}
-	if m.Append < persist.AppendAll {
-		add("append", func(n *persist.Model) { n.Append++ })
+	if m.Append < model.AppendAll {
+		add("append", func(n *model.Model) { n.Append++ })
 	}
-	if m.Truncate < persist.TruncateAtomic {
-		add("truncate", func(n *persist.Model) { n.Truncate++ })
+	if m.Truncate < model.TruncateAtomic {
+		add("truncate", func(n *model.Model) { n.Truncate++ })
 	}
-	if m.Names < persist.NamesJournal {
-		add("names", func(n *persist.Model) { n.Names++ })
+	if m.Names < model.NamesJournal {
+		add("names", func(n *model.Model) { n.Names++ })
 	}
-	if m.Rename < persist.RenameAtomic {
-		add("rename", func(n *persist.Model) { n.Rename++ })
+	if m.Rename < model.RenameAtomic {
+		add("rename", func(n *model.Model) { n.Rename++ })
 	}
-	if m.Replace < persist.ReplaceData {
-		add("replace", func(n *persist.Model) { n.Replace++ })
+	if m.Replace < model.ReplaceData {
+		add("replace", func(n *model.Model) { n.Replace++ })
 	}
-	add("order", func(n *persist.Model) { n.Order = persist.OrderAll })
-	add("cache", func(n *persist.Model) { n.Cache = persist.CacheKept })
+	add("order", func(n *model.Model) { n.Order = model.OrderAll })
+	add("cache", func(n *model.Model) { n.Cache = model.CacheKept })
 	switch m.Sync {
-	case persist.SyncNone:
-		for _, s := range []persist.Sync{persist.SyncName, persist.SyncOwn, persist.SyncInode} {
-			add(fmt.Sprint("sync ", s), func(n *persist.Model) { n.Sync = s })
+	case model.SyncNone:
+		for _, s := range []model.Sync{model.SyncName, model.SyncOwn, model.SyncInode} {
+			add(fmt.Sprint("sync ", s), func(n *model.Model) { n.Sync = s })
 		}
 	default:
-		add("sync", func(n *persist.Model) { n.Sync = persist.SyncJournal })
+		add("sync", func(n *model.Model) { n.Sync = model.SyncJournal })
 	}
 	// The steps of order=all are units: smaller ones are more steps, which say
 	// more than one step does unless its size needs its data anyway.
-	if m.Block%(2*m.Unit) == 0 && (m.Order == persist.OrderNone || m.Append == persist.AppendAll) {
-		add("unit", func(n *persist.Model) { n.Unit *= 2 })
+	if m.Block%(2*m.Unit) == 0 && (m.Order == model.OrderNone || m.Append == model.AppendAll) {
+		add("unit", func(n *model.Model) { n.Unit *= 2 })
 	}
 	return models
 }
@@ -88,8 +89,8 @@ func TestModelThatPromisesMoreLeavesASubset(t *testing.T) {
 // need its data: there a unit less is a step less.
 func TestLargerUnitCanAddCasesWhereUnitsAreSteps(t *testing.T) {
 	trace := parse(t, "write /f 0 \"b\"*8\n")
-	small := model(t, "posix,order=all,unit=4,block=8")
-	large := model(t, "posix,order=all,unit=8,block=8")
+	small := modelOf(t, "posix,order=all,unit=4,block=8")
+	large := modelOf(t, "posix,order=all,unit=8,block=8")
 	require.Len(t, without(lines(t, trace, large), lines(t, trace, small)), 1, "eight NULs, and nothing of the data")
 }
 
@@ -99,12 +100,12 @@ func TestPresetsLieInEachOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		grid := drawGrid(t)
 		trace := drawTrace(t, grid, 5)
-		if !small(trace, persist.Default()) {
+		if !small(trace, model.Default()) {
 			return
 		}
 		for _, chain := range chains {
 			for i := range chain[1:] {
-				strong, weak := model(t, chain[i]), model(t, chain[i+1])
+				strong, weak := modelOf(t, chain[i]), modelOf(t, chain[i+1])
 				subset(t, lines(t, trace, strong), lines(t, trace, weak), chain[i]+" in "+chain[i+1], strong, trace)
 			}
 		}
@@ -116,7 +117,7 @@ func TestPresetsLieInEachOther(t *testing.T) {
 // the promise name forces the effect that made the directory.
 func TestOwnNamesAreNotMoreThanNames(t *testing.T) {
 	trace := parse(t, "unlink /d\nmkdir /d\nrename /d /e\ncreate /e/f\nfsync /e/f\nmark synced\n", "create /d\n")
-	own, name := lines(t, trace, model(t, "posix,sync=own")), lines(t, trace, model(t, "posix,sync=name"))
+	own, name := lines(t, trace, modelOf(t, "posix,sync=own")), lines(t, trace, modelOf(t, "posix,sync=name"))
 	require.Equal(t, []string{
 		`{"marks":["synced"],"tree":{"/d":{"data":"","mode":"0644"},"/e":{"dir":true,"mode":"0755"},"/e/f":{"data":"","mode":"0644"}}}`,
 	}, without(own, name))
@@ -185,7 +186,7 @@ func TestWriteSplitAtABlockLeavesTheSameCases(t *testing.T) {
 			// With append=all the second half no longer needs the first. With the
 			// cache kept the split adds a moment at which the program can die.
 			at, ops := splitWrite(trace, m.Block)
-			if at < 0 || m.Append == persist.AppendAll || m.Cache == persist.CacheKept || !small(trace, m) {
+			if at < 0 || m.Append == model.AppendAll || m.Cache == model.CacheKept || !small(trace, m) {
 				continue
 			}
 			splits++
@@ -215,14 +216,14 @@ func splitWrite(trace *faultfs.Trace, block int64) (int, []faultfs.Op) {
 func TestSplitCanAddCases(t *testing.T) {
 	whole := parse(t, "write /f 0 \"b\"*8\n")
 	halves := parse(t, "write /f 0 \"b\"*4\nwrite /f 4 \"b\"*4\n")
-	kill := model(t, "kill,append=none,unit=4,block=4")
+	kill := modelOf(t, "kill,append=none,unit=4,block=4")
 	added := without(lines(t, halves, kill), lines(t, whole, kill))
 	require.Equal(t, []string{`{"marks":[],"tree":{"/f":{"data":"YmJiYg==","mode":"0644"}}}`}, added)
 
 	over := "create /f\nwrite /f 0 \"aaaa\"\n"
 	whole = parse(t, "write /f 0 \"b\"*8\n", over)
 	halves = parse(t, "write /f 0 \"b\"*4\nwrite /f 4 \"b\"*4\n", over)
-	all := model(t, "posix,append=all,unit=4,block=4")
+	all := modelOf(t, "posix,append=all,unit=4,block=4")
 	added = without(lines(t, halves, all), lines(t, whole, all))
 	require.Equal(t, []string{`{"marks":[],"tree":{"/f":{"data":"YWFhYWJiYmI=","mode":"0644"}}}`}, added)
 }
@@ -237,7 +238,7 @@ func TestLiveStatesAreCases(t *testing.T) {
 		live := liveStates(t, trace)
 		for _, m := range models(t, grid, 4) {
 			switch {
-			case m.Cache == persist.CacheKept:
+			case m.Cache == model.CacheKept:
 				same(t, live, lines(t, trace, m), m, trace)
 			case small(trace, m):
 				subset(t, live, lines(t, trace, m), "live", m, trace)
@@ -327,8 +328,8 @@ func parse(t require.TestingT, ops string, setup ...string) *faultfs.Trace {
 	return trace
 }
 
-func model(t require.TestingT, text string) persist.Model {
-	m, err := persist.ParseModel(text)
+func modelOf(t require.TestingT, text string) model.Model {
+	m, err := model.Parse(text)
 	require.NoError(t, err)
 	return m
 }

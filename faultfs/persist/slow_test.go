@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // This file and slowlaw_test.go are the definition of what a crash can leave,
@@ -56,7 +56,7 @@ type slowChange struct {
 // slow is a trace as the contract sees it under a model.
 type slow struct {
 	trace  *faultfs.Trace
-	model  persist.Model
+	model  model.Model
 	types  map[faultfs.Ino]faultfs.Type
 	target map[faultfs.Ino]string
 	cells  map[slowCell][]slowValue // the versions
@@ -76,15 +76,15 @@ type slow struct {
 	refused map[slowEffect]bool // what syncs failed to write: nothing needs it
 }
 
-func newSlow(trace *faultfs.Trace, model persist.Model) *slow {
-	if model.Unit == 0 {
-		model.Unit = 4096
+func newSlow(trace *faultfs.Trace, m model.Model) *slow {
+	if m.Unit == 0 {
+		m.Unit = 4096
 	}
-	if model.Block == 0 {
-		model.Block = 4096
+	if m.Block == 0 {
+		m.Block = 4096
 	}
 	s := &slow{
-		trace: trace, model: model,
+		trace: trace, model: m,
 		types: map[faultfs.Ino]faultfs.Type{}, target: map[faultfs.Ino]string{},
 		cells: map[slowCell][]slowValue{}, madeBy: map[slowCell][]int{}, forced: map[int][]slowEffect{},
 		lastIn: map[faultfs.Ino][]slowEffect{}, made: map[faultfs.Ino]slowEffect{},
@@ -262,7 +262,7 @@ func (s *slow) need(these, those []slowEffect) {
 
 // step: with order=all, each effect needs those of the step before it.
 func (s *slow) step(effects ...slowEffect) {
-	if s.model.Order == persist.OrderAll {
+	if s.model.Order == model.OrderAll {
 		s.need(effects, s.lastStep)
 	}
 	s.lastStep = effects
@@ -272,9 +272,9 @@ func (s *slow) step(effects ...slowEffect) {
 func (s *slow) namespaceOp(effects []slowEffect, touched ...faultfs.Ino) {
 	s.namespace = append(s.namespace, effects...)
 	switch s.model.Names {
-	case persist.NamesJournal:
+	case model.NamesJournal:
 		s.need(effects, s.lastName)
-	case persist.NamesDirectory:
+	case model.NamesDirectory:
 		for _, dir := range touched {
 			s.need(effects, s.lastIn[dir])
 		}
@@ -352,14 +352,14 @@ func (s *slow) create(i int, op *faultfs.Op) {
 func (s *slow) rename(i int, op *faultfs.Op) {
 	target := s.put(i, slowCell{kind: "name", ino: op.ToDir, name: op.ToName}, slowValue{number: int64(op.Ino)})
 	old := s.put(i, slowCell{kind: "name", ino: op.Dir, name: op.Name}, slowValue{})
-	if s.model.Rename != persist.RenameSplit {
+	if s.model.Rename != model.RenameSplit {
 		s.needs = append(s.needs, slowNeed{old, target})
 	}
-	if s.model.Rename == persist.RenameAtomic {
+	if s.model.Rename == model.RenameAtomic {
 		s.needs = append(s.needs, slowNeed{target, old})
 	}
 	if op.Over != 0 {
-		kinds := map[persist.Replace][]string{persist.ReplaceSize: {"size"}, persist.ReplaceData: {"size", "data"}}
+		kinds := map[model.Replace][]string{model.ReplaceSize: {"size"}, model.ReplaceData: {"size", "data"}}
 		for cell := range s.cells {
 			if cell.ino == op.Ino && slices.Contains(kinds[s.model.Replace], cell.kind) {
 				s.needs = append(s.needs, slowNeed{target, s.newest(cell)})
@@ -380,7 +380,7 @@ func (s *slow) exchange(i int, op *faultfs.Op) {
 	effects := []slowEffect{s.put(i, there, one), s.put(i, here, other)}
 	for k, leaves := range effects { // what makes the name of an inode is what takes the other's away
 		arrives := effects[1-k]
-		if s.model.Rename == persist.RenameAtomic || s.model.Rename == persist.RenameLinkFirst {
+		if s.model.Rename == model.RenameAtomic || s.model.Rename == model.RenameLinkFirst {
 			s.needs = append(s.needs, slowNeed{leaves, arrives})
 		}
 	}
@@ -412,9 +412,9 @@ func (s *slow) write(i int, op *faultfs.Op) {
 		grown := s.put(i, size, slowValue{number: to})
 		blockStart := unit * unitSize / s.model.Block * s.model.Block
 		switch {
-		case s.model.Append == persist.AppendAll:
+		case s.model.Append == model.AppendAll:
 			s.need([]slowEffect{grown}, append(notGrown, data))
-		case s.model.Append == persist.AppendAllocated && blockStart >= before:
+		case s.model.Append == model.AppendAllocated && blockStart >= before:
 			s.needs = append(s.needs, slowNeed{grown, data})
 		}
 		s.step(data, grown)
@@ -446,10 +446,10 @@ func (s *slow) truncate(i int, op *faultfs.Op) {
 	}
 	group := append([]slowEffect{size}, beyond...)
 	switch s.model.Truncate {
-	case persist.TruncateAtomic:
+	case model.TruncateAtomic:
 		all := slices.Concat(group, tail)
 		s.need(all, all)
-	case persist.TruncateTailOrdered:
+	case model.TruncateTailOrdered:
 		s.need([]slowEffect{size}, tail)
 	}
 	s.need(group, group)
@@ -506,7 +506,7 @@ func (s *slow) sync(i int, op *faultfs.Op) {
 		}
 	}
 	switch s.model.Sync {
-	case persist.SyncName:
+	case model.SyncName:
 		for _, name := range s.namesOf(op.Ino) {
 			s.force(i, s.newest(name))
 			for dir := name.ino; dir != faultfs.Root; dir = s.namesOf(dir)[0].ino {
@@ -515,9 +515,9 @@ func (s *slow) sync(i int, op *faultfs.Op) {
 				}
 			}
 		}
-	case persist.SyncOwn:
+	case model.SyncOwn:
 		s.forceNames(i, op.Ino)
-	case persist.SyncInode:
+	case model.SyncInode:
 		last := -1
 		for _, c := range s.changes[op.Ino] {
 			if (c.data || isDir || op.Kind == faultfs.OpFsync) && s.trace.Ops[c.op].End < op.Begin {
@@ -529,7 +529,7 @@ func (s *slow) sync(i int, op *faultfs.Op) {
 				s.force(i, e)
 			}
 		}
-	case persist.SyncJournal:
+	case model.SyncJournal:
 		for _, e := range s.namespace {
 			s.force(i, e)
 		}

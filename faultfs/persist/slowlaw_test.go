@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // slowCases are all cases of a trace under a model.
@@ -24,8 +24,8 @@ var errTooMany = errors.New("too many cuts")
 
 // slowStates lists the cases at the crash points before the first op and after
 // each edge of an op, or fails after so many steps of the search.
-func slowStates(trace *faultfs.Trace, model persist.Model, steps int) (slowCases, error) {
-	law := newLaw(newSlow(trace, model), steps)
+func slowStates(trace *faultfs.Trace, m model.Model, steps int) (slowCases, error) {
+	law := newLaw(newSlow(trace, m), steps)
 	lines, pairs := map[string]bool{}, map[string]bool{}
 	at := func(moment faultfs.Edge) error {
 		low, high := law.bounds(moment)
@@ -115,7 +115,7 @@ func (l *slowLaw) bounds(moment faultfs.Edge) (low, high []int) {
 			}
 		}
 	}
-	if l.model.Cache == persist.CacheKept {
+	if l.model.Cache == model.CacheKept {
 		copy(low, high)
 	}
 	l.untilClosed(func(n numberedNeed) bool {

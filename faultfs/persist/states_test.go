@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -20,8 +21,8 @@ import (
 const searchSteps = 3_000
 
 // lines returns the cases of a trace as the fast code lists them.
-func lines(t require.TestingT, trace *faultfs.Trace, model persist.Model) []string {
-	states, err := runner.States(context.Background(), trace, model)
+func lines(t require.TestingT, trace *faultfs.Trace, m model.Model) []string {
+	states, err := runner.States(context.Background(), trace, m)
 	require.NoError(t, err)
 	lines := make([]string, len(states))
 	for i, s := range states {
@@ -33,28 +34,28 @@ func lines(t require.TestingT, trace *faultfs.Trace, model persist.Model) []stri
 
 // same requires that two sorted lists of cases are the same, and says of the
 // smallest case in only one of them which one it is.
-func same(t require.TestingT, want, got []string, model persist.Model, trace *faultfs.Trace) {
+func same(t require.TestingT, want, got []string, m model.Model, trace *faultfs.Trace) {
 	if slices.Equal(want, got) {
 		return
 	}
-	subset(t, want, got, "missing", model, trace)
-	subset(t, got, want, "too much", model, trace)
+	subset(t, want, got, "missing", m, trace)
+	subset(t, got, want, "too much", m, trace)
 }
 
 // subset requires that each case of a list is in another one.
-func subset(t require.TestingT, part, whole []string, what string, model persist.Model, trace *faultfs.Trace) {
+func subset(t require.TestingT, part, whole []string, what string, m model.Model, trace *faultfs.Trace) {
 	for _, line := range part {
 		if _, found := slices.BinarySearch(whole, line); !found {
-			require.Fail(t, what, "%.300s\n%s\n%s", line, model, trace.Text())
+			require.Fail(t, what, "%.300s\n%s\n%s", line, m, trace.Text())
 		}
 	}
 }
 
 // models are the presets, as they are where the grid is that of pages and with
 // small units where it is smaller, and some drawn models.
-func models(t *rapid.T, grid int64, drawn int) []persist.Model {
-	var models []persist.Model
-	for _, p := range persist.Presets() {
+func models(t *rapid.T, grid int64, drawn int) []model.Model {
+	var models []model.Model
+	for _, p := range model.Presets() {
 		m := p.Model
 		if grid < m.Unit {
 			m.Unit, m.Block = grid, 2*grid
@@ -70,18 +71,18 @@ func models(t *rapid.T, grid int64, drawn int) []persist.Model {
 // compared counts what the comparison with the slow definition did.
 type compared struct{ cases, tooMany int }
 
-func (c *compared) compare(t *rapid.T, trace *faultfs.Trace, model persist.Model) {
-	want, err := slowStates(trace, model, searchSteps)
+func (c *compared) compare(t *rapid.T, trace *faultfs.Trace, m model.Model) {
+	want, err := slowStates(trace, m, searchSteps)
 	if errors.Is(err, errTooMany) {
 		c.tooMany++
 		return
 	}
 	c.cases++
 	require.NoError(t, err)
-	same(t, want.lines, lines(t, trace, model), model, trace)
-	count, exact := persist.Lower(trace, model).Count(context.Background())
+	same(t, want.lines, lines(t, trace, m), m, trace)
+	count, exact := persist.Lower(trace, m).Count(context.Background())
 	if exact {
-		require.Equal(t, fmt.Sprint(want.cuts), count.String(), "%s\n%s", model, trace.Text())
+		require.Equal(t, fmt.Sprint(want.cuts), count.String(), "%s\n%s", m, trace.Text())
 	} else {
 		require.GreaterOrEqual(t, count.Int64(), int64(want.cuts))
 	}
@@ -99,8 +100,8 @@ func TestStatesAgreeWithTheSlowDefinitionWhereSyncsLoseData(t *testing.T) {
 				if rapid.IntRange(0, 3).Draw(t, "overlap") == 0 {
 					trace = overlap(t, trace)
 				}
-				for _, model := range models(t, grid, 4) {
-					c.compare(t, trace, model)
+				for _, m := range models(t, grid, 4) {
+					c.compare(t, trace, m)
 				}
 			})
 			t.Logf("%d programs under a model compared, %d with too many cuts", c.cases, c.tooMany)
@@ -120,8 +121,8 @@ func TestStatesAgreeWithTheSlowDefinition(t *testing.T) {
 					if overlapping {
 						trace = overlap(t, trace)
 					}
-					for _, model := range models(t, grid, 4) {
-						c.compare(t, trace, model)
+					for _, m := range models(t, grid, 4) {
+						c.compare(t, trace, m)
 					}
 				})
 				t.Logf("%d programs under a model compared, %d with too many cuts", c.cases, c.tooMany)

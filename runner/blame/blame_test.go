@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
@@ -63,9 +64,9 @@ func everything(plan *persist.Plan) (steps []persist.Step) {
 }
 
 // blamed finds the pair for a program in text form, and returns L and K in words.
-func blamed(t *testing.T, model, program string, p promise) (pair blame.Pair, lost, kept string) {
+func blamed(t *testing.T, preset, program string, p promise) (pair blame.Pair, lost, kept string) {
 	t.Helper()
-	m, err := persist.ParseModel(model)
+	m, err := model.Parse(preset)
 	require.NoError(t, err)
 	trace, err := faultfs.ParseTrace("program", []byte(program))
 	require.NoError(t, err)
@@ -127,16 +128,16 @@ func TestMarksThatArePromisedByTheirNumberAreBlamedByIt(t *testing.T) {
 // The order of a journal drags along what has nothing to do with the failure.
 func TestTheEffectThatCountsIsBlamed(t *testing.T) {
 	const program = "-- setup --\nwrite /f 0 \"old\"\n-- ops --\nwrite /g 0 \"newer\"\nchmod /g 0600\nmkdir /unrelated\nchmod /unrelated 0700\nrename /g /f\nmkdir /behind\n"
-	for _, model := range []string{"posix", "ext4"} {
-		pair, lost, kept := blamed(t, model, program, func(disk *faultfs.FS, _ oracle.Marks) []oracle.Violation {
+	for _, m := range []string{"posix", "ext4"} {
+		pair, lost, kept := blamed(t, m, program, func(disk *faultfs.FS, _ oracle.Marks) []oracle.Violation {
 			if data := content(disk, "/f"); data != "old" && data != "newer" {
 				return broken(oracle.Torn)
 			}
 			return nil
 		})
-		require.Contains(t, lost, "of write /g [0,5)", model)
-		require.Equal(t, blame.Before, pair.Bond, model)
-		require.Equal(t, `name "f" of rename /g /f`, kept, model)
+		require.Contains(t, lost, "of write /g [0,5)", m)
+		require.Equal(t, blame.Before, pair.Bond, m)
+		require.Equal(t, `name "f" of rename /g /f`, kept, m)
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 )
 
 // Report is what was found out about a litmus file under a model.
 type Report struct {
-	Model    persist.Model
+	Model    model.Model
 	Cases    int // distinct cases of all crash points
 	Findings []Finding
 }
@@ -36,16 +36,16 @@ func (r *Report) Held() bool {
 
 // Judge evaluates the expectations of a model on each of its cases. An
 // expression that cannot be evaluated is an error, a *faultfs.TextError.
-func (t *Test) Judge(ctx context.Context, model persist.Model) (*Report, error) {
-	program := t.run(model)
-	states, err := runner.States(ctx, program.trace, model)
+func (t *Test) Judge(ctx context.Context, m model.Model) (*Report, error) {
+	program := t.run(m)
+	states, err := runner.States(ctx, program.trace, m)
 	if err != nil {
-		return nil, fmt.Errorf("%s under %s: %w", t.File, model, err)
+		return nil, fmt.Errorf("%s under %s: %w", t.File, m, err)
 	}
-	r := &Report{Model: model, Cases: len(states)}
+	r := &Report{Model: m, Cases: len(states)}
 	v := newView(program)
 	for _, e := range t.Expects {
-		if !e.Of(model) {
+		if !e.Of(m) {
 			continue
 		}
 		f, err := e.judge(v, states)

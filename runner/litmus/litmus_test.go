@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 const program = `-- setup --
@@ -29,7 +29,7 @@ func judge(t *testing.T, expect string) (*Report, error) {
 	t.Helper()
 	test, err := Parse("p.txtar", []byte(program+expect))
 	require.NoError(t, err)
-	return test.Judge(t.Context(), persist.Default())
+	return test.Judge(t.Context(), model.Default())
 }
 
 func TestEachQuantifierCanHoldAndFail(t *testing.T) {
@@ -145,7 +145,7 @@ func TestJudgeStopsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = test.Judge(ctx, persist.Default())
+	_, err = test.Judge(ctx, model.Default())
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -185,13 +185,13 @@ ext4: sometimes marked("twice") && content("/f") != "newer"
 		}
 	}
 	assert.NotContains(t, string(test.Trace.Text()), "lost=")
-	assert.Contains(t, string(test.Record(persist.Default()).Text()), "fsync /f ; err=EIO injected=yes lost=all")
+	assert.Contains(t, string(test.Record(model.Default()).Text()), "fsync /f ; err=EIO injected=yes lost=all")
 }
 
 func TestWithoutFaultsEachModelHasTheSameTrace(t *testing.T) {
 	test, err := Parse("p.txtar", []byte(program))
 	require.NoError(t, err)
-	assert.Same(t, test.Trace, test.Record(persist.Default()))
+	assert.Same(t, test.Trace, test.Record(model.Default()))
 }
 
 func TestBadFaultsNameFileAndLine(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 )
 
@@ -46,7 +46,7 @@ func (t *Test) checkFaults() error {
 		return nil
 	}
 	models := t.Models()
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		models = append(models, p.Model)
 	}
 	tried := map[faultfs.SyncFailure]bool{}
@@ -77,12 +77,12 @@ type live struct {
 // Record returns the trace of the test's program under a model. Where the file
 // has faults, that depends on how the model says that syncs fail; else it is
 // Trace.
-func (t *Test) Record(model persist.Model) *faultfs.Trace {
-	return t.run(model).trace
+func (t *Test) Record(m model.Model) *faultfs.Trace {
+	return t.run(m).trace
 }
 
 // run performs the ops one after the other, whatever they return.
-func (t *Test) run(model persist.Model) *live {
+func (t *Test) run(m model.Model) *live {
 	if t.faults == nil {
 		return &live{trace: t.Trace}
 	}
@@ -92,7 +92,7 @@ func (t *Test) run(model persist.Model) *live {
 	}
 	e := t.Trace.Edit()
 	disk := e.FS()
-	disk.Inject(model.Failure, faults...)
+	disk.Inject(m.Failure, faults...)
 	l := &live{results: map[string]string{}}
 	var last error
 	for i := range t.Trace.Ops {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 // Test is a litmus file.
@@ -28,7 +28,7 @@ type Test struct {
 // Expect is an expectation.
 type Expect struct {
 	Line       int // in the file, counted from one
-	Models     []persist.Model
+	Models     []model.Model
 	Quantifier Quantifier
 	Expression string
 
@@ -151,17 +151,17 @@ func parseExpect(text string, words *vocabulary) (*Expect, error) {
 }
 
 func (e *Expect) addModel(word string) error {
-	var models []persist.Model
+	var models []model.Model
 	if word == "*" {
-		for _, p := range persist.Presets() {
+		for _, p := range model.Presets() {
 			models = append(models, p.Model)
 		}
 	} else {
-		m, err := persist.ParseModel(word)
+		m, err := model.Parse(word)
 		if err != nil {
 			return err
 		}
-		models = []persist.Model{m}
+		models = []model.Model{m}
 	}
 	for _, m := range models {
 		// "btrfs posix,sync=name" is one model by two names.
@@ -173,20 +173,20 @@ func (e *Expect) addModel(word string) error {
 }
 
 // Of reports whether the expectation is one of a model's cases.
-func (e *Expect) Of(m persist.Model) bool {
-	return slices.ContainsFunc(e.Models, func(own persist.Model) bool { return own.String() == m.String() })
+func (e *Expect) Of(m model.Model) bool {
+	return slices.ContainsFunc(e.Models, func(own model.Model) bool { return own.String() == m.String() })
 }
 
 // Models returns the models that something is expected of: presets in their
 // order, then the others in the order in which the file names them.
-func (t *Test) Models() []persist.Model {
-	var models []persist.Model
-	add := func(m persist.Model) {
+func (t *Test) Models() []model.Model {
+	var models []model.Model
+	add := func(m model.Model) {
 		if !slices.Contains(models, m) {
 			models = append(models, m)
 		}
 	}
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		if slices.ContainsFunc(t.Expects, func(e *Expect) bool { return e.Of(p.Model) }) {
 			add(p.Model)
 		}

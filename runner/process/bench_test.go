@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
 )
@@ -21,9 +21,9 @@ import (
 func benchmarkChecks(b *testing.B, program, check string, o runner.Options) {
 	skipWithoutFUSE(b)
 	trace := record(b, "", program)
-	m, err := persist.ParseModel("posix")
+	m, err := model.Parse("posix")
 	require.NoError(b, err)
-	o.Models, o.All = []persist.Model{m}, true
+	o.Models, o.All = []model.Model{m}, true
 	var runs, cuts float64
 	var spent time.Duration
 	for b.Loop() {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
@@ -95,11 +96,11 @@ mv e/a c; echo 6 >e/a; rm d; mkdir d; mv b d/b; echo done`)}
 		disks[got] = true
 		return nil
 	})
-	model, err := persist.ParseModel("ext4,names=directory")
+	ext4, err := model.Parse("ext4,names=directory")
 	require.NoError(t, err)
 	s := runner.Scenario{Name: "names", Trace: trace}
 	s.Oracle = oracle.All(compare, oracle.When("done", oracle.Exists("/e")))
-	results, err := runner.Run(context.Background(), s, runner.Options{Models: []persist.Model{model}, MaxRuns: 1500, All: true})
+	results, err := runner.Run(context.Background(), s, runner.Options{Models: []model.Model{ext4}, MaxRuns: 1500, All: true})
 	require.NoError(t, err)
 	require.Empty(t, results[0].Notes)
 	require.Empty(t, results[0].Failures, results[0].Report())
@@ -114,9 +115,9 @@ func TestLinksAreCountedOnCopiesOnly(t *testing.T) {
 	require.NoError(t, afero.WriteFile(live, "/f", []byte("data"), 0o644))
 	require.NoError(t, live.LinkIfPossible("/f", "/g"))
 	live.Crash()
-	model, err := persist.ParseModel("strict")
+	m, err := model.Parse("strict")
 	require.NoError(t, err)
-	plan := persist.Lower(live.Trace(), model)
+	plan := persist.Lower(live.Trace(), m)
 	for want, o := range map[string]Options{"1 same": {}, "2 same": {Materialise: true}} {
 		c, err := NewChecker(o)
 		if errors.Is(err, mount.ErrUnavailable) {

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
-	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -49,7 +49,7 @@ func judgedWhile(t *testing.T, o Options, at int64, happens func(c *Checker)) (r
 	})}
 	dir := filepath.Join(t.TempDir(), "failures")
 	results, err := runner.Run(context.Background(), s, runner.Options{
-		Models: []persist.Model{persist.Default()}, Workers: 1, Failures: dir, Timeout: time.Minute,
+		Models: []model.Model{model.Default()}, Workers: 1, Failures: dir, Timeout: time.Minute,
 	})
 	closed := c.Close()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
-	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
@@ -45,7 +45,7 @@ func record(t testing.TB, setup, program string) *faultfs.Trace {
 }
 
 // judge judges a trace by a check, with all its failures.
-func judge(t testing.TB, trace *faultfs.Trace, check, recovery, model string, o process.Options) runner.Result {
+func judge(t testing.TB, trace *faultfs.Trace, check, recovery, preset string, o process.Options) runner.Result {
 	t.Helper()
 	c, err := process.NewChecker(o)
 	require.NoError(t, err)
@@ -61,9 +61,9 @@ func judge(t testing.TB, trace *faultfs.Trace, check, recovery, model string, o 
 		s.Recover, err = c.Recover(process.Shell(recovery))
 		require.NoError(t, err)
 	}
-	m, err := persist.ParseModel(model)
+	m, err := model.Parse(preset)
 	require.NoError(t, err)
-	results, err := runner.Run(context.Background(), s, runner.Options{Models: []persist.Model{m}, Timeout: time.Minute})
+	results, err := runner.Run(context.Background(), s, runner.Options{Models: []model.Model{m}, Timeout: time.Minute})
 	require.NoError(t, err)
 	return results[0]
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
 )
@@ -73,7 +73,7 @@ func TestAProgramThatReliesOnSyncIsKept(t *testing.T) {
 	} {
 		trace := record(t, "echo old >f", program)
 		needSync(t, trace)
-		for _, preset := range persist.Presets() {
+		for _, preset := range model.Presets() {
 			r := judge(t, trace, "old-or-new:f", "", preset.Name, process.Options{})
 			require.Equal(t, runner.Kept, r.Outcome.Verdict, "%s: %s", preset.Name, r.Why)
 		}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
 )
@@ -20,7 +20,7 @@ func TestResultDoesNotDependOnTheNumberOfWorkers(t *testing.T) {
 	trace := record(t, `echo old >f; echo old >g`, `echo new >f; echo new >g; echo x >h; echo y >i; sync g; echo saved`)
 	const check = `read f <f; read g <g; [ "$f" = new ] || [ "$g" != new ] || [ -e h ] || [ -s i ] || { echo "torn: g is new, and f is $f"; exit 1; }
 [ -e f ] && [ -e g ]`
-	model, err := persist.ParseModel("posix")
+	m, err := model.Parse("posix")
 	require.NoError(t, err)
 	want := ""
 	for range 3 {
@@ -31,7 +31,7 @@ func TestResultDoesNotDependOnTheNumberOfWorkers(t *testing.T) {
 			s.Oracle, err = c.Oracle(process.Shell(check))
 			require.NoError(t, err)
 			results, err := runner.Run(context.Background(), s, runner.Options{
-				Models: []persist.Model{model}, Workers: workers, Timeout: 5 * time.Minute, All: true,
+				Models: []model.Model{m}, Workers: workers, Timeout: 5 * time.Minute, All: true,
 			})
 			require.NoError(t, err)
 			require.NoError(t, c.Close())

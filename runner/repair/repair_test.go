@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/repair"
@@ -51,9 +51,9 @@ func saving(syncs string) runner.Scenario {
 	}
 }
 
-func fix(t *testing.T, s runner.Scenario, model string) repair.Repair {
+func fix(t *testing.T, s runner.Scenario, preset string) repair.Repair {
 	t.Helper()
-	m, err := persist.ParseModel(model)
+	m, err := model.Parse(preset)
 	require.NoError(t, err)
 	r, err := s.Fix(context.Background(), m, runner.Options{})
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestFixIsSmallestOfAllSets(t *testing.T) {
 		}
 		return one(fs)
 	}
-	for _, preset := range persist.Presets() {
+	for _, preset := range model.Presets() {
 		r := fix(t, s, preset.Name)
 		trace, err := runner.Record(s)
 		require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestFixIsSmallestOfAllSets(t *testing.T) {
 			require.NoError(t, err)
 			variant := s
 			variant.Trace = program
-			results, err := runner.Run(context.Background(), variant, runner.Options{Models: []persist.Model{preset.Model}, First: true})
+			results, err := runner.Run(context.Background(), variant, runner.Options{Models: []model.Model{preset.Model}, First: true})
 			require.NoError(t, err)
 			require.NotEqual(t, runner.Unknown, results[0].Outcome.Verdict)
 			if results[0].Outcome.Verdict == runner.Kept {
@@ -135,11 +135,11 @@ func TestWhatNoSyncRepairsIsProved(t *testing.T) {
 func TestOracleThatCannotFailIsAnError(t *testing.T) {
 	s := saving("")
 	s.Oracle = oracle.Func(func(afero.Fs, oracle.Marks) []oracle.Violation { return nil })
-	_, err := s.Fix(context.Background(), persist.Default(), runner.Options{})
+	_, err := s.Fix(context.Background(), model.Default(), runner.Options{})
 	require.ErrorContains(t, err, "nothing was ever seen to fail")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = saving("").Fix(ctx, persist.Default(), runner.Options{})
+	_, err = saving("").Fix(ctx, model.Default(), runner.Options{})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -205,7 +205,7 @@ func TestRepairedProgramIsRight(t *testing.T) {
 	s := saving("")
 	s.Trace = fix(t, s, "posix").Program
 	require.Empty(t, fix(t, s, "posix").Syncs)
-	results, err := runner.Run(context.Background(), s, runner.Options{Models: []persist.Model{persist.Default()}})
+	results, err := runner.Run(context.Background(), s, runner.Options{Models: []model.Model{model.Default()}})
 	require.NoError(t, err)
 	require.Equal(t, runner.Kept, results[0].Outcome.Verdict)
 }

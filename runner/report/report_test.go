@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -37,7 +38,7 @@ func saving(t testing.TB, saves int) *persist.Plan {
 		require.NoError(t, errors.Join(d.Sync(), d.Close()))
 		fs.Mark("saved")
 	}
-	return persist.Lower(fs.Trace(), persist.Default())
+	return persist.Lower(fs.Trace(), model.Default())
 }
 
 // torn is a part with a failure: the data of the first write is lost.
@@ -130,7 +131,7 @@ func evilPage(t require.TestingT, text string) []byte {
 		require.NoError(t, errors.Join(err, f.Close()))
 	}
 	fs.Mark(text)
-	plan := persist.Lower(fs.Trace(), persist.Default())
+	plan := persist.Lower(fs.Trace(), model.Default())
 	page, err := Page{Title: text, Parts: []Part{{
 		Name: text, Plan: plan, Verdict: text, Notes: []string{text}, Fix: []string{text}, Audit: []string{text},
 		Numbers:  []Number{{text, text}},

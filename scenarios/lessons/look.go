@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/repair"
 )
@@ -62,8 +62,8 @@ func until(s runner.Scenario, last faultfs.OpKind) (*faultfs.Trace, error) {
 
 // disks are the disks that a crash may leave, each in a line, in order, where
 // the power fails when the program has come to the end of a trace.
-func disks(ctx context.Context, trace *faultfs.Trace, model persist.Model) ([]string, error) {
-	states, err := runner.States(ctx, trace, model)
+func disks(ctx context.Context, trace *faultfs.Trace, m model.Model) ([]string, error) {
+	states, err := runner.States(ctx, trace, m)
 	if err != nil {
 		return nil, err
 	}
@@ -145,20 +145,20 @@ func cache(s runner.Scenario, last faultfs.OpKind) part {
 
 // now shows what the disk may hold if power fails once a program has done its
 // first op of a kind.
-func now(s runner.Scenario, last faultfs.OpKind, model string) part {
+func now(s runner.Scenario, last faultfs.OpKind, m string) part {
 	return func(ctx context.Context) (Block, error) {
 		trace, err := until(s, last)
 		if err != nil {
 			return Block{}, err
 		}
-		lines, err := disks(ctx, trace, mustModel(model))
-		return listed(fmt.Sprintf("on the disk if the power fails now (%s): %s", model, count(len(lines), "possibility", "possibilities")), lines), err
+		lines, err := disks(ctx, trace, mustModel(m))
+		return listed(fmt.Sprintf("on the disk if the power fails now (%s): %s", m, count(len(lines), "possibility", "possibilities")), lines), err
 	}
 }
 
 // gone shows which disks are possible at the end of a program and not at that of
 // another one, which does more for its files.
-func gone(less, more runner.Scenario, model string) part {
+func gone(less, more runner.Scenario, m string) part {
 	return func(ctx context.Context) (Block, error) {
 		var sets [2][]string
 		for i, s := range []runner.Scenario{less, more} {
@@ -166,14 +166,14 @@ func gone(less, more runner.Scenario, model string) part {
 			if err != nil {
 				return Block{}, err
 			}
-			if sets[i], err = disks(ctx, trace, mustModel(model)); err != nil {
+			if sets[i], err = disks(ctx, trace, mustModel(m)); err != nil {
 				return Block{}, err
 			}
 		}
 		vanished := slices.DeleteFunc(slices.Clone(sets[0]), func(d string) bool { return slices.Contains(sets[1], d) })
-		b := listed(fmt.Sprintf("of %s, this leaves %d (%s):", count(len(sets[0]), "disk", "disks"), len(sets[1]), model), sets[1])
+		b := listed(fmt.Sprintf("of %s, this leaves %d (%s):", count(len(sets[0]), "disk", "disks"), len(sets[1]), m), sets[1])
 		if len(vanished) == 0 {
-			return b, fmt.Errorf("nothing vanishes under %s", model)
+			return b, fmt.Errorf("nothing vanishes under %s", m)
 		}
 		return b, nil
 	}
@@ -201,12 +201,12 @@ func crash(s runner.Scenario, want map[string]string) part {
 			}
 		}
 		story := ""
-		for _, p := range persist.Presets() {
+		for _, p := range model.Presets() {
 			outcome, ok := expected[p.Name]
 			if !ok {
 				continue
 			}
-			results, err := runner.Run(ctx, s, runner.Options{Models: []persist.Model{p.Model}})
+			results, err := runner.Run(ctx, s, runner.Options{Models: []model.Model{p.Model}})
 			if err != nil {
 				return b, err
 			}
@@ -228,10 +228,10 @@ func crash(s runner.Scenario, want map[string]string) part {
 
 // fixed finds the syncs that a program lacks under a model and shows them. The
 // lesson goes on from their number; it is -1 where no syncs are enough.
-func fixed(s runner.Scenario, model string, want int) part {
+func fixed(s runner.Scenario, m string, want int) part {
 	return func(ctx context.Context) (Block, error) {
-		b := Block{Kind: Look, Title: "the smallest set of syncs that repairs it (" + model + ")"}
-		r, err := s.Fix(ctx, mustModel(model), runner.Options{})
+		b := Block{Kind: Look, Title: "the smallest set of syncs that repairs it (" + m + ")"}
+		r, err := s.Fix(ctx, mustModel(m), runner.Options{})
 		if err != nil {
 			return b, err
 		}
@@ -251,14 +251,14 @@ func fixed(s runner.Scenario, model string, want int) part {
 			b.Lines = append(b.Lines, "nothing is missing")
 		}
 		if n != want {
-			return b, fmt.Errorf("%s under %s lacks %d syncs, and the lesson goes on from %d", s.Name, model, n, want)
+			return b, fmt.Errorf("%s under %s lacks %d syncs, and the lesson goes on from %d", s.Name, m, n, want)
 		}
 		return b, nil
 	}
 }
 
-func mustModel(name string) persist.Model {
-	m, err := persist.ParseModel(name)
+func mustModel(name string) model.Model {
+	m, err := model.Parse(name)
 	if err != nil {
 		panic("crashsim: bug: " + err.Error())
 	}
@@ -273,7 +273,7 @@ func count(n int, one, many string) string {
 }
 
 // same shows that two programs leave the same disks at their ends.
-func same(one, other runner.Scenario, model string) part {
+func same(one, other runner.Scenario, m string) part {
 	return func(ctx context.Context) (Block, error) {
 		var sets [2][]string
 		for i, s := range []runner.Scenario{one, other} {
@@ -281,11 +281,11 @@ func same(one, other runner.Scenario, model string) part {
 			if err != nil {
 				return Block{}, err
 			}
-			if sets[i], err = disks(ctx, trace, mustModel(model)); err != nil {
+			if sets[i], err = disks(ctx, trace, mustModel(m)); err != nil {
 				return Block{}, err
 			}
 		}
-		b := listed(fmt.Sprintf("the same %s, either way (%s):", count(len(sets[0]), "disk", "disks"), model), sets[0])
+		b := listed(fmt.Sprintf("the same %s, either way (%s):", count(len(sets[0]), "disk", "disks"), m), sets[0])
 		if !slices.Equal(sets[0], sets[1]) {
 			return b, fmt.Errorf("%s and %s leave different disks", one.Name, other.Name)
 		}
@@ -295,14 +295,14 @@ func same(one, other runner.Scenario, model string) part {
 
 // example shows a disk that is possible and has something about it; that there is
 // none is an error.
-func example(s runner.Scenario, last faultfs.OpKind, model, what string, is func(runner.Tree) bool) part {
+func example(s runner.Scenario, last faultfs.OpKind, m, what string, is func(runner.Tree) bool) part {
 	return func(ctx context.Context) (Block, error) {
-		b := Block{Kind: Look, Title: "a possible disk (" + model + "): " + what}
+		b := Block{Kind: Look, Title: "a possible disk (" + m + "): " + what}
 		trace, err := until(s, last)
 		if err != nil {
 			return b, err
 		}
-		states, err := runner.States(ctx, trace, mustModel(model))
+		states, err := runner.States(ctx, trace, mustModel(m))
 		if err != nil {
 			return b, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
@@ -190,9 +191,9 @@ func (c *comparison) words(violations []oracle.Violation) string {
 	return strings.Join(words, "; ")
 }
 
-func (s *subject) comparison(t *testing.T, trace *faultfs.Trace, model string) *comparison {
+func (s *subject) comparison(t *testing.T, trace *faultfs.Trace, preset string) *comparison {
 	t.Helper()
-	m, err := persist.ParseModel(model)
+	m, err := model.Parse(preset)
 	require.NoError(t, err)
 	plan := persist.Lower(trace, m)
 	return &comparison{

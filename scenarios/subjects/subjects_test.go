@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
-	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
@@ -89,9 +89,9 @@ func (s *subject) judge(t *testing.T, trace *faultfs.Trace, names []string) []ru
 	require.NoError(t, err)
 	var results []runner.Result
 	for _, name := range names {
-		m, err := persist.ParseModel(name)
+		m, err := model.Parse(name)
 		require.NoError(t, err)
-		options := runner.Options{Models: []persist.Model{m}, Timeout: time.Minute, Depth: -1}
+		options := runner.Options{Models: []model.Model{m}, Timeout: time.Minute, Depth: -1}
 		if s.isBounded(name) {
 			options.MaxLosses = s.losses
 		}
@@ -103,8 +103,8 @@ func (s *subject) judge(t *testing.T, trace *faultfs.Trace, names []string) []ru
 }
 
 // isBounded reports whether not every case is judged under a model.
-func (s *subject) isBounded(model string) bool {
-	return s.losses > 0 && (s.bounded == nil || slices.Contains(s.bounded, model))
+func (s *subject) isBounded(m string) bool {
+	return s.losses > 0 && (s.bounded == nil || slices.Contains(s.bounded, m))
 }
 
 // verdict is a verdict as the table has it.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -20,7 +20,7 @@ func TestWriteConfig(t *testing.T) {
 	s, err := scenario("viper-write-config", writeConfig)
 	require.NoError(t, err)
 	s.Declared = map[string]runner.Outcome{}
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		s.Declared[p.Name] = runner.Breaks(oracle.Torn, oracle.Refused)
 	}
 	s.Declared["kill"] = runner.Breaks(oracle.Torn)
@@ -34,7 +34,7 @@ func TestWriteConfigDurably(t *testing.T) {
 	require.NoError(t, err)
 	s.Recover = removeTemp
 	s.Declared = map[string]runner.Outcome{}
-	for _, p := range persist.Presets() {
+	for _, p := range model.Presets() {
 		s.Declared[p.Name] = runner.Keeps()
 	}
 	checkStored(t, s)

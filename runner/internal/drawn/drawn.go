@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 )
@@ -79,12 +80,12 @@ func Op(t *rapid.T, i int) faultfs.Op {
 }
 
 // Model draws a preset, the weak ones more often.
-func Model(t *rapid.T) persist.Model {
-	presets := persist.Presets()
+func Model(t *rapid.T) model.Model {
+	presets := model.Presets()
 	m := rapid.SampledFrom(append(presets[2:], presets...)).Draw(t, "preset").Model
 	m.Unit, m.Block = 4, 8
 	if rapid.Bool().Draw(t, "split") {
-		m.Rename = persist.RenameSplit
+		m.Rename = model.RenameSplit
 	}
 	return m
 }

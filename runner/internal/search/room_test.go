@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/drawn"
@@ -30,7 +31,7 @@ create /h
 mark one
 link /g /i
 write /i 1 "dddd"
-`), persist.Default())
+`), model.Default())
 	byLosses := func(room int) (map[int]int, Stats) {
 		cases := map[int]int{}
 		e := New(plan, Options[uint64]{Run: onDisks(plan, readAll, inOrder), Visit: func(c *Cube[uint64]) bool {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/drawn"
@@ -199,7 +200,7 @@ func TestVisitsDoNotDependOnTheOrderOfRuns(t *testing.T) {
 }
 
 func TestVisitorCanEndTheSearch(t *testing.T) {
-	plan := persist.Lower(drawn.Parsed(t, "create /a\ncreate /b\ncreate /c\n"), persist.Default())
+	plan := persist.Lower(drawn.Parsed(t, "create /a\ncreate /b\ncreate /c\n"), model.Default())
 	for enough := 1; enough < 8; enough++ {
 		visits := 0
 		e := New(plan, Options[uint64]{Run: onDisks(plan, drawn.Seeded(1, 9), inOrder), Visit: func(*Cube[uint64]) bool {
@@ -248,7 +249,7 @@ func TestCheckerThatWaversIsExploredAsWell(t *testing.T) {
 }
 
 func TestCheckerThatWaversIsFoundOut(t *testing.T) {
-	plan := persist.Lower(drawn.Parsed(t, "create /a\ncreate /b\n"), persist.Default())
+	plan := persist.Lower(drawn.Parsed(t, "create /a\ncreate /b\n"), model.Default())
 	_, e := visited(plan, wavering(), Budget{MaxLosses: -1}, inOrder)
 	require.True(t, e.private)
 	require.NotNil(t, e.strange)

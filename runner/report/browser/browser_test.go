@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/report"
@@ -122,7 +123,7 @@ func written(t testing.TB, models []string, names ...string) string {
 		require.True(t, ok, name)
 		var o runner.Options
 		for _, name := range models {
-			m, err := persist.ParseModel(name)
+			m, err := model.Parse(name)
 			require.NoError(t, err)
 			o.Models = append(o.Models, m)
 		}
@@ -190,9 +191,9 @@ func TestThePageLoadsAndTheSliderMoves(t *testing.T) {
 // What the page shows of each crash point is what the engine says of it.
 func TestThePageKnowsWhatIsForced(t *testing.T) {
 	s, _ := scenarios.Find("rename-without-directory-fsync")
-	m, err := persist.ParseModel("posix")
+	m, err := model.Parse("posix")
 	require.NoError(t, err)
-	results, err := runner.Run(t.Context(), s, runner.Options{Models: []persist.Model{m}})
+	results, err := runner.Run(t.Context(), s, runner.Options{Models: []model.Model{m}})
 	require.NoError(t, err)
 	plan := results[0].Plan
 	w := open(t, saved(t, report.Page{Title: "x", Parts: results[0].Parts()}))
@@ -248,9 +249,9 @@ func TestTheMatrixLeadsToTheParts(t *testing.T) {
 // A failure shows what the files hold, and the lines of the calls.
 func TestAFailureShowsFilesAndSourceLines(t *testing.T) {
 	s, _ := scenarios.Find("rename-without-fsync")
-	m, err := persist.ParseModel("ext4")
+	m, err := model.Parse("ext4")
 	require.NoError(t, err)
-	results, err := runner.Run(t.Context(), s, runner.Options{Models: []persist.Model{m}})
+	results, err := runner.Run(t.Context(), s, runner.Options{Models: []model.Model{m}})
 	require.NoError(t, err)
 	w := open(t, saved(t, report.Page{Title: "x", Parts: results[0].Parts(), Sources: report.FindSources("../../..")}))
 	require.Equal(t, "/etc/app.conf", w.eval(`document.querySelector(".file caption").textContent`))
@@ -324,7 +325,7 @@ func hostile(t testing.TB) *persist.Plan {
 		require.NoError(t, f.Sync())
 		fs.Mark(name)
 	}
-	return persist.Lower(fs.Trace(), persist.Default())
+	return persist.Lower(fs.Trace(), model.Default())
 }
 
 func TestHostileNamesAreText(t *testing.T) {
@@ -357,7 +358,7 @@ func long(t testing.TB, ops int) *persist.Plan {
 		}
 		fs.Mark("logged")
 	}
-	return persist.Lower(fs.Trace(), persist.Default())
+	return persist.Lower(fs.Trace(), model.Default())
 }
 
 func TestLargeTracesStayUsable(t *testing.T) {

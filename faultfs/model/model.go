@@ -1,4 +1,4 @@
-package persist
+package model
 
 import (
 	"fmt"
@@ -190,9 +190,9 @@ var presets = func() []Preset {
 // Default returns the model "posix".
 func Default() Model { return presets[len(presets)-1].Model }
 
-// ParseModel reads the text form of a model: the name of a preset, then
+// Parse reads the text form of a model: the name of a preset, then
 // overrides, as in "posix", "ext4,append=all" or "posix,unit=512".
-func ParseModel(text string) (Model, error) {
+func Parse(text string) (Model, error) {
 	name, overrides, more := strings.Cut(text, ",")
 	i := slices.IndexFunc(presets, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
@@ -273,9 +273,9 @@ func promiseKeys() []string {
 }
 
 // String returns the text form: the preset from which the model differs least,
-// then what differs. ParseModel reads it back.
+// then what differs. Parse reads it back.
 func (m Model) String() string {
-	m = m.norm()
+	m = m.WithDefaults()
 	var best []string
 	for i, p := range presets {
 		fields := append([]string{p.Name}, m.differences(p.Model)...)
@@ -286,8 +286,8 @@ func (m Model) String() string {
 	return strings.Join(best, ",")
 }
 
-// norm writes out what zero stands for.
-func (m Model) norm() Model {
+// WithDefaults writes out what zero stands for.
+func (m Model) WithDefaults() Model {
 	if m.Unit == 0 {
 		m.Unit = pageSize
 	}
@@ -316,7 +316,7 @@ func (m Model) differences(from Model) []string {
 // Promises returns the model's promises as keys and values, in the order of
 // the text form.
 func (m Model) Promises() [][2]string {
-	m = m.norm()
+	m = m.WithDefaults()
 	table := [][2]string{{"unit", strconv.FormatInt(m.Unit, 10)}, {"block", strconv.FormatInt(m.Block, 10)}}
 	for _, p := range promises {
 		table = append(table, [2]string{p.key, p.values[p.get(&m)]})

@@ -1,4 +1,4 @@
-package persist_test
+package model_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/faultfs/model"
 )
 
 func TestPresetsPromiseWhatTheContractSays(t *testing.T) {
@@ -22,7 +22,7 @@ posix  4096 4096  none   tail         none    link-first none    none    none  l
 `
 	lines := strings.Split(strings.TrimSpace(table), "\n")
 	keys := strings.Fields(lines[0])
-	presets := persist.Presets()
+	presets := model.Presets()
 	require.Len(t, presets, len(lines)-1)
 	for i, line := range lines[1:] {
 		want := strings.Fields(line)
@@ -35,13 +35,13 @@ posix  4096 4096  none   tail         none    link-first none    none    none  l
 			require.Equal(t, [2]string{keys[k+1], want[k+1]}, p, want[0])
 		}
 	}
-	require.Equal(t, model(t, "posix"), persist.Default())
+	require.Equal(t, modelOf(t, "posix"), model.Default())
 }
 
 // eachModel calls f with every combination of promises, of some units and
 // blocks.
-func eachModel(f func(persist.Model)) {
-	var m persist.Model
+func eachModel(f func(model.Model)) {
+	var m model.Model
 	for _, size := range [][2]int64{{4096, 4096}, {512, 4096}, {1, 3}, {8192, 16384}} {
 		m.Unit, m.Block = size[0], size[1]
 		for n := range 3 * 3 * 3 * 3 * 3 * 5 * 2 * 2 {
@@ -50,10 +50,10 @@ func eachModel(f func(persist.Model)) {
 				n /= values
 				return uint8(v)
 			}
-			m.Append, m.Truncate = persist.Append(next(3)), persist.Truncate(next(3))
-			m.Names, m.Rename = persist.Names(next(3)), persist.Rename(next(3))
-			m.Replace, m.Sync = persist.Replace(next(3)), persist.Sync(next(5))
-			m.Order, m.Cache = persist.Order(next(2)), persist.Cache(next(2))
+			m.Append, m.Truncate = model.Append(next(3)), model.Truncate(next(3))
+			m.Names, m.Rename = model.Names(next(3)), model.Rename(next(3))
+			m.Replace, m.Sync = model.Replace(next(3)), model.Sync(next(5))
+			m.Order, m.Cache = model.Order(next(2)), model.Cache(next(2))
 			f(m)
 		}
 	}
@@ -61,9 +61,9 @@ func eachModel(f func(persist.Model)) {
 
 func TestModelsReadBackFromTheirText(t *testing.T) {
 	texts := map[string]bool{}
-	eachModel(func(m persist.Model) {
+	eachModel(func(m model.Model) {
 		text := m.String()
-		require.Equal(t, m, model(t, text), text)
+		require.Equal(t, m, modelOf(t, text), text)
 		require.False(t, texts[text], "%s says two things", text)
 		texts[text] = true
 	})
@@ -85,14 +85,14 @@ func TestTextOfAModelIsShort(t *testing.T) {
 		{"posix,unit=512,unit=1024", "posix,unit=1024"},
 		{"posix,unit=16777216,block=1073741824", "posix,unit=16777216,block=1073741824"},
 	} {
-		require.Equal(t, tc[1], model(t, tc[0]).String(), tc[0])
+		require.Equal(t, tc[1], modelOf(t, tc[0]).String(), tc[0])
 	}
 }
 
 func TestZeroModelPromisesNothing(t *testing.T) {
-	require.Equal(t, "posix,rename=split,report=next,journal=shutdown", persist.Model{}.String())
-	require.Equal(t, "posix,unit=8192,block=8192,rename=split,report=next,journal=shutdown", persist.Model{Unit: 8192}.String())
-	require.Equal(t, "posix,unit=512,rename=split,report=next,journal=shutdown", persist.Model{Unit: 512}.String())
+	require.Equal(t, "posix,rename=split,report=next,journal=shutdown", model.Model{}.String())
+	require.Equal(t, "posix,unit=8192,block=8192,rename=split,report=next,journal=shutdown", model.Model{Unit: 8192}.String())
+	require.Equal(t, "posix,unit=512,rename=split,report=next,journal=shutdown", model.Model{Unit: 512}.String())
 }
 
 func TestBadModelTextIsAnError(t *testing.T) {
@@ -123,26 +123,26 @@ func TestBadModelTextIsAnError(t *testing.T) {
 		{"posix,unit=8192", `model "posix,unit=8192": block=4096 is no multiple of unit=8192`},
 		{"posix,block=6144", `model "posix,block=6144": block=6144 is no multiple of unit=4096`},
 	} {
-		_, err := persist.ParseModel(tc[0])
+		_, err := model.Parse(tc[0])
 		require.EqualError(t, err, tc[1])
 	}
 }
 
-func FuzzParseModel(f *testing.F) {
-	for _, p := range persist.Presets() {
+func FuzzParse(f *testing.F) {
+	for _, p := range model.Presets() {
 		f.Add(p.Name)
 	}
 	f.Add("posix,unit=512,block=1536,append=allocated,truncate=tail-ordered,names=directory,rename=split")
 	f.Add("ext4,replace=data,sync=own,order=all,cache=kept")
 	f.Add("posix,unit=0x10,block=07,,=")
 	f.Fuzz(func(t *testing.T, text string) {
-		m, err := persist.ParseModel(text)
+		m, err := model.Parse(text)
 		if err != nil {
 			require.Zero(t, m)
 			require.ErrorContains(t, err, "model ")
 			return
 		}
-		again, err := persist.ParseModel(m.String())
+		again, err := model.Parse(m.String())
 		require.NoError(t, err)
 		require.Equal(t, m, again)
 		require.Zero(t, m.Block%m.Unit)
@@ -150,13 +150,20 @@ func FuzzParseModel(f *testing.F) {
 }
 
 func TestTextOfSyncFailuresRoundTrips(t *testing.T) {
-	for _, preset := range persist.Presets() {
+	for _, preset := range model.Presets() {
 		for n := range 3 * 2 * 3 {
 			m := preset.Model
 			m.Failure = faultfs.SyncFailure{
 				Page: faultfs.FailedPage(n % 3), Report: faultfs.Report(n / 3 % 2), Journal: faultfs.Journal(n / 6),
 			}
-			require.Equal(t, m, model(t, m.String()), m.String())
+			require.Equal(t, m, modelOf(t, m.String()), m.String())
 		}
 	}
+}
+
+func modelOf(t *testing.T, text string) model.Model {
+	t.Helper()
+	m, err := model.Parse(text)
+	require.NoError(t, err)
+	return m
 }
