@@ -45,8 +45,8 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	}
 	if o := p.judging.options; o.Progress != nil {
 		options.Progress = func(stats search.Stats) {
-			stats.Cases, stats.Runs = stats.Cases+p.judging.total.Cases, stats.Runs+p.judging.total.Runs
-			o.Progress(Progress{p.judging.scenario.Name, p.judging.result.Model, stats})
+			total := &p.judging.total
+			o.Progress(Progress{p.judging.scenario.Name, p.judging.result.Model, total.Cases + stats.Cases, total.Runs + stats.Runs})
 		}
 	}
 	s := search.New(p.plan, options)

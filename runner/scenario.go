@@ -12,7 +12,6 @@ import (
 	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
-	"github.com/crashsim/crashsim/runner/internal/search"
 	"github.com/crashsim/crashsim/runner/repair"
 )
 
@@ -204,11 +203,9 @@ type Options struct {
 type Progress struct {
 	Scenario string
 	Model    model.Model
-	Stats    Stats
+	Cases    int // that were judged
+	Runs     int // of the checker
 }
-
-// Stats counts what a search has done so far.
-type Stats = search.Stats
 
 // Result is what was found out about a scenario under a model.
 type Result struct {

@@ -19,17 +19,15 @@ import (
 // crash. It is what an oracle judges.
 type State struct {
 	Marks []string // sorted, each once
-	Tree  Tree
+	// Tree is what can be reached from the root, by path; the root itself is not
+	// in it. A name that leads back to a directory on its own path, which a rename
+	// of directories can leave where both names may be seen, is listed and not
+	// entered.
+	Tree map[string]Entry
 	// Wrong is what breaks the promise in the case, where an oracle was asked:
 	// see Scenario.States. Warnings are left out.
 	Wrong []oracle.Violation
 }
-
-// Tree is what can be reached from the root, by path; the root itself is not
-// in it. A name that leads back to a directory on its own path, which a rename
-// of directories can leave where both names may be seen, is listed and not
-// entered.
-type Tree map[string]Entry
 
 // Entry is a file, a directory or a symbolic link.
 type Entry struct {
@@ -162,7 +160,7 @@ type judgedKey struct {
 
 // listing is what a run of the lister found.
 type listing struct {
-	tree Tree
+	tree map[string]Entry
 	json string
 }
 
@@ -172,7 +170,7 @@ func (l *lister) run(ctx context.Context, attempts []*search.Attempt[*listing]) 
 			continue
 		}
 		l.disk.Begin(a.Point, a.Part)
-		tree := Tree{}
+		tree := map[string]Entry{}
 		if err := l.list(tree, "", []faultfs.Ino{faultfs.Root}); err != nil && l.err == nil {
 			l.err = err
 		}
@@ -233,7 +231,7 @@ func sortedMarks(plan *persist.Plan, point int) []string {
 }
 
 // list adds what lies below a directory, the last one of those on the way.
-func (l *lister) list(tree Tree, path string, way []faultfs.Ino) error {
+func (l *lister) list(tree map[string]Entry, path string, way []faultfs.Ino) error {
 	dir := way[len(way)-1]
 	for _, name := range l.disk.Names(dir) {
 		ino := l.disk.Entry(dir, name)

@@ -152,7 +152,7 @@ func sameEntry(a, b runner.Entry) bool {
 }
 
 // differingPaths are the paths that are not the same in two trees.
-func differingPaths(a, b runner.Tree) []string {
+func differingPaths(a, b map[string]runner.Entry) []string {
 	differ := map[string]bool{}
 	for path, e := range a {
 		if f, ok := b[path]; !ok || !sameEntry(e, f) {
@@ -186,7 +186,7 @@ func nearestState(s *runner.State, list []runner.State) *runner.State {
 // entryDistance is how much two trees differ at a path: two where only one has
 // it, or it is something else there, else one for what it holds and one for its
 // mode.
-func entryDistance(a, b runner.Tree, path string) int {
+func entryDistance(a, b map[string]runner.Entry, path string) int {
 	e, inA := a[path]
 	f, inB := b[path]
 	if !inA || !inB || e.Dir != f.Dir || (e.Mode == "") != (f.Mode == "") {

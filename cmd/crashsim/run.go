@@ -168,7 +168,7 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 		o.Progress = func(now runner.Progress) {
 			p.show(time.Now(), func() string {
 				return fmt.Sprintf("[%d/%d] %s under %s: %d cases, %d runs", i+1, len(chosen), now.Scenario, now.Model,
-					now.Stats.Cases, now.Stats.Runs)
+					now.Cases, now.Runs)
 			})
 		}
 		o.Progress(runner.Progress{Scenario: s.Name, Model: o.Models[0]})

@@ -19,17 +19,29 @@ type Box struct {
 	marks  int     // made before the last life began
 	trail  []Bound // bounds to put back, the newest last
 	work   []need
+
+	// Of a plan with bundles:
+	fates       []fate    // by bundle
+	bottom, top []Version // by file: the bounds without restrictions
 }
 
 // NewBox returns the box of all cuts at the first crash point.
 func (p *Plan) NewBox() *Box {
-	return &Box{plan: p, lo: make([]Version, len(p.cells)), hi: make([]Version, len(p.cells))}
+	b := &Box{plan: p, lo: make([]Version, len(p.cells)), hi: make([]Version, len(p.cells))}
+	if p.bundles != nil {
+		b.fates = make([]fate, len(p.bundles.all))
+		b.remember()
+	}
+	return b
 }
 
 // Move makes the box that of all cuts at a crash point. It costs what was
 // restricted since, and what changed between the two points.
 func (b *Box) Move(point int) {
 	b.Widen()
+	if b.at == point {
+		return
+	}
 	points := b.plan.points
 	for b.at < point {
 		b.at++
@@ -49,6 +61,7 @@ func (b *Box) Move(point int) {
 		}
 		b.at--
 	}
+	b.remember()
 }
 
 // Seat puts the box of a later life on what a crash in the life before it left:
@@ -58,12 +71,13 @@ func (b *Box) Seat(below *Box) {
 	copy(b.lo, below.lo)
 	copy(b.hi, below.hi)
 	b.marks = below.made()
+	b.remember()
 }
 
 // Still returns the box as it is now; it does not follow the receiver.
 func (b *Box) Still() *Box {
 	c := *b
-	c.lo, c.hi, c.trail, c.work = slices.Clone(b.lo), slices.Clone(b.hi), nil, nil
+	c.lo, c.hi, c.trail, c.work, c.fates = slices.Clone(b.lo), slices.Clone(b.hi), nil, nil, slices.Clone(b.fates)
 	return &c
 }
 
@@ -99,6 +113,10 @@ func (b *Box) Widen() { b.undo(0) }
 func (b *Box) undo(to int) {
 	for i := len(b.trail) - 1; i >= to; i-- {
 		t := b.trail[i]
+		if t.Cell < 0 {
+			b.fates[-1-t.Cell] = open
+			continue
+		}
 		b.losses += int(b.hi[t.Cell] - t.Hi)
 		b.lo[t.Cell], b.hi[t.Cell] = t.Lo, t.Hi
 	}
@@ -135,6 +153,9 @@ func (b *Box) raise(id Cell, to Version) bool {
 		for v := versions[n.version].prevNeeds; v > from; v = versions[v-1].prevNeeds {
 			b.work = append(b.work, versions[v].needs...)
 		}
+		if b.fates != nil {
+			b.join(n.cell, from, n.version, there)
+		}
 	}
 	return true
 }
@@ -160,6 +181,9 @@ func (b *Box) lower(id Cell, to Version) bool {
 			for _, by := range versions[v].neededBy {
 				b.work = append(b.work, need{by.cell, by.version - 1})
 			}
+		}
+		if b.fates != nil {
+			b.join(n.cell, n.version, from, absent)
 		}
 	}
 	return true

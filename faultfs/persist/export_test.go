@@ -31,3 +31,12 @@ func (p *Plan) CountByTrying(ctx context.Context) (cuts *big.Int, exact bool) {
 	c.keys = 0
 	return c.count()
 }
+
+// FileOf returns a number that is the same for the data, size and mode of a file, and
+// one of its own for each name.
+func (p *Plan) FileOf(id Cell) int {
+	if c := p.cells[id]; c.kind != nameCell {
+		return int(c.ino)
+	}
+	return -1 - int(id)
+}

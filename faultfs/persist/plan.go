@@ -99,6 +99,10 @@ type Plan struct {
 	// crash has fixed.
 	below *Plan
 	first Cell // of its own
+
+	// Of a plan of some of the cuts of another one, free: what is bundled.
+	bundles *bundling
+	free    *Plan
 }
 
 type nameKey struct {

@@ -201,6 +201,9 @@ func (b *bounds) raise(n need) {
 		for v := versions[n.version].prevNeeds; v > from; v = versions[v-1].prevNeeds {
 			b.work = append(b.work, versions[v].needs...)
 		}
+		if b.bundles != nil {
+			b.work = b.bundles.raised(b.work, n.cell, from, n.version)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func disks(ctx context.Context, trace *faultfs.Trace, m model.Model) ([]string, 
 }
 
 // treeLine shows the files of a tree in a line.
-func treeLine(tree runner.Tree) string {
+func treeLine(tree map[string]runner.Entry) string {
 	var names []string
 	for name, e := range tree {
 		if !e.Dir {
@@ -295,7 +295,7 @@ func same(one, other runner.Scenario, m string) part {
 
 // example shows a disk that is possible and has something about it; that there is
 // none is an error.
-func example(s runner.Scenario, last faultfs.OpKind, m, what string, is func(runner.Tree) bool) part {
+func example(s runner.Scenario, last faultfs.OpKind, m, what string, is func(map[string]runner.Entry) bool) part {
 	return func(ctx context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "a possible disk (" + m + "): " + what}
 		trace, err := until(s, last)
@@ -316,22 +316,22 @@ func example(s runner.Scenario, last faultfs.OpKind, m, what string, is func(run
 	}
 }
 
-func missing(name string) func(runner.Tree) bool {
-	return func(t runner.Tree) bool { _, ok := t[name]; return !ok }
+func missing(name string) func(map[string]runner.Entry) bool {
+	return func(t map[string]runner.Entry) bool { _, ok := t[name]; return !ok }
 }
 
-func noData(name string) func(runner.Tree) bool {
-	return func(t runner.Tree) bool { e, ok := t[name]; return ok && len(e.Data) == 0 }
+func noData(name string) func(map[string]runner.Entry) bool {
+	return func(t map[string]runner.Entry) bool { e, ok := t[name]; return ok && len(e.Data) == 0 }
 }
 
-func onlyNULs(name string, size int) func(runner.Tree) bool {
-	return func(t runner.Tree) bool { return string(t[name].Data) == strings.Repeat("\x00", size) }
+func onlyNULs(name string, size int) func(map[string]runner.Entry) bool {
+	return func(t map[string]runner.Entry) bool { return string(t[name].Data) == strings.Repeat("\x00", size) }
 }
 
 // onlySecondPage is a file whose first page is of NULs and whose second is full of
 // a letter.
-func onlySecondPage(name, letter string) func(runner.Tree) bool {
-	return func(t runner.Tree) bool {
+func onlySecondPage(name, letter string) func(map[string]runner.Entry) bool {
+	return func(t map[string]runner.Entry) bool {
 		return string(t[name].Data) == strings.Repeat("\x00", len(page(letter)))+page(letter)
 	}
 }
