@@ -1,12 +1,15 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
 // ErrNoFailure says that with the disk of a stored failure nothing is wrong any more, or
@@ -60,3 +63,27 @@ func (p *pool) wrong(point int, part persist.Part) []oracle.Violation {
 	}
 	return nil
 }
+
+// State returns the disk as the first crash left it, undamaged, and the marks
+// made before it.
+func (s *Stored) State() (State, error) {
+	return s.StateOf(s.Case())
+}
+
+// StateOf returns the disk of a case that explains the failure, undamaged, and the marks made
+// before it.
+func (s *Stored) StateOf(c blame.Case) (State, error) {
+	l := lister{plan: c.Plan, disk: c.Plan.NewDisk()}
+	marks := sortedMarks(s.plan, s.Point)
+	if c.Seat != nil {
+		l.disk.Seat(c.Seat)
+	} else {
+		marks = sortedMarks(c.Plan, c.Point)
+	}
+	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Part: c.Cut}}
+	l.run(context.Background(), []*search.Attempt[*listing]{a})
+	return State{Marks: marks, Tree: a.Outcome.tree}, l.err
+}
+
+// Killed reports whether the program was killed and went on before the power was cut.
+func (s *Stored) Killed() bool { return strings.Contains(s.How, killedAfter) }

@@ -3,7 +3,6 @@ package runner
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -263,37 +262,4 @@ func (p *exploration) marks(point int) []string {
 func (p *exploration) noteStrange(odd *search.Strange) {
 	p.judging.note("the checker is not deterministic: after the same reads it read %s where it had read %s before; runs were not shared",
 		readNames(p.plan, odd.Read, odd.Expected), readNames(p.plan, odd.Expected, odd.Read))
-}
-
-// opName tells an op of a plan, or what comes before the first.
-func opName(plan *persist.Plan, op faultfs.OpNum) string {
-	if op < 0 {
-		return "nothing yet"
-	}
-	return plan.Trace().Ops[op].Call()
-}
-
-// tellAgain tells a failure that took more than one crash.
-func tellAgain(f *Failure, v oracle.Violation) string {
-	text := show.Story(v.String())
-	if f.How != "" {
-		text += "; " + f.How
-	}
-	text += fmt.Sprintf("; power cut after %s: %s", opName(f.Plan, f.After), losses(f.Crash))
-	for _, c := range f.Again {
-		text += fmt.Sprintf("; again in recovery after %s: %s", opName(c.Plan, c.After), losses(c))
-	}
-	return text
-}
-
-// losses says what a crash lost.
-func losses(c Crash) string {
-	switch n := len(c.Lost); n {
-	case 0:
-		return "nothing was lost"
-	case 1:
-		return fmt.Sprintf("%s of %s was lost", c.Plan.What(c.Lost[0]), opName(c.Plan, c.Lost[0].Op))
-	default:
-		return fmt.Sprintf("%s of %s was lost, and %d more", c.Plan.What(c.Lost[0]), opName(c.Plan, c.Lost[0].Op), n-1)
-	}
 }

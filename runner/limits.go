@@ -1,7 +1,10 @@
 package runner
 
 import (
+	"fmt"
 	"time"
+
+	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
 // limits are the budgets of a run, which all of its models share.
@@ -65,4 +68,57 @@ func (j *judging) interrupted() bool {
 	default:
 		return false
 	}
+}
+
+// left is what is left of the budget, for cases that have lost so much already.
+func (j *judging) left(losses int) *search.Budget {
+	b := *j.budget
+	if b.MaxRuns > 0 {
+		b.MaxRuns = max(b.MaxRuns-j.total.Runs, 0)
+		b.None = b.MaxRuns == 0
+	}
+	if b.MaxLosses >= 0 {
+		b.MaxLosses = max(b.MaxLosses-losses, 0)
+	}
+	return &b
+}
+
+func (o *Options) budget() *search.Budget {
+	b := &search.Budget{MaxRuns: o.MaxRuns, MaxLosses: -1, Memory: o.MaxMemory}
+	if o.MaxLosses > 0 {
+		b.MaxLosses = o.MaxLosses
+	}
+	if o.MaxTime > 0 {
+		b.Deadline = time.Now().Add(o.MaxTime)
+	}
+	return b
+}
+
+// bound states what was judged where it is not everything.
+func bound(stats search.Stats, j *judging) string {
+	if stats.Done {
+		return ""
+	}
+	var judged string
+	switch stats.Losses {
+	case -1:
+		judged = "not even all cases without losses were judged"
+	case 0:
+		judged = "all cases without losses were judged"
+	case 1:
+		judged = "all cases with at most 1 loss were judged"
+	default:
+		judged = fmt.Sprintf("all cases with at most %d losses were judged", stats.Losses)
+	}
+	switch {
+	case j.settled:
+		return judged + "; the search ended with the smallest example of each kind of failure found"
+	case j.options.MaxLosses > 0 && stats.Losses == j.options.MaxLosses:
+		return judged + ", as asked"
+	case stats.Full:
+		return judged + ", then there was no room for the parts still to judge"
+	case j.interrupted():
+		return judged + ", then the run was interrupted"
+	}
+	return judged + ", then the budget was spent"
 }

@@ -2,10 +2,7 @@ package runner
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strconv"
-	"syscall"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -90,42 +87,6 @@ func (j *judging) fail(ctx context.Context, p *program) {
 	if skipped > 0 && !j.over(ctx) {
 		j.note("of the ops that one line makes, the sweep let the first %d fail; %d others did not", sweepPerSite, skipped)
 	}
-}
-
-// howFault says which fault the program met, and at which call: "op=8" alone tells
-// nothing to a person.
-func howFault(fault *faultfs.Fault, trace *faultfs.Trace) string {
-	text := fmt.Sprintf("with the fault \"%s\"", fault)
-	first, more := "", 0
-	for i := range trace.Ops {
-		switch op := &trace.Ops[i]; {
-		case !op.Injected:
-		case first == "":
-			first = op.Call()
-		default:
-			more++
-		}
-	}
-	if first != "" {
-		text += " at " + first
-	}
-	if more > 0 {
-		text += " and " + strconv.Itoa(more) + " more"
-	}
-	return text
-}
-
-// withoutErrors is the text of a trace that does not say with which error an
-// injected call failed.
-func withoutErrors(trace *faultfs.Trace) string {
-	t := *trace
-	t.Ops = slices.Clone(t.Ops)
-	for i := range t.Ops {
-		if op := &t.Ops[i]; op.Injected && op.Failed() {
-			op.Errno = syscall.EIO
-		}
-	}
-	return string(t.Text())
 }
 
 func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faultfs.Fault) {

@@ -14,17 +14,6 @@ import (
 	"github.com/crashsim/crashsim/runner/repair"
 )
 
-// depth returns how often recovery may be crashed.
-func (o *Options) depth() int {
-	switch {
-	case o.Depth < 0:
-		return 0
-	case o.Depth == 0:
-		return 1
-	}
-	return o.Depth
-}
-
 // life is a run of recovery, with what it did to the disk as a plan of its own.
 // It holds for every cut on which recovery reads the same, wherever the crash
 // was: the decision tree of the checker that comes after it is shared by all.

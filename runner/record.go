@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/afero"
 
@@ -158,3 +159,16 @@ func (m listMarks) Count(label string) int {
 }
 
 func (m listMarks) All() []string { return m }
+
+// withoutErrors is the text of a trace that does not say with which error an
+// injected call failed.
+func withoutErrors(trace *faultfs.Trace) string {
+	t := *trace
+	t.Ops = slices.Clone(t.Ops)
+	for i := range t.Ops {
+		if op := &t.Ops[i]; op.Injected && op.Failed() {
+			op.Errno = syscall.EIO
+		}
+	}
+	return string(t.Text())
+}

@@ -1,12 +1,10 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -20,65 +18,6 @@ import (
 // replayVariable names, in the environment of a test, the file of a stored failure:
 // Check then judges that failure, and nothing else.
 const replayVariable = "CRASHSIM_REPLAY"
-
-// testName says which test found a failure.
-type testName struct{ pkg, name string }
-
-// testOf returns the name of a test, the zero testName where it has none.
-func testOf(t TB) testName {
-	named, ok := t.(interface{ Name() string })
-	info, built := debug.ReadBuildInfo()
-	if !ok || !built {
-		return testName{}
-	}
-	pkg, isTest := strings.CutSuffix(info.Path, ".test")
-	if !isTest {
-		return testName{}
-	}
-	return testName{pkg, named.Name()}
-}
-
-// parseTest reads the package and the name of a test.
-func parseTest(text string) (testName, error) {
-	pkg, name, found := strings.Cut(text, " ")
-	if !found || pkg == "" || name == "" {
-		return testName{}, fmt.Errorf("want a package and the name of a test, not %q", text)
-	}
-	return testName{pkg, name}, nil
-}
-
-// command returns the command that judges a stored failure again in its test, for a
-// shell; file is as the test finds it, from the directory of its package.
-func (n testName) command(file string) string {
-	var levels []string
-	for level := range strings.SplitSeq(n.name, "/") {
-		levels = append(levels, "^"+regexp.QuoteMeta(level)+"$") // each selects one level of tests
-	}
-	return fmt.Sprintf("%s=%s go test -run %s %s", replayVariable, shellWord(file), shellWord(strings.Join(levels, "/")), shellWord(n.pkg))
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=-]+$`)
-
-// shellWord returns a text as one word for a shell.
-func shellWord(text string) string {
-	if plainWord.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// GoTest returns the command that judges the failure again by the scenario of the
-// test that found it, ready for a shell; "" where no test has found it. The name of
-// the file is made absolute, so that it works from any directory of the module.
-func (s *Stored) GoTest(file string) string {
-	if s.test == (testName{}) {
-		return ""
-	}
-	if whole, err := filepath.Abs(file); err == nil {
-		file = whole
-	}
-	return s.test.command(file)
-}
 
 // replayOnly judges the stored failure of a file, whatever the workload does by now.
 func replayOnly(t TB, s *Scenario, o *Options, file string) {
@@ -109,14 +48,6 @@ func replayOnly(t TB, s *Scenario, o *Options, file string) {
 	} else {
 		judge(t)
 	}
-}
-
-func readStored(file string) (*Stored, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return ParseFailure(file, text)
 }
 
 // failure is a stored failure that was judged again, with what is wrong now.
@@ -194,11 +125,6 @@ func (c *check) stillFails(plan *persist.Plan, failures []*Failure) *Result {
 	return r
 }
 
-// globQuoted returns a path as a pattern that matches it alone.
-func globQuoted(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
-}
-
 // same reports whether a stored failure is of what the workload does.
 func (c *check) same(s *Stored) bool {
 	now := c.take.trace
@@ -219,4 +145,79 @@ func (c *check) same(s *Stored) bool {
 		return !same
 	})
 	return err == nil && same
+}
+
+// Judge runs a scenario's recovery and oracle on the disk of the failure and
+// returns what is wrong with it, nothing if nothing is. Where recovery was
+// crashed it is run up to there first; one that does something else by now is
+// an error.
+func (s *Stored) Judge(scenario Scenario, o Options) ([]oracle.Violation, error) {
+	r, err := s.reach(scenario, o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	outcome := r.pool.once(r.point, r.cut).Outcome
+	if err := r.pool.scenario.unjudged.err(); err != nil {
+		return nil, err
+	}
+	if outcome != nil {
+		return outcome.violations, nil
+	}
+	return nil, nil
+}
+
+// reached is the last crash of a failure, with what runs the checker after it.
+type reached struct {
+	pool  *pool
+	close func()
+	point int
+	cut   persist.Part
+	lost  []persist.Effect
+}
+
+// reach goes through the crashes of a failure, up to the last one.
+func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
+	if s.damage != nil && scenario.Media != nil {
+		scenario.Oracle, scenario.rotten = scenario.Media, true
+	}
+	_, watched := scenario.watched(context.Background())
+	p := newPool(watched, s.plan, &o)
+	p.damage = s.damage
+	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.part, s.Lost}
+	for i, c := range s.again {
+		plan, seat, err := r.pool.relive(r.point, r.cut)
+		if err == nil {
+			r.lost, r.cut, err = pin(plan, c)
+		}
+		if err != nil {
+			r.close()
+			return nil, fmt.Errorf("recovery, run for the %s time, is not what it was: %w", [...]string{"first", "second", "n-th"}[min(i, 2)], err)
+		}
+		r.pool, r.point = r.pool.later(plan, seat), c.point
+	}
+	return r, nil
+}
+
+// relive runs recovery on a single cut of a crash point, and returns what it
+// did as the plan of a later life, and the cut.
+func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box, error) {
+	w := p.worker()
+	if !w.disk.Begin(point, part) {
+		return nil, nil, errors.New("there is no such disk")
+	}
+	if p.scenario.Recover == nil {
+		return nil, nil, errors.New("there is no recovery any more")
+	}
+	fs := faultfs.Over(w.disk)
+	if err := p.scenario.recover(fs); err != nil {
+		return nil, nil, err
+	}
+	box := p.plan.NewBox()
+	if p.seat != nil {
+		box.Seat(p.seat)
+	}
+	box.Move(point)
+	box.RestrictTo(part)
+	return w.disk.Lower(fs.Trace()), box, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/show"
@@ -55,4 +57,37 @@ func tell(f *Failure, v oracle.Violation) string {
 		fmt.Fprintf(&b, ", %s of %s was kept", f.Plan.What(p.Kept), ops[p.Op].Call())
 	}
 	return b.String()
+}
+
+// opName tells an op of a plan, or what comes before the first.
+func opName(plan *persist.Plan, op faultfs.OpNum) string {
+	if op < 0 {
+		return "nothing yet"
+	}
+	return plan.Trace().Ops[op].Call()
+}
+
+// tellAgain tells a failure that took more than one crash.
+func tellAgain(f *Failure, v oracle.Violation) string {
+	text := show.Story(v.String())
+	if f.How != "" {
+		text += "; " + f.How
+	}
+	text += fmt.Sprintf("; power cut after %s: %s", opName(f.Plan, f.After), losses(f.Crash))
+	for _, c := range f.Again {
+		text += fmt.Sprintf("; again in recovery after %s: %s", opName(c.Plan, c.After), losses(c))
+	}
+	return text
+}
+
+// losses says what a crash lost.
+func losses(c Crash) string {
+	switch n := len(c.Lost); n {
+	case 0:
+		return "nothing was lost"
+	case 1:
+		return fmt.Sprintf("%s of %s was lost", c.Plan.What(c.Lost[0]), opName(c.Plan, c.Lost[0].Op))
+	default:
+		return fmt.Sprintf("%s of %s was lost, and %d more", c.Plan.What(c.Lost[0]), opName(c.Plan, c.Lost[0].Op), n-1)
+	}
 }

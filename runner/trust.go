@@ -7,13 +7,11 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/model"
-	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
-// This file asks whether a verdict can be believed. Before the search: does the
-// oracle accept the disk that the program began with? After it, where nothing is
-// wrong: did the program change anything at all, and was the oracle ever seen to
-// reject anything?
+// This file asks whether a verdict Kept can be believed: did the program change
+// anything at all, and was the oracle ever seen to reject anything? What is asked
+// before the search is in start.go.
 
 // verdict judges a scenario under a model, and doubts a verdict Kept. The error is
 // oracle.ErrNoVerdict, wrapped.
@@ -30,36 +28,6 @@ func verdict(ctx context.Context, s *Scenario, take *recording, m model.Model, o
 		d.ask(ctx)
 	}
 	return r, s.unjudged.err()
-}
-
-// refusesStart says what is wrong where the oracle rejects the disk that the
-// program began with although nothing was acknowledged yet: then it is the oracle
-// or the setup that is wrong, and no crash has anything to do with it. Where the
-// marks of the setup are the reason, the setup has acknowledged what is not there:
-// that is a case like any other.
-func (j *judging) refusesStart() string {
-	got := j.pool.once(0, persist.Part{}).Outcome
-	if !got.wrong() {
-		return ""
-	}
-	plan := j.pool.plan
-	if len(plan.Marks(0)) > 0 && !judgeDisk(j.scenario, j.options, plan.Trace().Base(), nil).wrong() {
-		return ""
-	}
-	return fmt.Sprintf("the oracle rejects the disk before the first op, where nothing was lost and nothing was acknowledged: %s; "+
-		"the oracle, the recovery or the setup is wrong, and no other case was judged", got.violations[0])
-}
-
-// judgeDisk judges a disk on which everything is durable, with marks.
-func judgeDisk(s *Scenario, o *Options, base faultfs.Base, marks []string) *judgement {
-	fs := faultfs.Over(base)
-	for _, m := range marks {
-		fs.Mark(m)
-	}
-	plan := persist.Lower(fs.Trace(), model.Default())
-	p := newPool(s, plan, o)
-	defer p.close()
-	return p.once(plan.Points()-1, persist.Part{}).Outcome
 }
 
 // doubt looks at a verdict Kept.

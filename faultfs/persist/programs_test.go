@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs/model"
-
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 

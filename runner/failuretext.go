@@ -2,11 +2,8 @@ package runner
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,8 +15,6 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/blame"
-	"github.com/crashsim/crashsim/runner/internal/search"
-	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/show"
 )
 
@@ -310,105 +305,6 @@ func effectsAt(plan *persist.Plan, c storedCrash) (lost []persist.Effect, err er
 	return lost, nil
 }
 
-// State returns the disk as the first crash left it, undamaged, and the marks
-// made before it.
-func (s *Stored) State() (State, error) {
-	return s.StateOf(s.Case())
-}
-
-// Killed reports whether the program was killed and went on before the power was cut.
-func (s *Stored) Killed() bool { return strings.Contains(s.How, killedAfter) }
-
-// StateOf returns the disk of a case that explains the failure, undamaged, and the marks made
-// before it.
-func (s *Stored) StateOf(c blame.Case) (State, error) {
-	l := lister{plan: c.Plan, disk: c.Plan.NewDisk()}
-	marks := sortedMarks(s.plan, s.Point)
-	if c.Seat != nil {
-		l.disk.Seat(c.Seat)
-	} else {
-		marks = sortedMarks(c.Plan, c.Point)
-	}
-	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Part: c.Cut}}
-	l.run(context.Background(), []*search.Attempt[*listing]{a})
-	return State{Marks: marks, Tree: a.Outcome.tree}, l.err
-}
-
-// Judge runs a scenario's recovery and oracle on the disk of the failure and
-// returns what is wrong with it, nothing if nothing is. Where recovery was
-// crashed it is run up to there first; one that does something else by now is
-// an error.
-func (s *Stored) Judge(scenario Scenario, o Options) ([]oracle.Violation, error) {
-	r, err := s.reach(scenario, o)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
-	outcome := r.pool.once(r.point, r.cut).Outcome
-	if err := r.pool.scenario.unjudged.err(); err != nil {
-		return nil, err
-	}
-	if outcome != nil {
-		return outcome.violations, nil
-	}
-	return nil, nil
-}
-
-// reached is the last crash of a failure, with what runs the checker after it.
-type reached struct {
-	pool  *pool
-	close func()
-	point int
-	cut   persist.Part
-	lost  []persist.Effect
-}
-
-// reach goes through the crashes of a failure, up to the last one.
-func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
-	if s.damage != nil && scenario.Media != nil {
-		scenario.Oracle, scenario.rotten = scenario.Media, true
-	}
-	_, watched := scenario.watched(context.Background())
-	p := newPool(watched, s.plan, &o)
-	p.damage = s.damage
-	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.part, s.Lost}
-	for i, c := range s.again {
-		plan, seat, err := r.pool.relive(r.point, r.cut)
-		if err == nil {
-			r.lost, r.cut, err = pin(plan, c)
-		}
-		if err != nil {
-			r.close()
-			return nil, fmt.Errorf("recovery, run for the %s time, is not what it was: %w", [...]string{"first", "second", "n-th"}[min(i, 2)], err)
-		}
-		r.pool, r.point = r.pool.later(plan, seat), c.point
-	}
-	return r, nil
-}
-
-// relive runs recovery on a single cut of a crash point, and returns what it
-// did as the plan of a later life, and the cut.
-func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box, error) {
-	w := p.worker()
-	if !w.disk.Begin(point, part) {
-		return nil, nil, errors.New("there is no such disk")
-	}
-	if p.scenario.Recover == nil {
-		return nil, nil, errors.New("there is no recovery any more")
-	}
-	fs := faultfs.Over(w.disk)
-	if err := p.scenario.recover(fs); err != nil {
-		return nil, nil, err
-	}
-	box := p.plan.NewBox()
-	if p.seat != nil {
-		box.Seat(p.seat)
-	}
-	box.Move(point)
-	box.RestrictTo(part)
-	return w.disk.Lower(fs.Trace()), box, nil
-}
-
 // Stored returns a failure of the result as a text file would hold it.
 func (r *Result) Stored(f *Failure) *Stored {
 	s := &Stored{
@@ -431,51 +327,4 @@ func (r *Result) Stored(f *Failure) *Stored {
 		s.again = append(s.again, again)
 	}
 	return s
-}
-
-// NameFiles gives each failure of the result the name of the file in a directory
-// that Store will write.
-func (r *Result) NameFiles(dir string) {
-	scenario := r.Scenario
-	if r.Command != nil {
-		scenario += "-" + r.Command.id(r.Plan.Trace())
-	}
-	for _, f := range r.Failures {
-		f.File = filepath.Join(dir, failureName(scenario, r.Model, f.Kind.String()))
-	}
-}
-
-// Store writes the failures of the result into a directory, each as a file of its
-// own, and makes the directory if need be. One that cannot be written does not keep
-// the others from it; it has no File then, and the error is Unstored too.
-func (r *Result) Store(dir string) error {
-	if len(r.Failures) == 0 {
-		return nil
-	}
-	r.NameFiles(dir)
-	unmade := os.MkdirAll(dir, 0o777)
-	r.Unstored = unmade
-	for _, f := range r.Failures {
-		if unmade == nil {
-			err := outfile.Write(f.File, r.Stored(f).Text())
-			if err == nil {
-				continue
-			}
-			r.Unstored = errors.Join(r.Unstored, err)
-		}
-		f.File = ""
-	}
-	return r.Unstored
-}
-
-// failureName is the name of the file of a failure, or a pattern for several.
-func failureName(scenario string, m model.Model, kind string) string {
-	safe := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '=':
-			return r
-		}
-		return '_'
-	}, scenario+"--"+m.String())
-	return safe + "--" + kind + ".txt"
 }

@@ -1,0 +1,53 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"github.com/crashsim/crashsim/faultfs/model"
+	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
+)
+
+// judgeModel judges a scenario under a model. What kept a case from being judged is
+// noted in the scenario: see unjudged.
+func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model, o *Options) Result {
+	start := time.Now()
+	trace := take.trace
+	plan := persist.Lower(trace, m)
+	cuts, exact := plan.Count(ctx)
+	r := Result{
+		Scenario: s.Name, Model: m, Plan: plan, Command: s.Command, Declared: s.declared(m), scenario: s, timeout: o.Timeout,
+		AtLeast: o.Sweep || o.Faults != nil || o.depth() > 1,
+		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.depth() == 0 && s.restarts(),
+		Coverage: Coverage{
+			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,
+		},
+	}
+	if r.AtLeast && r.Declared.Verdict == Kept && s.breaksSomewhere() {
+		r.Declared = Outcome{} // what is known is known of the power cut alone
+	}
+	j := &judging{
+		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
+		result: &r, found: map[oracle.Kind]bool{}, failing: map[oracle.Kind]int{}, first: -1,
+	}
+	defer j.pool.close()
+	j.pool.gone = ctx.Done()
+	if o.MaxTime > 0 {
+		j.until = start.Add(o.MaxTime)
+		j.budget.Deadline = start.Add(time.Duration(searchShare * float64(o.MaxTime)))
+	}
+	if r.Why = j.refusesStart(); r.Why != "" {
+		r.doubted = true
+		return r
+	}
+	p := &program{take: take, trace: trace, plan: plan}
+	for _, pass := range []pass{(*judging).cutPower, (*judging).crashRecovery, (*judging).kill, (*judging).fail, (*judging).rot} {
+		pass(j, ctx, p)
+	}
+	if j.cut == "" && j.interrupted() {
+		j.cut = "all cases of the power cut were judged, then the run was interrupted"
+	}
+	j.conclude()
+	return r
+}

@@ -1,0 +1,104 @@
+package runner
+
+import (
+	"time"
+
+	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
+)
+
+// Options say how to run a scenario. The zero value is what go test wants.
+type Options struct {
+	// Models to run under; nil means each model that the scenario declares a
+	// verdict for, in the order of the presets, or the default model if it
+	// declares none.
+	Models []model.Model
+	// Workers is how many checkers run at once; zero means GOMAXPROCS. The
+	// report does not depend on it.
+	Workers int
+	// Timeout is how long one run of the checker may take; zero means ten
+	// seconds. A run that takes longer is a Hung case.
+	Timeout time.Duration
+
+	// MaxRuns and MaxTime are budgets of all models together, of which each model
+	// gets a fair share; zero means none. Counting, blame and, in Check, the look for
+	// a repair are inside MaxTime, which is kept to within one run of the checker.
+	// MaxMemory bounds the memory of the cases that wait to be judged, in bytes; zero
+	// means about 800 MB. MaxLosses judges only cases that lack at most so many effects; for
+	// none at all, use the model "kill". What a budget cuts off is stated in
+	// the result. Check has a budget of its own where all three are zero.
+	MaxRuns   int
+	MaxLosses int
+	MaxTime   time.Duration
+	MaxMemory int64
+	// Samples is how many cuts are drawn at random from what a budget cut off.
+	Samples int
+	// Seed is where these draws begin.
+	Seed uint64
+
+	// Depth is how often the power may fail again while the program recovers,
+	// and whether it is killed, recovers and works on before the power fails;
+	// zero means once, negative means neither. Without either, a verdict that is
+	// declared Broken may be Kept.
+	Depth int
+
+	// Faults replace those of the scenario, where there are any. Sweep lets each
+	// op of the workload fail once in each way that fits it, alone; of the ops
+	// that one line makes, the first 64. Where there is damage at rest, it flips a
+	// bit of every byte, not of 16 bytes of each sector. Under either, a verdict that
+	// is declared Broken may have further kinds; where faults of the scenario were
+	// replaced it may be Kept.
+	Faults []faultfs.Fault
+	Sweep  bool
+
+	// Strict makes the verdict Unknown where Kept means little: the oracle was never
+	// seen to reject anything, though an empty disk and the cases of the program
+	// without its syncs were tried. Without it there is a note.
+	Strict bool
+
+	// First ends the search at the first failure, which is a smallest one of its
+	// kind; the verdict then need not name all kinds. All goes on after the
+	// smallest example of each kind of failure is known.
+	First, All bool
+	// Failures is a directory to store failures in, and to replay them from
+	// first. In Run, "" stores nothing; in Check, "" means testdata/failures.
+	Failures string
+	// Progress, if set, is called now and then from one goroutine.
+	Progress func(Progress)
+}
+
+// depth returns how often recovery may be crashed.
+func (o *Options) depth() int {
+	switch {
+	case o.Depth < 0:
+		return 0
+	case o.Depth == 0:
+		return 1
+	}
+	return o.Depth
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Scenario string
+	Model    model.Model
+	Cases    int // that were judged
+	Runs     int // of the checker
+}
+
+// models returns the models to run under.
+func (o *Options) models(s *Scenario) []model.Model {
+	if o.Models != nil {
+		return o.Models
+	}
+	var models []model.Model
+	for _, p := range model.Presets() {
+		if _, ok := s.Declared[p.Name]; ok {
+			models = append(models, p.Model)
+		}
+	}
+	if models == nil {
+		models = []model.Model{model.Default()}
+	}
+	return models
+}

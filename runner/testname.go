@@ -1,0 +1,68 @@
+package runner
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strings"
+)
+
+// testName says which test found a failure.
+type testName struct{ pkg, name string }
+
+// testOf returns the name of a test, the zero testName where it has none.
+func testOf(t TB) testName {
+	named, ok := t.(interface{ Name() string })
+	info, built := debug.ReadBuildInfo()
+	if !ok || !built {
+		return testName{}
+	}
+	pkg, isTest := strings.CutSuffix(info.Path, ".test")
+	if !isTest {
+		return testName{}
+	}
+	return testName{pkg, named.Name()}
+}
+
+// parseTest reads the package and the name of a test.
+func parseTest(text string) (testName, error) {
+	pkg, name, found := strings.Cut(text, " ")
+	if !found || pkg == "" || name == "" {
+		return testName{}, fmt.Errorf("want a package and the name of a test, not %q", text)
+	}
+	return testName{pkg, name}, nil
+}
+
+// command returns the command that judges a stored failure again in its test, for a
+// shell; file is as the test finds it, from the directory of its package.
+func (n testName) command(file string) string {
+	var levels []string
+	for level := range strings.SplitSeq(n.name, "/") {
+		levels = append(levels, "^"+regexp.QuoteMeta(level)+"$") // each selects one level of tests
+	}
+	return fmt.Sprintf("%s=%s go test -run %s %s", replayVariable, shellWord(file), shellWord(strings.Join(levels, "/")), shellWord(n.pkg))
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=-]+$`)
+
+// shellWord returns a text as one word for a shell.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// GoTest returns the command that judges the failure again by the scenario of the
+// test that found it, ready for a shell; "" where no test has found it. The name of
+// the file is made absolute, so that it works from any directory of the module.
+func (s *Stored) GoTest(file string) string {
+	if s.test == (testName{}) {
+		return ""
+	}
+	if whole, err := filepath.Abs(file); err == nil {
+		file = whole
+	}
+	return s.test.command(file)
+}
