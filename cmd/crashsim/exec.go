@@ -13,6 +13,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/model"
+	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/process"
@@ -145,7 +146,7 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	}
 	reports, files, err := f.judged(cmd, a, checker, name, trace)
 	// What Close finds out about the run comes before anything is said of it.
-	if err := errors.Join(err, checker.Close()); err != nil {
+	if err := ended(err, checker.Close()); err != nil {
 		return err
 	}
 	a.status = statusOf(reports)
@@ -155,6 +156,15 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	}
 	a.printReports(reports, f.run.options)
 	return nil
+}
+
+// ended is the error of a run, and of the end of its checker. Both tell what kept a
+// check from running, of which the first is enough.
+func ended(err, closed error) error {
+	if errors.Is(err, oracle.ErrNoVerdict) && errors.Is(closed, oracle.ErrNoVerdict) {
+		return err
+	}
+	return errors.Join(err, closed)
 }
 
 // judged judges a trace, and returns what is to be written into files.

@@ -36,6 +36,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	_ "github.com/crashsim/crashsim/cmd/crashsim/internal/descriptors" // ends the program early
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/show"
 	"github.com/crashsim/crashsim/scenarios"
@@ -119,12 +120,20 @@ func (a *app) fail(ctx context.Context, cmd *cobra.Command, err error) int {
 		_, _ = fmt.Fprintln(a.stderr, "crashsim: interrupted")
 		return exitInterrupted
 	}
-	_, _ = fmt.Fprintf(a.stderr, "crashsim: %s\n", show.Text(err.Error()))
+	_, _ = fmt.Fprintf(a.stderr, "crashsim: %s%s\n", show.Text(err.Error()), remedy(err))
 	var bad usageError
 	if errors.As(err, &bad) || !cmd.HasParent() {
 		_, _ = fmt.Fprintf(a.stderr, "See \"%s --help\".\n", cmd.CommandPath())
 	}
 	return exitUsage
+}
+
+// remedy says what to do about an error that is no fault of a file or a program.
+func remedy(err error) string {
+	if errors.Is(err, syscall.EMFILE) {
+		return "; raise the limit, as with \"ulimit -n 1024\""
+	}
+	return ""
 }
 
 // usageError is an error in how the command was called.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,9 +31,10 @@ func TestWithoutDescriptorsThereIsNoVerdict(t *testing.T) {
 	named := filepath.Join(t.TempDir(), "crashsim") // the name says to the test binary what it is
 	require.NoError(t, os.Symlink(crashsim(t).Path, named))
 	refused, judged := 0, 0
-	for _, limit := range []int{20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 1024} {
-		dir := t.TempDir()
+	for _, limit := range []int{4, 6, 8, 10, 16, 22, 23, 24, 28, 32, 40, 48, 56, 64, 1024} {
+		dir, temp := t.TempDir(), t.TempDir()
 		cmd := brokenProgram(t, dir)
+		cmd.Env = append(cmd.Env, "TMPDIR="+temp)
 		cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, limit), "sh", named}, cmd.Args[1:]...)
 		cmd.Path = "/bin/sh"
 		var out, errs bytes.Buffer
@@ -43,22 +45,26 @@ func TestWithoutDescriptorsThereIsNoVerdict(t *testing.T) {
 		stop.Stop()
 		var files []string
 		require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
+			if err == nil && path != dir {
 				files = append(files, path)
 			}
 			return err
 		}))
+		left, readErr := os.ReadDir(temp)
+		require.NoError(t, readErr)
+		require.Empty(t, left, "limit %d: %s", limit, errs.String())
 		require.Error(t, err)
 		switch cmd.ProcessState.ExitCode() {
 		case exitWrong:
 			judged++
-			require.Len(t, files, 4, "limit %d: %s", limit, errs.String())
+			require.Len(t, files, 5, "a directory and four files, limit %d: %s", limit, errs.String())
 			require.Contains(t, out.String(), "torn: f")
 		case exitUsage:
 			refused++
 			require.Empty(t, files, "limit %d: %s", limit, errs.String())
 			require.Empty(t, out.String(), "limit %d", limit)
-			require.Contains(t, errs.String(), "too many open files")
+			said := strings.TrimPrefix(errs.String(), "saved\n") // by the program
+			require.Regexp(t, `^crashsim: [^\n]*too many open files[^\n]*ulimit -n [^\n]*\n$`, said, "limit %d", limit)
 		default:
 			t.Fatalf("limit %d: %v: %s", limit, err, errs.String())
 		}

@@ -106,7 +106,7 @@ func (c *replayCommands) judge(s *runner.Stored) (violations []oracle.Violation,
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, checker.Close()) }()
+	defer func() { err = ended(err, checker.Close()) }()
 	scenario := runner.Scenario{Name: s.Scenario, Trace: s.Trace, Command: command}
 	if err := checkedBy(&scenario, checker, s.Trace); err != nil {
 		return nil, err

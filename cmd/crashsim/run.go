@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,9 +141,26 @@ func (f *runFlags) finish() error {
 	}
 	f.options.Models = models
 	if dir := f.options.Failures; dir != "" {
-		return os.MkdirAll(dir, 0o777)
+		return canMake(dir)
 	}
 	return nil
+}
+
+// canMake makes a directory, so that an error is said before anything is run, and
+// removes what it has made: a failure that is to stand there makes it once more.
+func canMake(dir string) error {
+	var missing []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	err := os.MkdirAll(dir, 0o777)
+	for _, made := range missing {
+		_ = os.Remove(made)
+	}
+	return err
 }
 
 // trial is what was found out about a scenario.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -35,7 +36,12 @@ func attach(dir, source string) (int, error) {
 	return device, nil
 }
 
+// unavailable says why nothing can be mounted, and what to do about it. That a
+// process is short of something for now is no reason.
 func unavailable(what string, err error) error {
+	if Exhausted(err) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
 	advice := "run as root, in a container with --device /dev/fuse and --cap-add SYS_ADMIN"
 	switch {
 	case errors.Is(err, syscall.ENOENT):
@@ -135,11 +141,46 @@ func (m *mounted) crashsim() bool { return m.kind == "fuse."+fsName }
 // mountTable returns what is mounted, in the order in which it lies upon each
 // other. It asks the kernel's list, and no file system.
 func mountTable() ([]mounted, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	text, err := mountInfo()
 	if err != nil {
-		return nil, err
+		return nil, &os.PathError{Op: "read", Path: mountInfoName, Err: err}
 	}
 	return parseMounts(string(text), os.Geteuid()), nil
+}
+
+const mountInfoName = "/proc/self/mountinfo"
+
+// kernelList is the kernel's list of mounts. Once it was read it stays open, so that
+// a process which has no descriptor left can still take its mounts away.
+var kernelList = struct {
+	sync.Mutex
+	fd int
+}{fd: -1}
+
+// mountInfo reads the kernel's list of mounts.
+func mountInfo() (text []byte, err error) {
+	kernelList.Lock()
+	defer kernelList.Unlock()
+	if kernelList.fd < 0 {
+		fd, err := unix.Open(mountInfoName, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		kernelList.fd = fd
+	}
+	part := make([]byte, 1<<15)
+	for {
+		n, err := unix.Pread(kernelList.fd, part, int64(len(text)))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return text, nil
+		default:
+			text = append(text, part[:n]...)
+		}
+	}
 }
 
 func parseMounts(text string, uid int) []mounted {

@@ -29,6 +29,7 @@ type Mount struct {
 	dir    string
 	source string // which no other mount has
 	device int    // the descriptor of the connection to the kernel
+	spare  int    // a descriptor that is given up where Close needs one
 	server *fuse.Server
 	disk   *disk
 	loop   chan struct{} // closed when the last request was answered
@@ -76,7 +77,7 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 		m.disk.sites = newSites(m.disk.device)
 	}
 	// go-fuse owns the device; this is how the mount gets at it.
-	if m.device, err = unix.FcntlInt(uintptr(device), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+	if m.device, m.spare, err = twice(device); err != nil {
 		syscall.Close(device)
 		return nil, errors.Join(fmt.Errorf("mount at %s: %w", dir, err), detach(dir))
 	}
@@ -85,7 +86,7 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 	m.server, err = fuse.NewServer(m.disk, fmt.Sprintf("/dev/fd/%d", device), m.disk.options())
 	if err != nil {
 		syscall.Close(device)
-		syscall.Close(m.device)
+		m.giveUp()
 		return nil, errors.Join(fmt.Errorf("mount at %s: %w", dir, err), detach(dir))
 	}
 	// The kernel has its first answer by now. What programs ask waits in the
@@ -95,6 +96,31 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 		close(m.loop)
 	}()
 	return m, nil
+}
+
+// twice copies a descriptor twice.
+func twice(fd int) (first, second int, err error) {
+	if first, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		return -1, -1, err
+	}
+	if second, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		syscall.Close(first)
+		return -1, -1, err
+	}
+	return first, second, nil
+}
+
+// giveUp closes the descriptors that the mount has besides those of its server.
+func (m *Mount) giveUp() {
+	syscall.Close(m.device)
+	m.giveUpSpare()
+}
+
+func (m *Mount) giveUpSpare() {
+	if m.spare >= 0 {
+		syscall.Close(m.spare)
+		m.spare = -1
+	}
 }
 
 func (o *Options) check() error {
@@ -141,7 +167,7 @@ func (m *Mount) Close() error {
 		m.disk.stores.recordWritten(func(mappedPage) bool { return true })
 		m.closed = errors.Join(m.closed, m.disk.bug())
 		m.disk.over.Store(true)
-		syscall.Close(m.device)
+		m.giveUp()
 		if m.disk.sites != nil {
 			m.disk.sites.u.Close()
 		}
@@ -207,6 +233,7 @@ func (m *Mount) abort() {
 	if syscall.SetNonblock(m.device, true) != nil {
 		return
 	}
+	m.giveUpSpare() // to look for the threads takes one
 	for wait := time.Millisecond; wait < lastAnswer && !m.answered(wait); wait *= 2 {
 		wakeThreads()
 	}

@@ -134,7 +134,11 @@ func (d *disk) mayBeMapped(ino faultfs.Ino, note func(*stores)) {
 	if !begins {
 		return
 	}
-	if err := s.watch(ino); err != nil {
+	err := s.watch(ino)
+	switch {
+	case Exhausted(err): // what is not seen now would have been seen otherwise
+		d.broken(err)
+	case err != nil:
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.blind = err

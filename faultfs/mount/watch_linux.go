@@ -26,7 +26,7 @@ func (m *Mount) Start(cmd *exec.Cmd) error {
 		m.disk.device = deviceOf(table, m.source)
 	}
 	watch, err := seccomp.Start(cmd, m.disk.synced)
-	if errors.Is(err, seccomp.ErrUnavailable) {
+	if errors.Is(err, seccomp.ErrUnavailable) && !Exhausted(err) {
 		m.note(fmt.Sprintf("%v: a program that relies on them is judged as if it had not called them", err))
 		return cmd.Start()
 	}

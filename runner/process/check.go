@@ -195,12 +195,16 @@ func (c *Checker) Recover(args []string) (func(disk afero.Fs) error, error) {
 // on runs a command on a disk. The error is that of the command: errTimeout,
 // wrapped, or an exitStatus. Or it is oracle.ErrNoVerdict, wrapped: then the
 // command could not be run as it should.
-func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out *output) error {
+func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out *output) (err error) {
 	at, err := c.present(disk, marks)
 	if err != nil {
 		return c.spoiled(err)
 	}
-	defer at.done()
+	defer func() {
+		if left := at.done(); left != nil {
+			err = c.spoiled(left)
+		}
+	}()
 	err = c.runAt(at, args, out)
 	exit := exitStatus(0)
 	switch {
@@ -286,7 +290,7 @@ func (c *Checker) forker(args []string) (*forker, error) {
 		return f, nil
 	}
 	f, err := newForker(args[2], c.place.dir)
-	if err == nil || exhausted(err) {
+	if err == nil || mount.Exhausted(err) {
 		return f, err
 	}
 	c.mu.Lock()
@@ -318,17 +322,6 @@ func (c *Checker) standing(args []string) (*shells, *forker) {
 	return known, f
 }
 
-// exhausted reports whether an error says that this process, or the system, is
-// short of something for now.
-func exhausted(err error) bool {
-	for _, short := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT} {
-		if errors.Is(err, short) {
-			return true
-		}
-	}
-	return false
-}
-
 // rest lets a shell stand by again.
 func (c *Checker) rest(args []string, f *forker) {
 	c.mu.Lock()
@@ -346,7 +339,7 @@ type presented struct {
 	dir    string
 	marks  string       // the name of the file of marks
 	intact func() error // says what has become of it, if it is not what it was
-	done   func()
+	done   func() error // takes it away
 }
 
 // present lets a disk stand at a directory, with the marks in a file.
@@ -357,7 +350,7 @@ func (c *Checker) present(disk *faultfs.FS, marks func() []string) (*presented, 
 			return nil, err
 		}
 		m.of(marks)
-		return &presented{m.dir, filepath.Join(m.dir, marksFile), m.mount.Alive, func() {}}, nil
+		return &presented{m.dir, filepath.Join(m.dir, marksFile), m.mount.Alive, func() error { return nil }}, nil
 	}
 	c.mu.Lock()
 	place, err := c.directory()
@@ -367,11 +360,10 @@ func (c *Checker) present(disk *faultfs.FS, marks func() []string) (*presented, 
 	}
 	at := &presented{
 		dir: filepath.Join(place, "disk"), marks: filepath.Join(place, "marks"),
-		intact: func() error { return room(place) }, done: func() { _ = os.RemoveAll(place) },
+		intact: func() error { return room(place) }, done: func() error { return removeWithMounts(place) },
 	}
 	if err := errors.Join(copyOut(disk, at.dir), os.WriteFile(at.marks, marksText(marks()), 0o600)); err != nil {
-		at.done()
-		return nil, err
+		return nil, errors.Join(err, at.done())
 	}
 	return at, nil
 }

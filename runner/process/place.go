@@ -19,8 +19,9 @@ import (
 // holds a lock on it while it lives. What a process that was killed has left is
 // removed by the next one, but only what is proved to be such a place.
 type place struct {
-	dir  string
-	lock *os.File // the directory itself
+	dir   string
+	lock  *os.File   // the directory itself
+	spare []*os.File // descriptors that are given up when the place is removed, which takes some
 }
 
 // placeName is what the names of places look like: 26 random characters follow the
@@ -82,20 +83,50 @@ func trusted(info fs.FileInfo) bool {
 	return uid == 0 || uid == uint32(os.Geteuid())
 }
 
+// spares is how many descriptors a place keeps for its end.
+const spares = 8
+
 func makePlace(root string) (*place, error) {
 	dir := filepath.Join(root, placePrefix+rand.Text())
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
 	p := &place{dir: dir}
+	err := p.fill()
+	if err == nil || errors.Is(err, errTaken) {
+		return p, err
+	}
+	// This takes no descriptor, of which there may be none.
+	_ = os.Remove(filepath.Join(dir, placeMarker))
+	_ = os.Remove(dir)
+	if p.lock != nil {
+		_ = p.lock.Close()
+	}
+	p.giveUpSpares()
+	return nil, err
+}
+
+// fill locks a place that was just made, and writes its marker.
+func (p *place) fill() error {
 	var err error
-	if p.lock, err = lockPlace(dir); err != nil {
-		return nil, err
+	if p.lock, err = lockPlace(p.dir); err != nil {
+		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, placeMarker), []byte(placeText), 0o600); err != nil {
-		return nil, errors.Join(err, p.remove())
+	for range spares {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return err
+		}
+		p.spare = append(p.spare, f)
 	}
-	return p, nil
+	return os.WriteFile(filepath.Join(p.dir, placeMarker), []byte(placeText), 0o600)
+}
+
+func (p *place) giveUpSpares() {
+	for _, f := range p.spare {
+		_ = f.Close()
+	}
+	p.spare = nil
 }
 
 // lockPlace opens and locks a place, without waiting. The error is errTaken where
@@ -185,6 +216,7 @@ func (p *place) proved() bool {
 
 // remove ends what is mounted in a place, removes it, and gives the lock back.
 func (p *place) remove() error {
+	p.giveUpSpares()
 	err := mount.RemoveBelow(p.dir)
 	if err == nil {
 		// The marker goes last, so that what is left if this is killed is still
@@ -195,4 +227,14 @@ func (p *place) remove() error {
 		err = removeTree(p.dir)
 	}
 	return errors.Join(err, p.lock.Close())
+}
+
+// removeWithMounts removes a directory of ours on which a command has worked, and
+// first takes away what the command has mounted there, if it has.
+func removeWithMounts(dir string) error {
+	err := removeTree(dir)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(mount.RemoveBelow(dir), removeTree(dir))
 }

@@ -206,3 +206,80 @@ func TestRemovingDoesNotCrossMounts(t *testing.T) {
 		})
 	}
 }
+
+// withDescriptors lets this process open so many more files than it has open now,
+// while something runs.
+func withDescriptors(t *testing.T, more int, run func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
+	few := before
+	var free []int
+	for range more + 1 { // the numbers that are free need not follow each other
+		next, err := syscall.Open("/", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		require.NoError(t, err)
+		free = append(free, next)
+	}
+	few.Cur = uint64(free[more])
+	for _, fd := range free {
+		require.NoError(t, syscall.Close(fd))
+	}
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)) }()
+	run()
+}
+
+// However few descriptors a process has, a place is made whole or not at all, and
+// what was made can be removed without any.
+func TestPlacesLeaveNothingWhereDescriptorsRunOut(t *testing.T) {
+	root := inTemp(t)
+	refused, made := 0, 0
+	for more := range 30 {
+		var p *place
+		var err error
+		withDescriptors(t, more, func() { p, err = newPlace() })
+		if err != nil {
+			require.ErrorIs(t, err, syscall.EMFILE)
+			refused++
+		} else {
+			require.NoError(t, os.MkdirAll(filepath.Join(p.dir, "1", "disk"), 0o700))
+			withDescriptors(t, 0, func() { err = p.remove() })
+			require.NoError(t, err)
+			made++
+		}
+		left, err := os.ReadDir(root)
+		require.NoError(t, err)
+		require.Empty(t, left, "%d more descriptors", more)
+	}
+	require.Positive(t, refused)
+	require.Positive(t, made)
+}
+
+// A tree that is deeper than a process may have files open is removed all the same.
+func TestRemovingADeepTreeTakesFewDescriptors(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	deep := dir
+	for range 200 {
+		deep = filepath.Join(deep, "d")
+		require.NoError(t, os.MkdirAll(filepath.Join(deep, "e"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(deep, "f"), nil, 0o600))
+	}
+	withDescriptors(t, deepest+2, func() { require.NoError(t, removeTree(dir)) })
+	require.NoDirExists(t, dir)
+}
+
+// What a check has mounted on its copy of a disk is taken away, and not emptied.
+func TestWhatACheckHasMountedOnItsCopyIsNotEmptied(t *testing.T) {
+	user, file := precious(t)
+	inTemp(t)
+	probe := t.TempDir()
+	bind(t, user, probe)
+	c, err := NewChecker(Options{Materialise: true})
+	require.NoError(t, err)
+	args := Shell("mkdir m && mount --bind '" + user + "' m && [ -e m/precious ]")
+	for range 2 {
+		require.NoError(t, c.on(faultfs.New(), func() []string { return nil }, args, &output{}))
+	}
+	require.NoError(t, c.Close())
+	require.FileExists(t, file)
+}

@@ -97,7 +97,17 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", args[0], out.said(err))
+		return nil, fmt.Errorf("%s: %w", args[0], &toldError{out.said(err), err})
 	}
 	return m.Notes(), nil
 }
+
+// toldError is an error with what a program has printed before it.
+type toldError struct {
+	text string
+	err  error
+}
+
+func (e *toldError) Error() string { return e.text }
+
+func (e *toldError) Unwrap() error { return e.err }

@@ -1,8 +1,10 @@
 package process
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,8 +94,32 @@ func mountNumber(fd int) (string, error) {
 	return strings.TrimSpace(number), nil
 }
 
-// removeEntries removes what is in a directory, but for one name.
+// deepest is how many directories below each other are open at once. What lies
+// deeper is moved up before it is removed: a program can make directories that are
+// deeper than a process may have descriptors.
+const deepest = 4
+
+// remover removes what is in a directory.
+type remover struct {
+	top   *os.File
+	moved bool // something was moved into top
+}
+
+// removeEntries removes what is in a directory, but for one name. It has no more than
+// deepest descriptors open at once.
 func removeEntries(dir *os.File, but string) error {
+	for {
+		r := remover{top: dir}
+		if err := r.entries(dir, but, 0); err != nil || !r.moved {
+			return err
+		}
+		if _, err := dir.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *remover) entries(dir *os.File, but string, depth int) error {
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
 		return err
@@ -101,32 +127,50 @@ func removeEntries(dir *os.File, but string) error {
 	var errs []error
 	for _, name := range names {
 		if name != but {
-			errs = append(errs, removeEntry(dir, name))
+			errs = append(errs, r.entry(dir, name, depth))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func removeEntry(dir *os.File, name string) error {
+// entry removes what has a name in a directory that lies so deep.
+func (r *remover) entry(dir *os.File, name string, depth int) error {
 	up := int(dir.Fd())
 	err := unix.Unlinkat(up, name, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EPERM) {
-		below, openErr := openSearchable(up, dir.Name(), name)
-		if openErr != nil {
-			return openErr
-		}
-		err = errors.Join(removeEntries(below, ""), below.Close())
-		if err == nil {
-			err = unix.Unlinkat(up, name, unix.AT_REMOVEDIR)
-		}
+		err = r.directory(dir, name, depth)
 	}
 	if err == nil || errors.As(err, new(*os.PathError)) {
 		return err
 	}
 	return &os.PathError{Op: "remove", Path: filepath.Join(dir.Name(), name), Err: err}
+}
+
+// directory removes a directory and what is in it, or moves it up.
+func (r *remover) directory(dir *os.File, name string, depth int) error {
+	up := int(dir.Fd())
+	below, err := openSearchable(up, dir.Name(), name)
+	if err != nil {
+		return err
+	}
+	if depth+1 < deepest {
+		if err := errors.Join(r.entries(below, "", depth+1), below.Close()); err != nil {
+			return err
+		}
+		return unix.Unlinkat(up, name, unix.AT_REMOVEDIR)
+	}
+	if err := below.Close(); err != nil {
+		return err
+	}
+	err = unix.Unlinkat(up, name, unix.AT_REMOVEDIR)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) {
+		r.moved = true
+		err = unix.Renameat(up, name, int(r.top.Fd()), "moved-"+rand.Text())
+	}
+	return err
 }
 
 // openSearchable opens a directory below another one, and sees that its entries may
