@@ -21,9 +21,9 @@ func shells() []finding {
 			source:  "https://zsh.sourceforge.io/Doc/Release/Options.html#History",
 			setup:   historySetup, run: `echo "echo hi" | ZDOTDIR=/nonexistent HISTSIZE=9 SAVEHIST=9 HISTFILE=$PWD/h zsh -d -i >/dev/null 2>&1`, check: "history-held",
 			verdicts: all("torn", "kept", "kill strict"),
-			story: "The new file is not synced before it is renamed. The name can persist before the data: then all of the history is NUL.",
-			sites: []string{"savehistfile"},
-			lacks: "`Src/hist.c:3061`, before the `fclose` that stands before the rename in `savehistfile`.",
+			story:    "The new file is not synced before it is renamed. The name can persist before the data: then all of the history is NUL.",
+			sites:    []string{"savehistfile"},
+			lacks:    "`Src/hist.c:3061`, before the `fclose` that stands before the rename in `savehistfile`.",
 		},
 	}
 }
