@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -87,13 +88,13 @@ func TestCheckFailsWhatIsBroken(t *testing.T) {
 
 func TestCheckPassesWhatIsDeclaredBrokenAndFailsWhatIsFixed(t *testing.T) {
 	s := saving("")
-	s.Declared = map[string]runner.Outcome{"posix": runner.Breaks(2, 3)} // torn and stale
+	s.Declared = map[model.Model]runner.Outcome{model.MustParse("posix"): runner.Breaks(2, 3)} // torn and stale
 	var got recordingT
 	runner.Check(&got, s, runner.Options{})
 	require.Empty(t, got.errors)
 
 	s = saving("file dir")
-	s.Declared = map[string]runner.Outcome{"posix": runner.Breaks(2, 3)}
+	s.Declared = map[model.Model]runner.Outcome{model.MustParse("posix"): runner.Breaks(2, 3)}
 	runner.Check(&got, s, runner.Options{})
 	require.Len(t, got.errors, 1)
 	require.Contains(t, got.errors[0], "saving under posix: kept, declared broken(torn,stale)")

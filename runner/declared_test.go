@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"context"
 	"syscall"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -31,7 +33,7 @@ func TestWhatIsDeclaredOfMoreThanIsTried(t *testing.T) {
 		},
 		Oracle:   oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Absent, oracle.Data("x")}, Mark: "done"},
 		Faults:   []faultfs.Fault{{Kind: faultfs.OpWrite, Errno: syscall.EIO}},
-		Declared: map[string]runner.Outcome{"kill": runner.Breaks(oracle.Torn)},
+		Declared: map[model.Model]runner.Outcome{model.MustParse("kill"): runner.Breaks(oracle.Torn)},
 	}
 	// It is killed after it has created the file: empty, and that is no version.
 	unheeding.Oracle = oracle.When("done", unheeding.Oracle)
@@ -46,7 +48,7 @@ func TestWhatIsDeclaredOfMoreThanIsTried(t *testing.T) {
 			return afero.WriteFile(disk, "/f", []byte("x"), 0o644)
 		},
 		Oracle:   oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data("x")}},
-		Declared: map[string]runner.Outcome{"kill": runner.Breaks(oracle.Refused)},
+		Declared: map[model.Model]runner.Outcome{model.MustParse("kill"): runner.Breaks(oracle.Refused)},
 	}
 	other := []faultfs.Fault{{Kind: faultfs.OpFsync, Errno: syscall.EIO}}
 	tests := []struct {
@@ -130,4 +132,37 @@ func TestAFaultThatStrikesNothingIsNoted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, test.want, results[0].Notes)
 	}
+}
+
+func TestDeclaredModelsAreRunInTheOrderOfThePresets(t *testing.T) {
+	own := model.MustParse("ext4,append=all")
+	s := runner.Scenario{
+		Name: "three", Workload: func(fs *faultfs.FS) error { return fs.Mkdir("/d", 0o755) }, Oracle: oracle.When("never made", oracle.Exists("/d")),
+		Declared: map[model.Model]runner.Outcome{own: runner.Keeps(), model.Default(): runner.Keeps(), model.MustParse("kill"): runner.Keeps()},
+	}
+	results, err := runner.Run(context.Background(), s, runner.Options{})
+	require.NoError(t, err)
+	var models []string
+	for _, r := range results {
+		models = append(models, r.Model.String())
+		require.Equal(t, runner.Keeps(), r.Declared)
+	}
+	require.Equal(t, []string{"kill", "posix", "ext4,append=all"}, models)
+}
+
+// A zero in a model stands for a size, so one model can be written in two ways.
+func TestAModelIsDeclaredHoweverItsSizesAreWritten(t *testing.T) {
+	short := model.Default()
+	short.Unit, short.Block = 0, 0
+	s := runner.Scenario{
+		Name: "short", Workload: func(fs *faultfs.FS) error { return fs.Mkdir("/d", 0o755) }, Oracle: oracle.When("never made", oracle.Exists("/d")),
+		Declared: map[model.Model]runner.Outcome{short: runner.Keeps()},
+	}
+	results, err := runner.Run(context.Background(), s, runner.Options{Models: []model.Model{model.Default()}})
+	require.NoError(t, err)
+	require.Equal(t, runner.Keeps(), results[0].Declared)
+
+	s.Declared[model.Default()] = runner.Breaks(oracle.Lost)
+	_, err = runner.Run(context.Background(), s, runner.Options{})
+	require.EqualError(t, err, "scenario short declares two verdicts for the model posix")
 }

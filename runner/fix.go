@@ -48,7 +48,7 @@ func (s Scenario) change(ctx context.Context, program repair.Variant, m model.Mo
 		return err == nil && len(kinds) == 0
 	}
 	const whole = 1 << 20 // what is written at once to a file that is no longer persists as a whole
-	kill, strict := presetOf("kill"), presetOf("strict")
+	kill, strict := model.MustParse("kill"), model.MustParse("strict")
 	strictWhole := strict
 	strictWhole.Unit = whole
 	change := ""
@@ -67,15 +67,6 @@ func (s Scenario) change(ctx context.Context, program repair.Variant, m model.Mo
 		change = "a single call persists in parts, and what is there before is destroyed by then: write a new file and rename it"
 	}
 	return change, err
-}
-
-// presetOf returns the model of a preset.
-func presetOf(name string) model.Model {
-	m, err := model.Parse(name)
-	if err != nil {
-		panic("crashsim: bug: " + err.Error())
-	}
-	return m
 }
 
 // judgeOf returns what judges variants of the scenario's program under a model,

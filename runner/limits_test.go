@@ -25,7 +25,7 @@ func looks(first func()) runner.Scenario {
 
 func under(t *testing.T, names ...string) (models []model.Model) {
 	for _, name := range names {
-		models = append(models, modelOf(t, name))
+		models = append(models, model.MustParse(name))
 	}
 	return models
 }

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -10,7 +12,7 @@ import (
 // Options say how to run a scenario. The zero value is what go test wants.
 type Options struct {
 	// Models to run under; nil means each model that the scenario declares a
-	// verdict for, in the order of the presets, or the default model if it
+	// verdict for, the presets first and in their order, or the default model if it
 	// declares none.
 	Models []model.Model
 	// Workers is how many checkers run at once; zero means GOMAXPROCS. The
@@ -92,13 +94,22 @@ func (o *Options) models(s *Scenario) []model.Model {
 		return o.Models
 	}
 	var models []model.Model
-	for _, p := range model.Presets() {
-		if _, ok := s.Declared[p.Name]; ok {
-			models = append(models, p.Model)
-		}
+	for m := range s.Declared {
+		models = append(models, m)
 	}
 	if models == nil {
-		models = []model.Model{model.Default()}
+		return []model.Model{model.Default()}
 	}
+	presets := model.Presets()
+	place := func(m model.Model) int { // of a preset among the presets; others come after them, by their text
+		i := slices.IndexFunc(presets, func(p model.Preset) bool { return p.Model == m.WithDefaults() })
+		if i < 0 {
+			return len(presets)
+		}
+		return i
+	}
+	slices.SortFunc(models, func(a, b model.Model) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.String(), b.String()))
+	})
 	return models
 }

@@ -55,6 +55,9 @@ func (s *Scenario) prepare() (*recording, error) {
 	if s.Oracle == nil {
 		return nil, fmt.Errorf("scenario %s has no oracle", s.Name)
 	}
+	if err := s.checkDeclared(); err != nil {
+		return nil, err
+	}
 	if s.Trace != nil {
 		return &recording{s.Trace, nil}, nil
 	}

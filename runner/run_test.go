@@ -94,16 +94,10 @@ func presets() []model.Model {
 	return models
 }
 
-func modelOf(t testing.TB, text string) model.Model {
-	m, err := model.Parse(text)
-	require.NoError(t, err)
-	return m
-}
-
 // run runs a scenario under one model.
 func run(t testing.TB, s runner.Scenario, text string, o runner.Options) runner.Result {
 	t.Helper()
-	o.Models = []model.Model{modelOf(t, text)}
+	o.Models = []model.Model{model.MustParse(text)}
 	results, err := runner.Run(context.Background(), s, o)
 	require.NoError(t, err)
 	require.Len(t, results, 1)

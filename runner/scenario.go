@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"fmt"
+
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -48,9 +50,10 @@ type Scenario struct {
 	// because of one has stopped there.
 	Faults []faultfs.Fault
 
-	// Declared is the verdict that is known, by the text form of the model.
-	// Where it says nothing, Check expects Kept and Run expects nothing.
-	Declared map[string]Outcome
+	// Declared is the verdict that is known under a model, such as
+	// model.MustParse("ext4"). For other models, Check expects Kept and Run expects
+	// nothing.
+	Declared map[model.Model]Outcome
 
 	// Command, if set, says by which commands a recorded program was run and is
 	// judged. It is stored with failures.
@@ -76,4 +79,24 @@ func (s *Scenario) breaksSomewhere() bool {
 
 // declared returns the outcome that is declared for a model, the zero Outcome
 // if none is.
-func (s *Scenario) declared(m model.Model) Outcome { return s.Declared[m.String()] }
+func (s *Scenario) declared(m model.Model) Outcome {
+	for declared, outcome := range s.Declared {
+		if declared.WithDefaults() == m.WithDefaults() {
+			return outcome
+		}
+	}
+	return Outcome{}
+}
+
+// checkDeclared finds models that are declared twice: once with a zero that stands for
+// a size, and once with the size.
+func (s *Scenario) checkDeclared() error {
+	seen := map[model.Model]bool{}
+	for m := range s.Declared {
+		if seen[m.WithDefaults()] {
+			return fmt.Errorf("scenario %s declares two verdicts for the model %s", s.Name, m)
+		}
+		seen[m.WithDefaults()] = true
+	}
+	return nil
+}

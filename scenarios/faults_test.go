@@ -94,7 +94,7 @@ func TestEachFaultScenarioBreaksOnlyByItsFault(t *testing.T) {
 			require.True(t, ok)
 			broken := 0
 			for _, r := range all(t, s, runner.Options{}) {
-				require.True(t, r.Outcome.Equal(s.Declared[r.Model.String()]), "%s", r.Report())
+				require.True(t, r.Outcome.Equal(s.Declared[r.Model]), "%s", r.Report())
 				if r.Outcome.Verdict == runner.Broken {
 					broken++
 				}

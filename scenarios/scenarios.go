@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -55,18 +56,19 @@ type verdicts map[string]runner.Outcome
 const everyPreset = "kill strict ext4 xfs btrfs posix"
 
 // each returns the verdicts by single presets.
-func (v verdicts) each() map[string]runner.Outcome {
-	table := map[string]runner.Outcome{}
+func (v verdicts) each() map[model.Model]runner.Outcome {
+	table := map[model.Model]runner.Outcome{}
 	for presets, outcome := range v {
 		for preset := range strings.FieldsSeq(presets) {
-			if _, twice := table[preset]; twice {
+			m := model.MustParse(preset)
+			if _, twice := table[m]; twice {
 				panic("crashsim: bug: two verdicts for the preset " + preset)
 			}
-			table[preset] = outcome
+			table[m] = outcome
 		}
 	}
 	return table
 }
 
 // keptEverywhere is what a fixed twin declares.
-func keptEverywhere() map[string]runner.Outcome { return verdicts{everyPreset: keeps}.each() }
+func keptEverywhere() map[model.Model]runner.Outcome { return verdicts{everyPreset: keeps}.each() }

@@ -44,7 +44,7 @@ func TestEachScenarioDeclaresEachPreset(t *testing.T) {
 	for _, s := range scenarios.All() {
 		require.Len(t, s.Declared, len(model.Presets()), s.Name)
 		for _, p := range model.Presets() {
-			o, ok := s.Declared[p.Name]
+			o, ok := s.Declared[p.Model]
 			require.True(t, ok, "%s declares nothing for %s", s.Name, p.Name)
 			require.NotEqual(t, runner.Unknown, o.Verdict, s.Name)
 			require.Equal(t, o.Verdict == runner.Broken, len(o.Kinds) > 0, s.Name)

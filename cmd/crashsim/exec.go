@@ -185,11 +185,11 @@ func (f *checkFlags) judged(cmd *cobra.Command, a *app, checker *process.Checker
 // scenario is a recorded program with its check. It promises to be kept.
 func (f *checkFlags) scenario(checker *process.Checker, name string, trace *faultfs.Trace) (runner.Scenario, error) {
 	s := runner.Scenario{
-		Name: name, Trace: trace, Declared: map[string]runner.Outcome{},
+		Name: name, Trace: trace, Declared: map[model.Model]runner.Outcome{},
 		Command: &runner.Command{Setup: f.setup, Program: f.program, Check: f.check, Recover: f.recover},
 	}
 	for _, m := range f.run.options.Models {
-		s.Declared[m.String()] = runner.Keeps()
+		s.Declared[m] = runner.Keeps()
 	}
 	err := checkedBy(&s, checker, trace)
 	return s, err

@@ -20,7 +20,7 @@ import (
 func brokenUnder(s *runner.Scenario) string {
 	m := ""
 	for _, p := range model.Presets() {
-		if s.Declared[p.Name].Verdict == runner.Broken {
+		if s.Declared[p.Model].Verdict == runner.Broken {
 			m = p.Name
 		}
 	}

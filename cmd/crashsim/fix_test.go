@@ -51,7 +51,7 @@ func TestPatchRepairsTheTrace(t *testing.T) {
 func BenchmarkFixAndAuditOfTheLibrary(b *testing.B) {
 	for b.Loop() {
 		for _, s := range scenarios.All() {
-			if len(s.Declared) == 0 || s.Declared["posix"].Verdict != runner.Broken {
+			if len(s.Declared) == 0 || s.Declared[model.Default()].Verdict != runner.Broken {
 				continue
 			}
 			_, err := s.Fix(b.Context(), model.Default(), runner.Options{})

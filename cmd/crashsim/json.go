@@ -248,7 +248,7 @@ func listOf(scenarios []runner.Scenario) any {
 	for _, s := range scenarios {
 		declared := map[string]string{}
 		for m, outcome := range s.Declared {
-			declared[m] = outcome.String()
+			declared[m.String()] = outcome.String()
 		}
 		out.Scenarios = append(out.Scenarios, scenarioJSON{s.Name, s.Lesson, declared})
 	}

@@ -48,7 +48,7 @@ func (a *app) printList() {
 func breaksUnder(s *runner.Scenario) []string {
 	var names []string
 	for _, p := range model.Presets() {
-		if s.Declared[p.Name].Verdict == runner.Broken {
+		if s.Declared[p.Model].Verdict == runner.Broken {
 			names = append(names, p.Name)
 		}
 	}

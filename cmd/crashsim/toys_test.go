@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -62,15 +63,15 @@ func toys() []runner.Scenario {
 	}
 }
 
-func declare(o runner.Outcome, models ...string) map[string]runner.Outcome {
-	declared := map[string]runner.Outcome{}
+func declare(o runner.Outcome, models ...string) map[model.Model]runner.Outcome {
+	declared := map[model.Model]runner.Outcome{}
 	for _, m := range models {
-		declared[m] = o
+		declared[model.MustParse(m)] = o
 	}
 	return declared
 }
 
-func merge(a, b map[string]runner.Outcome) map[string]runner.Outcome {
+func merge(a, b map[model.Model]runner.Outcome) map[model.Model]runner.Outcome {
 	for model, o := range b {
 		a[model] = o
 	}

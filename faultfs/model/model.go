@@ -212,6 +212,16 @@ func Parse(text string) (Model, error) {
 	return m, nil
 }
 
+// MustParse is Parse for a text in the source of a program, such as "ext4": it panics
+// where Parse returns an error.
+func MustParse(text string) Model {
+	m, err := Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
 func presetNames() string {
 	names := make([]string, len(presets))
 	for i, p := range presets {

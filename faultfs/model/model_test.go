@@ -35,7 +35,7 @@ posix  4096 4096  none   tail         none    link-first none    none    none  l
 			require.Equal(t, [2]string{keys[k+1], want[k+1]}, p, want[0])
 		}
 	}
-	require.Equal(t, modelOf(t, "posix"), model.Default())
+	require.Equal(t, model.MustParse("posix"), model.Default())
 }
 
 // eachModel calls f with every combination of promises, of some units and
@@ -63,7 +63,7 @@ func TestModelsReadBackFromTheirText(t *testing.T) {
 	texts := map[string]bool{}
 	eachModel(func(m model.Model) {
 		text := m.String()
-		require.Equal(t, m, modelOf(t, text), text)
+		require.Equal(t, m, model.MustParse(text), text)
 		require.False(t, texts[text], "%s says two things", text)
 		texts[text] = true
 	})
@@ -85,7 +85,7 @@ func TestTextOfAModelIsShort(t *testing.T) {
 		{"posix,unit=512,unit=1024", "posix,unit=1024"},
 		{"posix,unit=16777216,block=1073741824", "posix,unit=16777216,block=1073741824"},
 	} {
-		require.Equal(t, tc[1], modelOf(t, tc[0]).String(), tc[0])
+		require.Equal(t, tc[1], model.MustParse(tc[0]).String(), tc[0])
 	}
 }
 
@@ -156,14 +156,12 @@ func TestTextOfSyncFailuresRoundTrips(t *testing.T) {
 			m.Failure = faultfs.SyncFailure{
 				Page: faultfs.FailedPage(n % 3), Report: faultfs.Report(n / 3 % 2), Journal: faultfs.Journal(n / 6),
 			}
-			require.Equal(t, m, modelOf(t, m.String()), m.String())
+			require.Equal(t, m, model.MustParse(m.String()), m.String())
 		}
 	}
 }
 
-func modelOf(t *testing.T, text string) model.Model {
-	t.Helper()
-	m, err := model.Parse(text)
-	require.NoError(t, err)
-	return m
+func TestMustParsePanicsWithTheErrorOfParse(t *testing.T) {
+	require.Equal(t, model.Default(), model.MustParse("posix"))
+	require.PanicsWithError(t, `model "zfs": unknown preset "zfs", want one of kill, strict, ext4, xfs, btrfs, posix`, func() { model.MustParse("zfs") })
 }

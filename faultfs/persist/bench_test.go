@@ -54,7 +54,7 @@ func BenchmarkLower(b *testing.B) {
 	for _, n := range []int{100, 1000, 10000} {
 		for _, name := range []string{"posix", "ext4", "btrfs", "strict"} {
 			b.Run(fmt.Sprintf("appends=%d/%s", n, name), func(b *testing.B) {
-				trace, m := logOf(b, n), modelOf(b, name)
+				trace, m := logOf(b, n), model.MustParse(name)
 				b.ReportAllocs()
 				for b.Loop() {
 					persist.Lower(trace, m)
@@ -86,7 +86,7 @@ func BenchmarkCount(b *testing.B) {
 func BenchmarkStates(b *testing.B) {
 	for _, name := range []string{"posix", "ext4", "strict"} {
 		b.Run(name, func(b *testing.B) {
-			trace, m := replaceOf(b, 4), modelOf(b, name)
+			trace, m := replaceOf(b, 4), model.MustParse(name)
 			states := 0
 			for b.Loop() {
 				found, err := runner.States(context.Background(), trace, m)
@@ -107,7 +107,7 @@ func BenchmarkCountNewFiles(b *testing.B) {
 		trace := newFilesOf(b, n)
 		for _, name := range []string{"posix", "ext4", "btrfs", "strict", "posix,names=directory"} {
 			b.Run(fmt.Sprintf("files=%d/%s", n, name), func(b *testing.B) {
-				plan := persist.Lower(trace, modelOf(b, name))
+				plan := persist.Lower(trace, model.MustParse(name))
 				for b.Loop() {
 					_, exact := plan.Count(context.Background())
 					require.True(b, exact)
@@ -161,7 +161,7 @@ func syncedOf(b *testing.B, bytes int) *faultfs.Trace {
 func BenchmarkLargeFile(b *testing.B) {
 	trace := syncedOf(b, 16<<20)
 	for _, name := range []string{"posix", "ext4", "strict"} {
-		m := modelOf(b, name)
+		m := model.MustParse(name)
 		b.Run("lower/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -195,7 +195,7 @@ func BenchmarkManyFiles(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/file")
 		}
 		for _, name := range []string{"posix", "ext4", "btrfs", "strict"} {
-			plan := persist.Lower(trace, modelOf(b, name))
+			plan := persist.Lower(trace, model.MustParse(name))
 			b.Run(fmt.Sprintf("lower/files=%d/%s", n, name), func(b *testing.B) {
 				for b.Loop() {
 					persist.Lower(trace, plan.Model())

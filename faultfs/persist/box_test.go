@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -272,7 +273,7 @@ func TestLostEffectsNameACut(t *testing.T) {
 
 func TestPinRefusesWhatTheModelForbids(t *testing.T) {
 	trace := parse(t, "create /a\ncreate /b\nfsync /\ncreate /c\nchmod /c 0600\nchmod /c 0640\n")
-	plan := persist.Lower(trace, modelOf(t, "posix,names=journal"))
+	plan := persist.Lower(trace, model.MustParse("posix,names=journal"))
 	end := plan.Points() - 1
 	for _, tc := range []struct {
 		name string

@@ -46,7 +46,7 @@ func TestTablesCountWhatTryingCounts(t *testing.T) {
 }
 
 func TestEachByteOfALongWriteIsThereOrNot(t *testing.T) {
-	plan := persist.Lower(parse(t, "create /f\nwrite /f 0 \"x\"*20000\nmark done\n"), modelOf(t, "posix,append=all,unit=1,block=1"))
+	plan := persist.Lower(parse(t, "create /f\nwrite /f 0 \"x\"*20000\nmark done\n"), model.MustParse("posix,append=all,unit=1,block=1"))
 	cuts, exact := plan.Count(t.Context())
 	require.True(t, exact)
 	// The size goes up to a byte only with that byte: with n of them there, the
@@ -69,10 +69,10 @@ func TestCountIsABoundWhereNeedsAreTangled(t *testing.T) {
 		two := random.Perm(dirs)
 		fmt.Fprintf(&ops, "exchange /d%d/f /d%d/f\n", two[0], two[1])
 	}
-	plan := persist.Lower(parse(t, ops.String()), modelOf(t, "posix,names=directory"))
+	plan := persist.Lower(parse(t, ops.String()), model.MustParse("posix,names=directory"))
 	bound, exact := plan.Count(t.Context())
 	require.False(t, exact)
-	least, exact := persist.Lower(parse(t, ops.String()), modelOf(t, "posix,names=journal")).Count(t.Context())
+	least, exact := persist.Lower(parse(t, ops.String()), model.MustParse("posix,names=journal")).Count(t.Context())
 	require.True(t, exact)
 	require.Positive(t, bound.Cmp(least))
 }

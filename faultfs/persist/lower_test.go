@@ -27,7 +27,7 @@ func TestKilledProgramMayHaveDoneOneOfTwoOverlappingOps(t *testing.T) {
 		`{"marks":[],"tree":{"/a":{"data":"","mode":"0644"},"/b":{"data":"","mode":"0644"}}}`,
 		`{"marks":[],"tree":{"/a":{"data":"","mode":"0644"}}}`,
 		`{"marks":[],"tree":{}}`,
-	}, lines(t, trace, modelOf(t, "kill")))
+	}, lines(t, trace, model.MustParse("kill")))
 }
 
 func TestSyncForcesOnlyWhatHadReturnedBeforeItBegan(t *testing.T) {
@@ -41,7 +41,7 @@ func TestSyncForcesOnlyWhatHadReturnedBeforeItBegan(t *testing.T) {
 
 func TestPlanSaysWhatItIsOf(t *testing.T) {
 	trace := parse(t, "create /f\nwrite /f 0 \"new\"\nmark saved\nchmod /f 0600\nunlink /f\n")
-	plan := persist.Lower(trace, modelOf(t, "ext4"))
+	plan := persist.Lower(trace, model.MustParse("ext4"))
 	require.Same(t, trace, plan.Trace())
 	require.Equal(t, "ext4", plan.Model().String())
 	require.Equal(t, 4, plan.Cells())
@@ -91,7 +91,7 @@ func TestUnitIsReadAtEveryVersion(t *testing.T) {
 		copy(live[op.Off:], op.Data)
 		contents = append(contents, bytes.Clone(live))
 	}
-	plan := persist.Lower(fs.Trace(), modelOf(t, "kill"))
+	plan := persist.Lower(fs.Trace(), model.MustParse("kill"))
 	disk := plan.NewDisk()
 	for point := 1; point < plan.Points(); point++ {
 		require.True(t, disk.Begin(point, persist.Part{}))

@@ -70,14 +70,14 @@ func variants(t *testing.T) []model.Model {
 	var variants []model.Model
 	for _, p := range model.Presets() {
 		text := p.Name + ",unit=4,block=8"
-		variants = append(variants, modelOf(t, text))
+		variants = append(variants, model.MustParse(text))
 		for _, change := range []string{
 			"unit=2", "unit=8", "block=4", "block=12", "append=none", "append=allocated", "append=all",
 			"truncate=tail", "truncate=tail-ordered", "truncate=atomic", "names=none", "names=directory", "names=journal",
 			"rename=split", "rename=link-first", "rename=atomic", "replace=none", "replace=size", "replace=data",
 			"sync=none", "sync=name", "sync=own", "sync=inode", "sync=journal", "order=none", "order=all", "cache=lost", "cache=kept",
 		} {
-			if m := modelOf(t, text+","+change); m != variants[len(variants)-1] {
+			if m := model.MustParse(text + "," + change); m != variants[len(variants)-1] {
 				variants = append(variants, m)
 			}
 		}

@@ -89,8 +89,8 @@ func TestModelThatPromisesMoreLeavesASubset(t *testing.T) {
 // need its data: there a unit less is a step less.
 func TestLargerUnitCanAddCasesWhereUnitsAreSteps(t *testing.T) {
 	trace := parse(t, "write /f 0 \"b\"*8\n")
-	small := modelOf(t, "posix,order=all,unit=4,block=8")
-	large := modelOf(t, "posix,order=all,unit=8,block=8")
+	small := model.MustParse("posix,order=all,unit=4,block=8")
+	large := model.MustParse("posix,order=all,unit=8,block=8")
 	require.Len(t, without(lines(t, trace, large), lines(t, trace, small)), 1, "eight NULs, and nothing of the data")
 }
 
@@ -105,7 +105,7 @@ func TestPresetsLieInEachOther(t *testing.T) {
 		}
 		for _, chain := range chains {
 			for i := range chain[1:] {
-				strong, weak := modelOf(t, chain[i]), modelOf(t, chain[i+1])
+				strong, weak := model.MustParse(chain[i]), model.MustParse(chain[i+1])
 				subset(t, lines(t, trace, strong), lines(t, trace, weak), chain[i]+" in "+chain[i+1], strong, trace)
 			}
 		}
@@ -117,7 +117,7 @@ func TestPresetsLieInEachOther(t *testing.T) {
 // the promise name forces the effect that made the directory.
 func TestOwnNamesAreNotMoreThanNames(t *testing.T) {
 	trace := parse(t, "unlink /d\nmkdir /d\nrename /d /e\ncreate /e/f\nfsync /e/f\nmark synced\n", "create /d\n")
-	own, name := lines(t, trace, modelOf(t, "posix,sync=own")), lines(t, trace, modelOf(t, "posix,sync=name"))
+	own, name := lines(t, trace, model.MustParse("posix,sync=own")), lines(t, trace, model.MustParse("posix,sync=name"))
 	require.Equal(t, []string{
 		`{"marks":["synced"],"tree":{"/d":{"data":"","mode":"0644"},"/e":{"dir":true,"mode":"0755"},"/e/f":{"data":"","mode":"0644"}}}`,
 	}, without(own, name))
@@ -216,14 +216,14 @@ func splitWrite(trace *faultfs.Trace, block int64) (int, []faultfs.Op) {
 func TestSplitCanAddCases(t *testing.T) {
 	whole := parse(t, "write /f 0 \"b\"*8\n")
 	halves := parse(t, "write /f 0 \"b\"*4\nwrite /f 4 \"b\"*4\n")
-	kill := modelOf(t, "kill,append=none,unit=4,block=4")
+	kill := model.MustParse("kill,append=none,unit=4,block=4")
 	added := without(lines(t, halves, kill), lines(t, whole, kill))
 	require.Equal(t, []string{`{"marks":[],"tree":{"/f":{"data":"YmJiYg==","mode":"0644"}}}`}, added)
 
 	over := "create /f\nwrite /f 0 \"aaaa\"\n"
 	whole = parse(t, "write /f 0 \"b\"*8\n", over)
 	halves = parse(t, "write /f 0 \"b\"*4\nwrite /f 4 \"b\"*4\n", over)
-	all := modelOf(t, "posix,append=all,unit=4,block=4")
+	all := model.MustParse("posix,append=all,unit=4,block=4")
 	added = without(lines(t, halves, all), lines(t, whole, all))
 	require.Equal(t, []string{`{"marks":[],"tree":{"/f":{"data":"YWFhYWJiYmI=","mode":"0644"}}}`}, added)
 }
@@ -326,12 +326,6 @@ func parse(t require.TestingT, ops string, setup ...string) *faultfs.Trace {
 	trace, err := faultfs.ParseTrace("program", []byte(text))
 	require.NoError(t, err)
 	return trace
-}
-
-func modelOf(t require.TestingT, text string) model.Model {
-	m, err := model.Parse(text)
-	require.NoError(t, err)
-	return m
 }
 
 // without returns the cases of a list that are not in another one.

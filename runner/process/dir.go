@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
 	"github.com/crashsim/crashsim/runner"
 )
@@ -35,7 +36,7 @@ type Dir struct {
 	// for CI, where a test that does not run is not to pass unseen.
 	Must bool
 	// Declared is as in runner.Scenario.
-	Declared map[string]runner.Outcome
+	Declared map[model.Model]runner.Outcome
 }
 
 // The variables that tell a child what it is.

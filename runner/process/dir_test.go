@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/process"
@@ -103,7 +104,7 @@ func TestDirInSubtests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := replacing(c.syncFile, c.syncDir)
-			d.Declared = map[string]runner.Outcome{"posix": runner.Breaks(c.breaks...), "kill": runner.Keeps()}
+			d.Declared = map[model.Model]runner.Outcome{model.MustParse("posix"): runner.Breaks(c.breaks...), model.MustParse("kill"): runner.Keeps()}
 			process.CheckDir(t, d, runner.Options{MaxRuns: 100_000})
 		})
 	}
@@ -118,6 +119,6 @@ func TestDirWhoseRecoveryEndsTheProcess(t *testing.T) {
 		}
 		return nil
 	}
-	d.Declared = map[string]runner.Outcome{"posix": runner.Breaks(oracle.Refused, oracle.Torn)}
+	d.Declared = map[model.Model]runner.Outcome{model.MustParse("posix"): runner.Breaks(oracle.Refused, oracle.Torn)}
 	process.CheckDir(t, d, runner.Options{MaxRuns: 100_000})
 }

@@ -134,7 +134,7 @@ func cache(s runner.Scenario, last faultfs.OpKind) part {
 		b := Block{Kind: Look, Title: "in the page cache, for every program to see"}
 		trace, err := until(s, last)
 		if err == nil {
-			b.Lines, err = disks(ctx, trace, mustModel("kill"))
+			b.Lines, err = disks(ctx, trace, model.MustParse("kill"))
 		}
 		if err == nil && len(b.Lines) != 1 {
 			err = fmt.Errorf("what a process that is killed leaves is not one thing: %q", b.Lines)
@@ -151,7 +151,7 @@ func now(s runner.Scenario, last faultfs.OpKind, m string) part {
 		if err != nil {
 			return Block{}, err
 		}
-		lines, err := disks(ctx, trace, mustModel(m))
+		lines, err := disks(ctx, trace, model.MustParse(m))
 		return listed(fmt.Sprintf("on the disk if the power fails now (%s): %s", m, count(len(lines), "possibility", "possibilities")), lines), err
 	}
 }
@@ -166,7 +166,7 @@ func gone(less, more runner.Scenario, m string) part {
 			if err != nil {
 				return Block{}, err
 			}
-			if sets[i], err = disks(ctx, trace, mustModel(m)); err != nil {
+			if sets[i], err = disks(ctx, trace, model.MustParse(m)); err != nil {
 				return Block{}, err
 			}
 		}
@@ -231,7 +231,7 @@ func crash(s runner.Scenario, want map[string]string) part {
 func fixed(s runner.Scenario, m string, want int) part {
 	return func(ctx context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "the smallest set of syncs that repairs it (" + m + ")"}
-		r, err := s.Fix(ctx, mustModel(m), runner.Options{})
+		r, err := s.Fix(ctx, model.MustParse(m), runner.Options{})
 		if err != nil {
 			return b, err
 		}
@@ -257,14 +257,6 @@ func fixed(s runner.Scenario, m string, want int) part {
 	}
 }
 
-func mustModel(name string) model.Model {
-	m, err := model.Parse(name)
-	if err != nil {
-		panic("crashsim: bug: " + err.Error())
-	}
-	return m
-}
-
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -281,7 +273,7 @@ func same(one, other runner.Scenario, m string) part {
 			if err != nil {
 				return Block{}, err
 			}
-			if sets[i], err = disks(ctx, trace, mustModel(m)); err != nil {
+			if sets[i], err = disks(ctx, trace, model.MustParse(m)); err != nil {
 				return Block{}, err
 			}
 		}
@@ -302,7 +294,7 @@ func example(s runner.Scenario, last faultfs.OpKind, m, what string, is func(map
 		if err != nil {
 			return b, err
 		}
-		states, err := runner.States(ctx, trace, mustModel(m))
+		states, err := runner.States(ctx, trace, model.MustParse(m))
 		if err != nil {
 			return b, err
 		}

@@ -19,12 +19,12 @@ var update = flag.Bool("update", false, "store the traces that package scenarios
 func TestWriteConfig(t *testing.T) {
 	s, err := scenario("viper-write-config", writeConfig)
 	require.NoError(t, err)
-	s.Declared = map[string]runner.Outcome{}
+	s.Declared = map[model.Model]runner.Outcome{}
 	for _, p := range model.Presets() {
-		s.Declared[p.Name] = runner.Breaks(oracle.Torn, oracle.Refused)
+		s.Declared[p.Model] = runner.Breaks(oracle.Torn, oracle.Refused)
 	}
-	s.Declared["kill"] = runner.Breaks(oracle.Torn)
-	s.Declared["strict"] = runner.Breaks(oracle.Torn)
+	s.Declared[model.MustParse("kill")] = runner.Breaks(oracle.Torn)
+	s.Declared[model.MustParse("strict")] = runner.Breaks(oracle.Torn)
 	checkStored(t, s)
 	runner.Check(t, s, runner.Options{})
 }
@@ -33,9 +33,9 @@ func TestWriteConfigDurably(t *testing.T) {
 	s, err := scenario("viper-write-config-fixed", writeConfigDurably)
 	require.NoError(t, err)
 	s.Recover = removeTemp
-	s.Declared = map[string]runner.Outcome{}
+	s.Declared = map[model.Model]runner.Outcome{}
 	for _, p := range model.Presets() {
-		s.Declared[p.Name] = runner.Keeps()
+		s.Declared[p.Model] = runner.Keeps()
 	}
 	checkStored(t, s)
 	runner.Check(t, s, runner.Options{})
