@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"strconv"
 
@@ -72,9 +73,7 @@ func declare(o runner.Outcome, models ...string) map[model.Model]runner.Outcome 
 }
 
 func merge(a, b map[model.Model]runner.Outcome) map[model.Model]runner.Outcome {
-	for model, o := range b {
-		a[model] = o
-	}
+	maps.Copy(a, b)
 	return a
 }
 
