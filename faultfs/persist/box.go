@@ -23,6 +23,8 @@ type Box struct {
 	// Of a plan with bundles:
 	fates       []fate    // by bundle
 	bottom, top []Version // by file: the bounds without restrictions
+
+	counter *counter // of the box's own cuts, nil until they are counted
 }
 
 // NewBox returns the box of all cuts at the first crash point.
@@ -78,6 +80,7 @@ func (b *Box) Seat(below *Box) {
 func (b *Box) Still() *Box {
 	c := *b
 	c.lo, c.hi, c.trail, c.work, c.fates = slices.Clone(b.lo), slices.Clone(b.hi), nil, nil, slices.Clone(b.fates)
+	c.counter = nil
 	return &c
 }
 

@@ -16,11 +16,19 @@ import (
 // tangled to count, or when the context ends, exact is false, and no more cuts
 // than the returned number are legal.
 func (p *Plan) Count(ctx context.Context) (cuts *big.Int, exact bool) {
-	return newCounter(ctx, p).count()
+	return p.CountBefore(ctx, len(p.points))
+}
+
+// CountBefore is Count of the crash points before one: what is left of Count are the
+// cases that are new from there on.
+func (p *Plan) CountBefore(ctx context.Context, point int) (cuts *big.Int, exact bool) {
+	c := newCounter(ctx, p)
+	c.until = min(point, len(p.points))
+	return c.count()
 }
 
 func (c *counter) count() (cuts *big.Int, exact bool) {
-	for at := range c.plan.points {
+	for at := range c.until {
 		if c.ctx.Err() != nil {
 			c.giveUp(at)
 			return c.total, false
@@ -36,10 +44,11 @@ func (c *counter) count() (cuts *big.Int, exact bool) {
 // groups that no need connects: the cuts are the product of what each group
 // allows.
 type counter struct {
-	ctx  context.Context
-	plan *Plan
-	box  *Box // for groups that are counted by trying
-	ties *ties
+	ctx   context.Context
+	plan  *Plan
+	until int  // the crash points that are counted end before this one
+	box   *Box // for groups that are counted by trying
+	ties  *ties
 
 	low     []Version // by cell: oldest version that the last point allows
 	groupOf []*group  // by effect; nil: it is not open
@@ -64,7 +73,7 @@ type counter struct {
 func newCounter(ctx context.Context, p *Plan) *counter {
 	l := newTies(p)
 	return &counter{
-		ctx: ctx, plan: p, box: p.NewBox(), ties: l,
+		ctx: ctx, plan: p, until: len(p.points), box: p.NewBox(), ties: l,
 		low:     make([]Version, len(p.cells)),
 		groupOf: make([]*group, len(l.effects)), product: big.NewInt(1), tangled: map[*group]bool{},
 		marks: -1, total: new(big.Int), exact: true, work: maxWork, keys: maxKeys,
@@ -143,7 +152,7 @@ func (c *counter) giveUp(number int) {
 		length += uint(size(Cell(id)))
 	}
 	longest = length
-	for at := number; at < len(c.plan.points); at++ {
+	for at := number; at < c.until; at++ {
 		p := &c.plan.points[at]
 		seen := map[Cell]bool{}
 		for _, s := range slices.Concat(p.high, p.low) {
@@ -158,6 +167,6 @@ func (c *counter) giveUp(number int) {
 		}
 		longest = max(longest, length)
 	}
-	points := big.NewInt(int64(len(c.plan.points) - number + 1))
+	points := big.NewInt(int64(c.until - number + 1))
 	c.total.Add(c.total, points.Lsh(points, longest))
 }

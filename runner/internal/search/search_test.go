@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -256,4 +257,37 @@ func TestCheckerThatWaversIsFoundOut(t *testing.T) {
 	require.NotEqual(t, e.strange.Expected, e.strange.Read)
 	require.NotEmpty(t, e.strange.Expected)
 	require.NotEmpty(t, e.strange.Read)
+}
+
+func TestCutsOfTheCubesAddUpToTheCountOfThePlan(t *testing.T) {
+	t.Parallel()
+	exactly := 0
+	rapid.Check(t, func(t *rapid.T) {
+		plan := persist.Lower(drawn.Trace(t), drawn.Model(t))
+		want, exact := plan.Count(context.Background())
+		if !exact || want.BitLen() > 12 {
+			return
+		}
+		from := rapid.IntRange(0, plan.Points()-1).Draw(t, "from")
+		before, exact := plan.CountBefore(context.Background(), from)
+		require.True(t, exact)
+		cubes, _ := visited(plan, drawn.SomeChecker(t), Budget{MaxLosses: -1}, inOrder)
+		sum, early := new(big.Int), new(big.Int)
+		box := plan.NewBox()
+		for i := range cubes {
+			box.Move(cubes[i].Point)
+			require.True(t, box.RestrictTo(cubes[i].Whole()))
+			cuts, exact := box.Count()
+			require.True(t, exact)
+			require.Positive(t, cuts.Sign())
+			sum.Add(sum, cuts)
+			if cubes[i].Point < from {
+				early.Add(early, cuts)
+			}
+		}
+		require.Equal(t, want.String(), sum.String())
+		require.Equal(t, before.String(), early.String())
+		exactly++
+	})
+	require.Positive(t, exactly)
 }
