@@ -1,0 +1,58 @@
+package search
+
+import "github.com/crashsim/crashsim/faultfs/persist"
+
+// Add adds a run that was made elsewhere: what it read, and what came of it. It
+// returns false where the tree knows that the same values led to another read: the
+// checker is not deterministic, and the tree cannot answer for it.
+func (t *Tree[T]) Add(steps []persist.Step, outcome T) bool {
+	_, same := t.add(&Attempt[T]{Steps: steps, Outcome: outcome}, nil)
+	return same
+}
+
+// Size returns the number of nodes of the tree.
+func (t *Tree[T]) Size() int { return len(t.nodes) }
+
+// Answer fills in an attempt as a run of the checker would, and reports whether the
+// tree knows enough for that. It moves the box.
+func (t *Tree[T]) Answer(box *persist.Box, a *Attempt[T]) bool {
+	box.Move(a.Point)
+	if !box.RestrictTo(a.Part) {
+		a.Empty, a.Skipped = true, false
+		return true
+	}
+	at := int32(0)
+	for t.nodes[at].kind == reads {
+		cell := t.nodes[at].cell
+		value, bound, split := box.Choose(cell)
+		if split {
+			a.Taken = append(a.Taken, bound)
+		}
+		a.Steps = append(a.Steps, persist.Step{Cell: cell, Value: value})
+		if at = t.known(at, value); at == 0 {
+			break
+		}
+	}
+	if n := &t.nodes[at]; n.kind == leaf {
+		a.Outcome, a.Skipped = t.leafs[n.index], false
+		return true
+	}
+	a.Steps, a.Taken = a.Steps[:0], a.Taken[:0]
+	return false
+}
+
+// known returns the node behind an edge, 0 where there is none.
+func (t *Tree[T]) known(at int32, value persist.Version) int32 {
+	n := &t.nodes[at]
+	if n.child != 0 && n.value == value {
+		return n.child
+	}
+	if n.index == 0 {
+		return 0
+	}
+	f := &t.fans[n.index-1]
+	if int(value) < len(f.dense) && f.dense[value] != 0 {
+		return f.dense[value]
+	}
+	return f.more[value]
+}
