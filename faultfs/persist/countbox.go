@@ -11,9 +11,9 @@ import (
 // plan, and looks only at the needs: parts into which a search has divided the
 // cases of a plan must add up to the count of the plan. Where the needs are too tangled to
 // count, exact is false, and no more cuts than the returned number are legal. Of a
-// later life it counts nothing, and exact is false.
+// later life, and of a plan with bundles, it counts nothing, and exact is false.
 func (b *Box) Count() (cuts *big.Int, exact bool) {
-	if b.plan.below != nil {
+	if b.plan.below != nil || b.plan.bundles != nil {
 		return new(big.Int), false
 	}
 	c := b.counter
@@ -78,7 +78,9 @@ func (p Part) Bounds() []Bound {
 func (b *Box) Narrowed() []Bound {
 	bounds := make([]Bound, 0, len(b.trail))
 	for _, t := range b.trail {
-		bounds = append(bounds, b.Bound(t.Cell))
+		if t.Cell >= 0 { // and not a bundle: its bounds are there, too
+			bounds = append(bounds, b.Bound(t.Cell))
+		}
 	}
 	slices.SortFunc(bounds, func(a, c Bound) int { return cmp.Compare(a.Cell, c.Cell) })
 	return slices.Compact(bounds)
