@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/drawn"
@@ -109,7 +110,7 @@ func summing(disk *faultfs.FS, _ oracle.Marks) uint64 {
 }
 
 func TestOneHardPointIsDividedEvenly(t *testing.T) {
-	plan := persist.Lower(drawn.Parsed(t, "create /f\nwrite /f 0 \"x\"*49152\n"), persist.Default())
+	plan := persist.Lower(drawn.Parsed(t, "create /f\nwrite /f 0 \"x\"*49152\n"), model.Default())
 	const n = 7
 	all := len(shared(plan, summing, Shard{}))
 	for i := range n {
@@ -119,7 +120,7 @@ func TestOneHardPointIsDividedEvenly(t *testing.T) {
 }
 
 func TestWhatWaitsAtOneNodeGoesToOneShard(t *testing.T) {
-	plan := persist.Lower(drawn.Parsed(t, "create /a\ncreate /b\ncreate /d\n"), persist.Default())
+	plan := persist.Lower(drawn.Parsed(t, "create /a\ncreate /b\ncreate /d\n"), model.Default())
 	for turn := range 3 {
 		for i := range 3 {
 			made := shared(plan, drawn.Seeded(1, 9), Shard{Index: i, Count: 3, Turn: turn})

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
@@ -68,8 +69,8 @@ func stored(disk afero.Fs, marks oracle.Marks) (wrong []oracle.Violation) {
 	return wrong
 }
 
-func presets() (models []persist.Model) {
-	for _, p := range persist.Presets() {
+func presets() (models []model.Model) {
+	for _, p := range model.Presets() {
 		models = append(models, p.Model)
 	}
 	return models
