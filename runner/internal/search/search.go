@@ -23,7 +23,7 @@ type Cube[T any] struct {
 // Kept returns a copy of the cube that lasts longer than the visit.
 func (c *Cube[T]) Kept() Cube[T] {
 	k := *c
-	k.Taken = slices.Clone(c.Taken)
+	k.Taken = append([]persist.Bound(nil), c.Taken...) // of nothing it is nil, whatever memory it had
 	return k
 }
 
