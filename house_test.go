@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"faultfs/internal/callsite":  0,
 	"faultfs/internal/seccomp":   0,
 	"faultfs/internal/pagecache": -1,
+	"faultfs/internal/thread":    -1,
 	"faultfs/internal/mapped":    0,
 	"faultfs/model":              1,
 	"faultfs/persist":            2,

@@ -15,6 +15,7 @@ import (
 // that a shell runs, or the name of a check that is built in. In a stored failure
 // they are the text of whoever wrote the file: run them only if that is wanted.
 type Command struct {
+	Path    string   // at which all of them see the directory; "" leaves that to crashsim
 	Setup   string   // "" if there was none
 	Program []string // with its arguments; nil where only the trace is known
 	Check   string
@@ -33,6 +34,7 @@ func (c *Command) text() []byte {
 		}
 		b = fmt.Appendf(b, "%s %s\n", key, strings.Join(words, " "))
 	}
+	add("path", c.Path)
 	add("setup", c.Setup)
 	add("program", append([]string(nil), c.Program...)...)
 	add("check", c.Check)
@@ -47,6 +49,8 @@ func (c *Command) parse(key, value string) error {
 		return fmt.Errorf("%s: want words in quotes, separated by blanks", key)
 	}
 	switch key {
+	case "path":
+		c.Path = words[0]
 	case "setup":
 		c.Setup = words[0]
 	case "program":

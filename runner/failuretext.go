@@ -194,7 +194,7 @@ func (f *failureText) set(key, value string, line int) (err error) {
 	case "damage":
 		f.damageAt = line
 		f.damage, err = parseDamage(value)
-	case "setup", "program", "check", "recover":
+	case "path", "setup", "program", "check", "recover":
 		if f.Command == nil {
 			f.Command = &Command{}
 		}
@@ -202,7 +202,7 @@ func (f *failureText) set(key, value string, line int) (err error) {
 	case "":
 	default:
 		err = fmt.Errorf("unknown key %q, want one of scenario, model, kind, point, lost, again, blame, how, fault, damage, "+
-			"test, setup, program, check and recover", key)
+			"test, path, setup, program, check and recover", key)
 	}
 	return err
 }

@@ -35,6 +35,7 @@ broken, and what the check printed is the reason. Or it is one of
 type programFlags struct {
 	name    string
 	setup   string
+	at      string
 	timeout time.Duration
 }
 
@@ -50,11 +51,16 @@ func (f *programFlags) record(cmd *cobra.Command, a *app, args []string) (*fault
 	}
 	output := &foreign{w: a.stderr}
 	defer output.end()
-	p := process.Program{Args: args, Output: output, Timeout: f.timeout}
+	p := process.Program{Args: args, Output: output, Timeout: f.timeout, At: f.at}
 	if f.setup != "" {
 		p.Setup = process.Shell(f.setup)
 	}
 	return process.Record(cmd.Context(), p)
+}
+
+// atFlag adds the flag that says where programs see their directory.
+func atFlag(cmd *cobra.Command, at *string) {
+	cmd.Flags().StringVar(at, "at", "", "let setup, program, recovery and check see the directory at this absolute `path`, such as /var/lib/app; nothing that is there is touched (default one that is the same in all runs)")
 }
 
 // inPrivate runs the command with its mounts and processes to itself, where that is
@@ -75,7 +81,7 @@ func (a *app) recordCommand() *cobra.Command {
 		Short: "Record what a program does to its files",
 		Long: `Record runs a program on a file system of its own, which is mounted at the
 program's working directory and named by $CRASHSIM_DIR, and writes down what it
-does to it. Each line that it prints on standard output is a mark, in order with
+does to it. Nobody but the program sees it there. Each line that it prints on standard output is a mark, in order with
 its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
 		Example: `  crashsim record -o t.txt -- sh -c 'echo new >f.tmp && sync f.tmp && mv f.tmp f && echo saved'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -96,6 +102,7 @@ its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
 		},
 	}
 	f.add(cmd)
+	atFlag(cmd, &f.at)
 	cmd.Flags().StringVarP(&out, "output", "o", "", "write the trace to this `file`")
 	return cmd
 }
@@ -103,6 +110,7 @@ its calls; so is each line that it writes to the file $CRASHSIM_MARK.`,
 // checkFlags are the flags of commands that judge a trace.
 type checkFlags struct {
 	check, recover string
+	at             string
 	setup          string   // of the recorded program
 	program        []string // the recorded program, if it is known
 	unit           int64
@@ -118,6 +126,7 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 	flags.Int64Var(&f.unit, "unit", 0, "this many `bytes` persist as a whole (default those of the model)")
 	flags.BoolVar(&f.materialise, "materialise", false, "copy each disk into a directory for the check, rather than mount it")
 	flags.DurationVar(&f.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
+	atFlag(cmd, &f.at)
 	f.run.add(cmd, model.Default().String())
 	for _, name := range []string{"faults", "workers"} {
 		_ = flags.MarkHidden(name)
@@ -140,7 +149,7 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	if err := f.run.finish(); err != nil {
 		return err
 	}
-	checker, err := process.NewChecker(process.Options{Timeout: f.slow, Materialise: f.materialise})
+	checker, err := process.NewChecker(process.Options{Timeout: f.slow, Materialise: f.materialise, At: f.at})
 	if err != nil {
 		return err
 	}
@@ -186,7 +195,7 @@ func (f *checkFlags) judged(cmd *cobra.Command, a *app, checker *process.Checker
 func (f *checkFlags) scenario(checker *process.Checker, name string, trace *faultfs.Trace) (runner.Scenario, error) {
 	s := runner.Scenario{
 		Name: name, Trace: trace, Declared: map[model.Model]runner.Outcome{},
-		Command: &runner.Command{Setup: f.setup, Program: f.program, Check: f.check, Recover: f.recover},
+		Command: &runner.Command{Path: f.at, Setup: f.setup, Program: f.program, Check: f.check, Recover: f.recover},
 	}
 	for _, m := range f.run.options.Models {
 		s.Declared[m] = runner.Keeps()
@@ -234,6 +243,7 @@ verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 			if a.inPrivate(cmd.Context()) {
 				return nil
 			}
+			program.at = check.at
 			trace, err := program.record(cmd, a, args)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -67,6 +68,7 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 	cmd.Flags().BoolVar(&commands.run, "run-check", false, "run the check, and the recovery, that the file names")
 	cmd.Flags().StringVar(&commands.check, "check", "", "let the shell run this `command` on the disk, or one of old-or-new:FILE, log:FILE, sqlite:FILE")
 	cmd.Flags().StringVar(&commands.recover, "recover", "", "let the shell run this `command` on the disk before the check")
+	atFlag(cmd, &commands.path)
 	cmd.Flags().DurationVar(&commands.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
 	cmd.MarkFlagsMutuallyExclusive("run-check", "check")
 	cmd.MarkFlagsMutuallyExclusive("run-check", "recover")
@@ -78,8 +80,12 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 type replayCommands struct {
 	run            bool // those of the file
 	check, recover string
+	path           string
 	slow           time.Duration
 }
+
+// at is the path at which the commands see the disk.
+func (c *replayCommands) at(s *runner.Stored) string { return cmp.Or(c.path, s.Command.Path) }
 
 // asked reports whether any command is to be run.
 func (c *replayCommands) asked() bool { return c.run || c.check != "" || c.recover != "" }
@@ -102,7 +108,7 @@ func (c *replayCommands) judge(s *runner.Stored) (violations []oracle.Violation,
 	if err != nil {
 		return nil, err
 	}
-	checker, err := process.NewChecker(process.Options{Timeout: c.slow})
+	checker, err := process.NewChecker(process.Options{Timeout: c.slow, At: c.at(s)})
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +204,7 @@ func (a *app) printNotRun(r *replayed) {
 	c := r.Command
 	fmt.Fprintf(&a.out, "%s: the file names commands, which were not run\n", a.style.odd("not judged"))
 	for _, line := range []struct{ key, text string }{
-		{"setup", c.Setup}, {"program", strings.Join(c.Program, " ")}, {"recover", c.Recover}, {"check", c.Check},
+		{"path", c.Path}, {"setup", c.Setup}, {"program", strings.Join(c.Program, " ")}, {"recover", c.Recover}, {"check", c.Check},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(&a.out, "    %-8s%s\n", line.key, show.Story(line.text))

@@ -27,7 +27,11 @@ func (m *Mount) Alive() error {
 	case n > 0 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0:
 		return fmt.Errorf("mount at %s: %w", m.dir, errGone)
 	}
-	table, err := mountTable()
+	var table []mounted
+	err = m.within(func() (err error) {
+		table, err = mountTable()
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("mount at %s: %w", m.dir, err)
 	}

@@ -9,6 +9,8 @@
 //   - A request is what the kernel asks for on behalf of a program. An op
 //     begins when its request arrives, and has ended before it is answered; so
 //     calls of concurrent processes overlap in the trace as they did.
+//   - A view ([View]) is a mount namespace that one or a few programs have to
+//     themselves, so that several mounts can stand at one path at once.
 //   - A mark file is a file of the mount whose lines become marks, in order with
 //     the ops. See [Options].
 //
@@ -76,6 +78,10 @@ import (
 // ErrUnavailable is the error of Serve, wrapped with what to do about it, where
 // this system or this user cannot mount a FUSE file system.
 var ErrUnavailable = errors.New("no FUSE file system can be mounted")
+
+// ErrNoView is the error of NewView, wrapped with the call that failed, where this
+// system or this user can have no mount namespace beside that of the process.
+var ErrNoView = errors.New("no mount namespace can be made")
 
 // Options say what a mount holds besides its file system. The zero value is
 // nothing.

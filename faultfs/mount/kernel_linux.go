@@ -138,8 +138,8 @@ type mounted struct {
 // crashsim reports whether it is a mount of this package.
 func (m *mounted) crashsim() bool { return m.kind == "fuse."+fsName }
 
-// mountTable returns what is mounted, in the order in which it lies upon each
-// other. It asks the kernel's list, and no file system.
+// mountTable returns what is mounted in the namespace of the present thread, in the
+// order in which it lies upon each other. It asks the kernel's list, and no file system.
 func mountTable() ([]mounted, error) {
 	text, err := mountInfo()
 	if err != nil {
@@ -150,27 +150,61 @@ func mountTable() ([]mounted, error) {
 
 const mountInfoName = "/proc/self/mountinfo"
 
-// kernelList is the kernel's list of mounts. Once it was read it stays open, so that
-// a process which has no descriptor left can still take its mounts away.
-var kernelList = struct {
+// kernelLists are the kernel's lists of mounts, by the number of the thread that has a
+// namespace of its own; zero is that of the process. Once a list was read it stays open,
+// so that a process which has no descriptor left can still take its mounts away.
+var kernelLists = struct {
 	sync.Mutex
-	fd int
-}{fd: -1}
+	fds map[int]int
+}{fds: map[int]int{}}
 
-// mountInfo reads the kernel's list of mounts.
+// openList opens the list of a thread, or of the process where thread is zero. The
+// lock is held.
+func openList(thread int) error {
+	name := mountInfoName
+	if thread != 0 {
+		name = "/proc/thread-self/mountinfo"
+	}
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		kernelLists.fds[thread] = fd
+	}
+	return err
+}
+
+// ownList lets the present thread have a list of its own until the function that it
+// returns is called.
+func ownList() (end func(), err error) {
+	kernelLists.Lock()
+	defer kernelLists.Unlock()
+	thread := unix.Gettid()
+	if err := openList(thread); err != nil {
+		return nil, err
+	}
+	return func() {
+		kernelLists.Lock()
+		defer kernelLists.Unlock()
+		unix.Close(kernelLists.fds[thread])
+		delete(kernelLists.fds, thread)
+	}, nil
+}
+
+// mountInfo reads the kernel's list of mounts for the present thread.
 func mountInfo() (text []byte, err error) {
-	kernelList.Lock()
-	defer kernelList.Unlock()
-	if kernelList.fd < 0 {
-		fd, err := unix.Open(mountInfoName, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, err
+	kernelLists.Lock()
+	defer kernelLists.Unlock()
+	fd, known := kernelLists.fds[unix.Gettid()]
+	if !known {
+		if fd, known = kernelLists.fds[0]; !known {
+			if err := openList(0); err != nil {
+				return nil, err
+			}
+			fd = kernelLists.fds[0]
 		}
-		kernelList.fd = fd
 	}
 	part := make([]byte, 1<<15)
 	for {
-		n, err := unix.Pread(kernelList.fd, part, int64(len(text)))
+		n, err := unix.Pread(fd, part, int64(len(text)))
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ const maxRequest = 1 << 20
 
 // Mount is a file system that is mounted at a directory.
 type Mount struct {
+	view   *View // in which it stands; nil: in the namespace of the process
 	dir    string
 	source string // which no other mount has
 	device int    // the descriptor of the connection to the kernel
@@ -50,7 +52,9 @@ type Mount struct {
 // The file system can be used directly at the same time, and crashed: its
 // programs get EIO from then on. It can be reset too, which is much cheaper
 // than another mount: what was opened before gives EIO then.
-func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
+func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) { return serve(nil, fs, dir, o) }
+
+func serve(view *View, fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -58,28 +62,23 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = resolve(dir); err != nil {
-		return nil, err
-	}
-	m := &Mount{dir: dir, source: newSource(), disk: newDisk(fs, o), loop: make(chan struct{})}
-	m.disk.stores.dir = dir
-	device, err := attach(dir, m.source)
+	m := &Mount{view: view, source: newSource(), disk: newDisk(fs, o), loop: make(chan struct{})}
+	device := -1
+	err = m.within(func() (err error) {
+		device, err = m.attach(dir, o.Sites)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if o.Sites {
-		table, err := mountTable()
-		if err != nil {
-			syscall.Close(device)
-			return nil, errors.Join(err, detach(dir))
-		}
-		m.disk.device = deviceOf(table, m.source)
-		m.disk.sites = newSites(m.disk.device)
+	m.disk.stores.dir, m.disk.stores.start = m.dir, m.startInside
+	detached := func(err error) error {
+		return errors.Join(fmt.Errorf("mount at %s: %w", m.dir, err), m.within(func() error { return detach(m.dir) }))
 	}
 	// go-fuse owns the device; this is how the mount gets at it.
 	if m.device, m.spare, err = twice(device); err != nil {
 		syscall.Close(device)
-		return nil, errors.Join(fmt.Errorf("mount at %s: %w", dir, err), detach(dir))
+		return nil, detached(err)
 	}
 	// go-fuse takes a device that is mounted already by this name. By itself it
 	// would leave the device open in every program that is started.
@@ -87,7 +86,7 @@ func Serve(fs *faultfs.FS, dir string, o Options) (*Mount, error) {
 	if err != nil {
 		syscall.Close(device)
 		m.giveUp()
-		return nil, errors.Join(fmt.Errorf("mount at %s: %w", dir, err), detach(dir))
+		return nil, detached(err)
 	}
 	// The kernel has its first answer by now. What programs ask waits in the
 	// kernel until somebody reads it, so that there is nothing to wait for here.
@@ -121,6 +120,40 @@ func (m *Mount) giveUpSpare() {
 		syscall.Close(m.spare)
 		m.spare = -1
 	}
+}
+
+// within runs a function on a thread that sees the mount where it stands.
+func (m *Mount) within(f func() error) error {
+	if m.view == nil {
+		return f()
+	}
+	return m.view.Do(f)
+}
+
+// startInside starts a command that is to find the mount.
+func (m *Mount) startInside(cmd *exec.Cmd) error { return m.within(cmd.Start) }
+
+// attach mounts a device at a directory and returns the device.
+func (m *Mount) attach(dir string, sites bool) (int, error) {
+	var err error
+	if m.dir, err = resolve(dir); err != nil {
+		return -1, err
+	}
+	device, err := attach(m.dir, m.source)
+	if err != nil {
+		return -1, err
+	}
+	// A call that programs make without a request is told by the device.
+	table, err := mountTable()
+	if err != nil {
+		syscall.Close(device)
+		return -1, errors.Join(err, detach(m.dir))
+	}
+	m.disk.device = deviceOf(table, m.source)
+	if sites {
+		m.disk.sites = newSites(m.disk.device)
+	}
+	return device, nil
 }
 
 func (o *Options) check() error {
@@ -162,7 +195,7 @@ func (d *disk) options() *fuse.MountOptions {
 // What they ask after Close has returned changes nothing. It can be called again.
 func (m *Mount) Close() error {
 	m.close.Do(func() {
-		m.closed = errors.Join(m.endWatches(), m.disk.endStores(), m.end())
+		m.closed = errors.Join(m.endWatches(), m.disk.endStores(), m.within(m.end))
 		// The last pages were written back when the mount ended.
 		m.disk.stores.recordWritten(func(mappedPage) bool { return true })
 		m.closed = errors.Join(m.closed, m.disk.bug())

@@ -32,3 +32,41 @@ func (*Mount) Alive() error { return nil }
 
 // RemoveBelow does nothing: there are no mounts.
 func RemoveBelow(string) error { return nil }
+
+// View is a mount namespace; there is none on this system.
+type View struct{}
+
+// NewView returns ErrNoView.
+func NewView(string) (*View, error) {
+	return nil, fmt.Errorf("%w on %s", ErrNoView, runtime.GOOS)
+}
+
+// Another returns ErrNoView.
+func (*View) Another() (*View, error) { return nil, ErrNoView }
+
+// Do returns ErrNoView.
+func (*View) Do(func() error) error { return ErrNoView }
+
+// Path returns nothing.
+func (*View) Path() string { return "" }
+
+// ID returns nothing.
+func (*View) ID() string { return "" }
+
+// Outside returns nothing.
+func (*View) Outside() string { return "" }
+
+// Serve returns ErrUnavailable.
+func (*View) Serve(*faultfs.FS, Options) (*Mount, error) { return nil, ErrUnavailable }
+
+// Bind returns ErrNoView.
+func (*View) Bind(string) error { return ErrNoView }
+
+// Unbind returns ErrNoView.
+func (*View) Unbind() error { return ErrNoView }
+
+// Start returns ErrNoView.
+func (*View) Start(*exec.Cmd) error { return ErrNoView }
+
+// Close ends a view.
+func (*View) Close() error { return nil }

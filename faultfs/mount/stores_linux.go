@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"os/exec"
 	"slices"
 	"strconv"
 	"sync"
@@ -32,7 +33,8 @@ type stores struct {
 
 	begin  sync.Mutex // held while a file begins to be looked at
 	helper *mapped.Helper
-	dir    string // of the mount
+	dir    string                // of the mount
+	start  func(*exec.Cmd) error // starts a command that finds it there
 
 	look sync.Mutex // held while the helper looks
 
@@ -163,7 +165,7 @@ func (s *stores) watch(ino faultfs.Ino) error {
 		return nil
 	}
 	if s.helper == nil {
-		helper, err := mapped.Start(s.dir, s.folder)
+		helper, err := mapped.Start(s.dir, s.folder, s.start)
 		if err != nil {
 			return err
 		}

@@ -18,17 +18,14 @@ import (
 // ops. Where such calls cannot be seen, the command is started all the same, and
 // Notes says so. The caller waits for the command before it closes the mount.
 func (m *Mount) Start(cmd *exec.Cmd) error {
-	if m.disk.device == 0 {
-		table, err := mountTable()
-		if err != nil {
-			return err
-		}
-		m.disk.device = deviceOf(table, m.source)
+	var enter func() error
+	if m.view != nil {
+		enter = m.view.enter
 	}
-	watch, err := seccomp.Start(cmd, m.disk.synced)
+	watch, err := seccomp.Start(cmd, enter, m.disk.synced)
 	if errors.Is(err, seccomp.ErrUnavailable) && !Exhausted(err) {
 		m.note(fmt.Sprintf("%v: a program that relies on them is judged as if it had not called them", err))
-		return cmd.Start()
+		return m.startInside(cmd)
 	}
 	if err == nil {
 		m.watches = append(m.watches, watch)

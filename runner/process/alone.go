@@ -15,34 +15,36 @@ var alone atomic.Int64
 // anything that runs while no program and no check does.
 func AloneWith(init int) { alone.Store(int64(init)) }
 
-// household knows which directories programs and checks work in at the moment.
+// household knows in which rooms programs and checks work at the moment. A room is what
+// tells those who work on one disk from those who work on another: the mount namespace,
+// or where they share one, the directory.
 var household = struct {
 	quiet sync.RWMutex // held for reading while a command runs
 
-	mu   sync.Mutex
-	dirs map[string]int
-}{dirs: map[string]int{}}
+	mu    sync.Mutex
+	rooms map[string]int
+}{rooms: map[string]int{}}
 
-// atWork notes that a command begins to work in a directory. The function that it
+// atWork notes that a command begins to work in a room. The function that it
 // returns is to be called when it has ended, and what is left of its process group
 // too: it ends what has got away, so that it does not work on the disk of the next
 // one. Left says that something of its process group was left, which may not be
 // gone yet.
-func atWork(dir string) (ended func(left bool) error) {
+func atWork(room string) (ended func(left bool) error) {
 	if alone.Load() == 0 {
 		return func(bool) error { return nil }
 	}
 	household.quiet.RLock()
 	household.mu.Lock()
-	household.dirs[dir]++
+	household.rooms[room]++
 	household.mu.Unlock()
 	return func(left bool) error {
 		household.mu.Lock()
-		if household.dirs[dir]--; household.dirs[dir] == 0 {
-			delete(household.dirs, dir)
+		if household.rooms[room]--; household.rooms[room] == 0 {
+			delete(household.rooms, room)
 		}
 		household.mu.Unlock()
-		unknown, err := endStrays(dir, left)
+		unknown, err := endStrays(room, left)
 		household.quiet.RUnlock()
 		if err != nil || !unknown {
 			return err
@@ -54,9 +56,9 @@ func atWork(dir string) (ended func(left bool) error) {
 	}
 }
 
-// working reports whether a command works in a directory at the moment.
-func working(dir string) bool {
+// working reports whether a command works in a room at the moment.
+func working(room string) bool {
 	household.mu.Lock()
 	defer household.mu.Unlock()
-	return household.dirs[dir] > 0
+	return household.rooms[room] > 0
 }

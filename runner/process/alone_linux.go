@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endStrays ends the processes that a command has left which worked in a directory,
-// and reports whether there are others that belong to no command that runs.
-func endStrays(dir string, left bool) (unknown bool, err error) {
+// endStrays ends the processes that a command has left which worked in a room, and
+// reports whether there are others that belong to no command that runs.
+func endStrays(room string, left bool) (unknown bool, err error) {
 	// As a rule there are none, which is cheap to see.
 	init := int(alone.Load())
 	if others, ok := hasOthers(init); ok && !others && !left {
@@ -28,8 +28,9 @@ func endStrays(dir string, left bool) (unknown bool, err error) {
 		unknown = false
 		var own []int
 		for _, p := range strays {
-			switch at := p.directory(); {
-			case at == dir && !working(dir):
+			switch at := p.room(); {
+			case p.parent == os.Getpid(): // a command, or a shell that stands by
+			case at == room && !working(room):
 				own = append(own, p.pid)
 			case p.parent == init && (at == "" || !working(at)):
 				unknown = true
@@ -141,10 +142,16 @@ func processes() ([]running, error) {
 	return all, nil
 }
 
-// directory returns the directory that a process was told to work in, "" if it was
-// told none or does not say.
-func (p running) directory() string {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
+// room returns the room in which a process works, "" if that cannot be told: the mount
+// namespace, where that is another than ours, or else the directory that it was told to
+// work in.
+func (p running) room() string {
+	proc := "/proc/" + strconv.Itoa(p.pid)
+	space, err := os.Readlink(proc + "/ns/mnt")
+	if own, ownErr := os.Readlink("/proc/self/ns/mnt"); err == nil && ownErr == nil && space != own {
+		return space
+	}
+	text, err := os.ReadFile(proc + "/environ")
 	if err != nil {
 		return ""
 	}

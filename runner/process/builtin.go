@@ -198,7 +198,7 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 		}
 		dump := newDump()
 		out := &output{next: dump}
-		command := command{args: args, dir: dir, output: out, timeout: c.options.Timeout}
+		command := command{args: args, dir: dir, room: dir, output: out, timeout: c.options.Timeout}
 		if err := command.run(context.Background()); err != nil {
 			if !mark {
 				return nil // killed there, it would not do either

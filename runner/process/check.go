@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,12 +25,13 @@ import (
 type Checker struct {
 	options Options
 	place   *place
+	windows *windows
 
-	mu     sync.Mutex
-	mounts map[*faultfs.FS]*mounted
-	shells map[string]*shells // by command
-	count  int
-	err    error // the first thing that kept a command from running
+	mu      sync.Mutex
+	mounts  map[*faultfs.FS]*mounted
+	unfit   map[string]bool // commands that need a shell of their own for each run
+	checked map[string]bool // commands of which that is known
+	err     error           // the first thing that kept a command from running
 }
 
 // Options say how a Checker runs its commands.
@@ -42,14 +42,17 @@ type Options struct {
 	// Materialise copies each disk into a directory and runs commands there,
 	// rather than on a mount.
 	Materialise bool
+	// At is the absolute path at which commands see the disks; "" chooses one that is
+	// the same in all runs. See mount.NewView.
+	At string
 }
 
 const defaultTimeout = 10 * time.Second
 
 // mounted is a disk at a directory.
 type mounted struct {
-	dir   string
-	mount *mount.Mount
+	window *window
+	mount  *mount.Mount
 
 	mu    sync.Mutex
 	marks func() []string // of the run at hand
@@ -65,7 +68,10 @@ func NewChecker(o Options) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, shells: map[string]*shells{}}
+	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, unfit: map[string]bool{}, checked: map[string]bool{}}
+	if c.windows, err = newWindows(place, o.At); err != nil {
+		return nil, errors.Join(err, place.remove())
+	}
 	if o.Materialise {
 		return c, nil
 	}
@@ -82,18 +88,13 @@ func (c *Checker) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.err
-	for _, known := range c.shells {
-		for _, f := range known.idle {
-			f.close()
-		}
-	}
-	clear(c.shells)
 	for fs, m := range c.mounts {
 		// One that was taken away while checks ran has shown them something else.
 		err = errors.Join(err, m.mount.Alive(), m.mount.Close())
+		c.windows.put(m.window)
 		delete(c.mounts, fs)
 	}
-	return errors.Join(err, c.place.remove())
+	return errors.Join(err, c.windows.close(), c.place.remove())
 }
 
 // at returns the mount of a disk, and makes it if need be.
@@ -103,13 +104,14 @@ func (c *Checker) at(fs *faultfs.FS) (*mounted, error) {
 	if m := c.mounts[fs]; m != nil {
 		return m, nil
 	}
-	dir, err := c.directory()
+	window, err := c.windows.get()
 	if err != nil {
 		return nil, err
 	}
-	m := &mounted{dir: dir}
-	m.mount, err = mount.Serve(fs, dir, mount.Options{Marks: markFile, Text: marksFile, Says: m.says})
+	m := &mounted{window: window}
+	m.mount, err = window.serve(fs, mount.Options{Marks: markFile, Text: marksFile, Says: m.says})
 	if err != nil {
+		c.windows.put(window)
 		return nil, err
 	}
 	c.mounts[fs] = m
@@ -136,13 +138,6 @@ func marksText(marks []string) []byte {
 	return []byte(strings.Join(marks, "\n") + "\n")
 }
 
-// directory makes a directory for one disk. The checker is locked.
-func (c *Checker) directory() (string, error) {
-	c.count++
-	dir := filepath.Join(c.place.dir, strconv.Itoa(c.count))
-	return dir, os.Mkdir(dir, 0o700)
-}
-
 // leave ends the mount of a disk.
 func (c *Checker) leave(fs *faultfs.FS) error {
 	c.mu.Lock()
@@ -152,7 +147,9 @@ func (c *Checker) leave(fs *faultfs.FS) error {
 	if m == nil {
 		return nil
 	}
-	return errors.Join(m.mount.Alive(), m.mount.Close(), os.Remove(m.dir))
+	err := errors.Join(m.mount.Alive(), m.mount.Close())
+	c.windows.put(m.window)
+	return err
 }
 
 // Oracle returns the oracle that asks a command.
@@ -222,13 +219,13 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 
 // runAt runs a command where a disk stands.
 func (c *Checker) runAt(at *presented, args []string, out *output) error {
-	f, err := c.forker(args)
+	f, err := c.forker(at.window, args)
 	if err != nil {
 		return err
 	}
 	if f != nil {
-		ended := atWork(at.dir)
-		fresh, err := f.run(filepath.Base(at.dir), out, c.options.Timeout)
+		ended := atWork(at.room)
+		fresh, err := f.run(out, c.options.Timeout)
 		if strays := ended(!fresh); strays != nil {
 			f.close()
 			return strays
@@ -236,12 +233,12 @@ func (c *Checker) runAt(at *presented, args []string, out *output) error {
 		if !fresh {
 			f.close()
 		} else {
-			c.rest(args, f)
+			at.window.rest(commandKey(args), f)
 		}
 		return err
 	}
 	command := command{
-		args: args, dir: at.dir, output: out, timeout: c.options.Timeout, check: true,
+		args: args, dir: at.dir, room: at.room, start: at.window.start, output: out, timeout: c.options.Timeout, check: true,
 		env: []string{"CRASHSIM_MARKS=" + at.marks, "CRASHSIM_MARK=" + filepath.Join(at.dir, markFile)},
 	}
 	err = command.run(context.Background())
@@ -272,71 +269,45 @@ func (c *Checker) spoiled(err error) error {
 	return err
 }
 
-// shells are the shells of one command that stand by.
-type shells struct {
-	none bool // the command needs a shell of its own for each run
-	idle []*forker
-}
+func commandKey(args []string) string { return strings.Join(args, "\x00") }
 
-// forker returns a shell that stands by for a command, and starts one if need be;
-// nil where the command needs a shell of its own for each run. Nobody else has
-// that shell until it is given back to rest.
-func (c *Checker) forker(args []string) (*forker, error) {
-	if c.options.Materialise {
+// forker returns a shell that stands by for a command in a window, and starts one if
+// need be; nil where the command needs a shell of its own for each run. Nobody else has
+// that shell until it is given back to the window.
+func (c *Checker) forker(w *window, args []string) (*forker, error) {
+	if c.options.Materialise || !c.forkable(args) {
 		return nil, nil
 	}
-	known, f := c.standing(args)
-	if f != nil || known == nil {
+	key := commandKey(args)
+	if f := w.take(key); f != nil {
 		return f, nil
 	}
-	f, err := newForker(args[2], c.place.dir)
+	f, err := newForker(args[2], c.place.dir, w.dir, w.start)
 	if err == nil || mount.Exhausted(err) {
 		return f, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	known.none = true
+	c.unfit[key] = true
 	return nil, nil
 }
 
-// standing returns the shells of a command, nil if it has none, and takes one of
-// them that stands by, nil if none does.
-func (c *Checker) standing(args []string) (*shells, *forker) {
-	key := strings.Join(args, "\x00")
+// forkable reports whether a command may be run by a shell that stands by.
+func (c *Checker) forkable(args []string) bool {
+	key := commandKey(args)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	known := c.shells[key]
-	if known == nil {
-		known = &shells{none: !forkable(args)}
-		c.shells[key] = known
+	if !c.checked[key] {
+		c.checked[key], c.unfit[key] = true, !forkable(args)
 	}
-	n := len(known.idle)
-	switch {
-	case known.none:
-		return nil, nil
-	case n == 0:
-		return known, nil
-	}
-	f := known.idle[n-1]
-	known.idle = known.idle[:n-1]
-	return known, f
-}
-
-// rest lets a shell stand by again.
-func (c *Checker) rest(args []string, f *forker) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known := c.shells[strings.Join(args, "\x00")]
-	if known == nil { // closed by now
-		f.close()
-		return
-	}
-	known.idle = append(known.idle, f)
+	return !c.unfit[key]
 }
 
 // presented is a disk that stands at a directory.
 type presented struct {
+	window *window
 	dir    string
+	room   string       // of those who work there: see household
 	marks  string       // the name of the file of marks
 	intact func() error // says what has become of it, if it is not what it was
 	done   func() error // takes it away
@@ -344,25 +315,51 @@ type presented struct {
 
 // present lets a disk stand at a directory, with the marks in a file.
 func (c *Checker) present(disk *faultfs.FS, marks func() []string) (*presented, error) {
-	if !c.options.Materialise {
-		m, err := c.at(disk)
-		if err != nil {
-			return nil, err
-		}
-		m.of(marks)
-		return &presented{m.dir, filepath.Join(m.dir, marksFile), m.mount.Alive, func() error { return nil }}, nil
+	if c.options.Materialise {
+		return c.materialise(disk, marks())
 	}
-	c.mu.Lock()
-	place, err := c.directory()
-	c.mu.Unlock()
+	m, err := c.at(disk)
 	if err != nil {
 		return nil, err
 	}
-	at := &presented{
-		dir: filepath.Join(place, "disk"), marks: filepath.Join(place, "marks"),
-		intact: func() error { return room(place) }, done: func() error { return removeWithMounts(place) },
+	m.of(marks)
+	dir := m.window.dir
+	return &presented{m.window, dir, m.window.room, filepath.Join(dir, marksFile), m.mount.Alive, func() error { return nil }}, nil
+}
+
+// materialise copies a disk into a directory, and lets that stand in a window.
+func (c *Checker) materialise(disk *faultfs.FS, marks []string) (at *presented, err error) {
+	window, err := c.windows.get()
+	if err != nil {
+		return nil, err
 	}
-	if err := errors.Join(copyOut(disk, at.dir), os.WriteFile(at.marks, marksText(marks()), 0o600)); err != nil {
+	place, err := c.windows.newDirectory()
+	if err != nil {
+		c.windows.put(window)
+		return nil, err
+	}
+	at = &presented{
+		window: window, dir: filepath.Join(place, "disk"), marks: filepath.Join(place, "marks"),
+		intact: func() error { return room(place) },
+	}
+	at.room = at.dir
+	bound := false
+	at.done = func() error {
+		var err error
+		if bound {
+			err = window.view.Unbind() // else another disk would stand upon this one
+		}
+		err = errors.Join(err, removeWithMounts(place))
+		c.windows.put(window)
+		return err
+	}
+	err = errors.Join(copyOut(disk, at.dir), os.WriteFile(at.marks, marksText(marks), 0o600))
+	if err == nil && window.view != nil {
+		if err = window.view.Bind(at.dir); err == nil {
+			at.dir, at.room, bound = window.dir, window.room, true
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(err, at.done())
 	}
 	return at, nil

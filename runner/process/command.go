@@ -28,10 +28,11 @@ type command struct {
 	args    []string
 	stdout  string // the standard output as a file in dir, "" for output
 	dir     string
+	room    string // of those who work there: see household
 	env     []string
 	output  io.Writer // standard error too
 	timeout time.Duration
-	start   func(*exec.Cmd) error // starts the process; nil: nothing is to be seen of it
+	start   func(*exec.Cmd) error // starts the process; nil: as any other
 	check   bool                  // what it leaves running ends when it exits, and not when its output does
 }
 
@@ -47,7 +48,7 @@ var errTimeout = errors.New("timeout")
 // errTimeout, wrapped, an *exec.ExitError, that of the context, or that it could not
 // be started.
 func (c *command) run(ctx context.Context) error {
-	ended, interrupted := atWork(c.dir), ctx
+	ended, interrupted := atWork(c.room), ctx
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)

@@ -68,6 +68,41 @@ func TestDirThatIsReplacedSoundly(t *testing.T) {
 	process.CheckDir(t, replacing(true, true), runner.Options{MaxRuns: 100_000})
 }
 
+// A program may keep absolute paths.
+func TestADirHasOnePath(t *testing.T) {
+	d := replacing(true, true)
+	setup, workload, check := d.Setup, d.Workload, d.Check
+	d.Setup = func(dir string) error {
+		return errors.Join(setup(dir), os.WriteFile(filepath.Join(dir, "where"), []byte(dir), 0o600))
+	}
+	kept := func(dir string) (string, error) {
+		text, err := os.ReadFile(filepath.Join(dir, "where"))
+		return string(text), err
+	}
+	d.Workload = func(dir string, mark func(string)) error {
+		dir, err := kept(dir)
+		if err != nil {
+			return err
+		}
+		return workload(dir, mark)
+	}
+	d.Recover = func(dir string) error {
+		where, err := kept(dir)
+		if err == nil {
+			_, err = os.Stat(filepath.Join(where, "f"))
+		}
+		return err
+	}
+	d.Check = func(dir string, marks []string) error {
+		where, err := kept(dir)
+		if err != nil {
+			return err
+		}
+		return check(where, marks)
+	}
+	process.CheckDir(t, d, runner.Options{MaxRuns: 100_000, Workers: 3})
+}
+
 func TestADirIsCheckedBeforeTheMarkAndAfterIt(t *testing.T) {
 	// Each check leaves a line here, from a process of its own.
 	const variable = "CRASHSIM_TEST_CHECKS"

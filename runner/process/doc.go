@@ -16,6 +16,11 @@
 // shown it the same; or, materialised, on a copy of each case in a directory.
 // Both give the same verdicts, but of a check that counts links.
 //
+// A window is where programs see one disk after another: a directory, which has the same
+// absolute path for the setup, the program, the recovery and all checks, though several
+// run at once. Each has a mount namespace for that. A program may keep absolute paths
+// in its files. The path is that of an empty directory, such as /mnt, or what At says.
+//
 // # Environment
 //
 // Programs and checks run in the directory that $CRASHSIM_DIR names. A check
@@ -33,7 +38,8 @@
 //
 // # Limits
 //
-// It works where package mount does. A program must come to an end, or be ended
+// It works where package mount does. Where the system allows no mount namespaces, each
+// disk has a path of its own, and a note of the trace says so. A program must come to an end, or be ended
 // by its timeout; what it leaves running is killed after a second, that of a
 // check when the check exits. The command crashsim has a PID namespace to itself, so
 // that this is so of daemons too; elsewhere what has left the process group of a

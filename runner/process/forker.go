@@ -31,7 +31,7 @@ type forker struct {
 	jobs    *os.File // a line for each run
 	results *bufio.Reader
 	closers []io.Closer
-	place   string       // where the directories of runs are, and their pipes
+	place   string       // where the pipes of runs are
 	name    string       // of its pipes, but for a number
 	count   int          // of its runs
 	running atomic.Int64 // the number of the run at hand, 0 where none is known
@@ -63,22 +63,21 @@ func forkable(args []string) bool {
 
 // loop is what the shell of a forker does. The command is a function, so that a
 // break in it is not one of the loop, and it begins on the second line, as it does
-// in a shell of its own, so that errors name the same lines. Of each line that the
-// shell is told, the first word is the directory of a run below a place, and the
-// second is the name of a pipe below it where its output goes: no two runs share
-// that, since what has left the group of a run can go on to print. If it cannot be
+// in a shell of its own, so that errors name the same lines. Each line that the shell
+// is told is the name of a pipe in a place where the output of a run goes: no two runs
+// share that, since what has left the group of a run can go on to print. If it cannot be
 // opened, the shell ends. It is opened for reading first: else the shell would wait
-// for a reader for ever if this process was killed meanwhile.
-func loop(text, place string) string {
+// for a reader for ever if this process was killed meanwhile. The runs work in dir.
+func loop(text, place, dir string) string {
 	return "CRASHSIM_CHECK() { set +m; trap - HUP; unset CRASHSIM_OUT; " + strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" + `}
 trap '' HUP
 set -m
 exec </dev/null >/dev/null 2>&1
 echo ready >&9
-read -r CRASHSIM_DIR <&8
-while read -r CRASHSIM_DIR CRASHSIM_OUT <&8; do
+read -r CRASHSIM_OUT <&8
+while read -r CRASHSIM_OUT <&8; do
 exec 6<>` + quoted(place+"/") + `"$CRASHSIM_OUT" 7>` + quoted(place+"/") + `"$CRASHSIM_OUT" 6>&-
-CRASHSIM_DIR=` + quoted(place+"/") + `$CRASHSIM_DIR
+CRASHSIM_DIR=` + quoted(dir) + `
 CRASHSIM_MARKS=$CRASHSIM_DIR/` + marksFile + `
 CRASHSIM_MARK=$CRASHSIM_DIR/` + markFile + `
 ( CRASHSIM_CHECK ) >&7 2>&1 7>&- 8<&- 9>&- &
@@ -94,9 +93,10 @@ done
 // patience is how long a shell may take to do what takes it no time.
 const patience = 10 * time.Second
 
-// newForker starts a shell. An error says that commands have to be run without
-// one: there is no terminal, or the command is not what it seems.
-func newForker(text, place string) (f *forker, err error) {
+// newForker starts a shell by start. Its runs work in dir, and their pipes are in
+// place. An error says that commands have to be run without one: there is no terminal,
+// or the command is not what it seems.
+func newForker(text, place, dir string, start func(*exec.Cmd) error) (f *forker, err error) {
 	f = &forker{place: place, name: fmt.Sprintf("pipe-%d-", forkers.Add(1))}
 	defer func() {
 		if err != nil {
@@ -121,13 +121,13 @@ func newForker(text, place string) (f *forker, err error) {
 	}
 	f.results, f.closers = bufio.NewReader(results), append(f.closers, results)
 	defer func() { _ = says.Close() }()
-	f.cmd = exec.Command(shell, "-c", loop(text, place))
+	f.cmd = exec.Command(shell, "-c", loop(text, place, dir))
 	// Extra files begin at 3, so that these are 8 and 9.
 	f.cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, nil, told, says}
 	f.cmd.Env = append(os.Environ(), "CRASHSIM_DIR=", "CRASHSIM_MARKS=", "CRASHSIM_MARK=")
 	f.cmd.Stdin, f.cmd.Stdout, f.cmd.Stderr = tty, tty, tty
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := f.cmd.Start(); err != nil {
+	if err := start(f.cmd); err != nil {
 		f.cmd = nil
 		return f, err
 	}
@@ -192,11 +192,11 @@ type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// run runs the command in a directory, and ends what it leaves running. The error
+// run runs the command, and ends what it leaves running. The error
 // is errTimeout, wrapped, an exitStatus, exec.ErrWaitDelay where something got
 // away and may still print, or errForker, wrapped; fresh says whether the forker
 // can be used again.
-func (f *forker) run(dir string, out io.Writer, timeout time.Duration) (fresh bool, err error) {
+func (f *forker) run(out io.Writer, timeout time.Duration) (fresh bool, err error) {
 	f.count++
 	name := f.name + strconv.Itoa(f.count)
 	r, w, err := namedPipe(filepath.Join(f.place, name))
@@ -209,7 +209,7 @@ func (f *forker) run(dir string, out io.Writer, timeout time.Duration) (fresh bo
 		_, err := io.Copy(out, r)
 		read <- err
 	}()
-	pid, status, late, err := f.tell(dir+" "+name+"\n", timeout)
+	pid, status, late, err := f.tell(name+"\n", timeout)
 	_ = w.Close()
 	_ = os.Remove(filepath.Join(f.place, name))
 	left := pid > 1 && syscall.Kill(-pid, syscall.SIGKILL) == nil

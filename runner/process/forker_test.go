@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,12 +35,12 @@ func runs(t *testing.T, text string, timeout time.Duration) (texts, errs [2]stri
 			err = c.run(t.Context())
 		} else {
 			require.True(t, forkable(Shell(text)), text)
-			f, err2 := newForker(text, place)
+			f, err2 := newForker(text, place, dir, (*exec.Cmd).Start)
 			require.NoError(t, err2)
 			defer f.close()
 			// What one run does to its shell, the next one does not see.
-			_, _ = f.run("1", &output{}, timeout)
-			if fresh, err = f.run("1", out, timeout); !fresh {
+			_, _ = f.run(&output{}, timeout)
+			if fresh, err = f.run(out, timeout); !fresh {
 				require.NotErrorIs(t, err, errForker)
 			}
 		}
@@ -95,10 +96,10 @@ func TestForkedRunThatTakesTooLongIsEnded(t *testing.T) {
 func TestForkedRunLeavesNothingRunning(t *testing.T) {
 	place := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	f, err := newForker(`sleep 1000 & echo $! >pid; ( sleep 1000 & echo $! >>pid ); exit 0`, place)
+	f, err := newForker(`sleep 1000 & echo $! >pid; ( sleep 1000 & echo $! >>pid ); exit 0`, place, filepath.Join(place, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
-	fresh, err := f.run("1", &output{}, time.Minute)
+	fresh, err := f.run(&output{}, time.Minute)
 	require.NoError(t, err)
 	require.False(t, fresh)
 	text, err := os.ReadFile(filepath.Join(place, "1", "pid"))
@@ -119,11 +120,11 @@ func TestForkedRunLeavesNothingRunning(t *testing.T) {
 func TestForkerThatIsGoneIsNoVerdict(t *testing.T) {
 	place := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	f, err := newForker(`kill -9 $(ps -o ppid= -p $(sh -c 'echo $PPID'))`, place)
+	f, err := newForker(`kill -9 $(ps -o ppid= -p $(sh -c 'echo $PPID'))`, place, filepath.Join(place, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	require.NoError(t, syscall.Kill(f.cmd.Process.Pid, syscall.SIGKILL))
-	fresh, err := f.run("1", &output{}, time.Minute)
+	fresh, err := f.run(&output{}, time.Minute)
 	require.False(t, fresh)
 	require.ErrorIs(t, err, errForker)
 }
@@ -136,7 +137,7 @@ func TestWhatIsNotForkable(t *testing.T) {
 		require.False(t, forkable(args), "%q", args)
 	}
 	// What is whole by itself and not inside of something else is noticed at the start.
-	_, err := newForker("cat <<E\nno end", t.TempDir())
+	_, err := newForker("cat <<E\nno end", t.TempDir(), t.TempDir(), (*exec.Cmd).Start)
 	require.Error(t, err)
 }
 
@@ -145,7 +146,7 @@ func TestWhatIsNotForkable(t *testing.T) {
 func TestRunEndsWithItsForker(t *testing.T) {
 	place := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	f, err := newForker("sleep 1000 & echo up; sleep 1000", place)
+	f, err := newForker("sleep 1000 & echo up; sleep 1000", place, filepath.Join(place, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	var group int
@@ -156,7 +157,7 @@ func TestRunEndsWithItsForker(t *testing.T) {
 		}
 		f.kill()
 	})}
-	fresh, err := f.run("1", out, time.Minute)
+	fresh, err := f.run(out, time.Minute)
 	require.False(t, fresh)
 	require.ErrorIs(t, err, errForker)
 	require.Positive(t, group)
@@ -189,20 +190,18 @@ func (w writerFunc) Write(p []byte) (int, error) {
 // What a run that got away says later is not said by the next one.
 func TestRunsDoNotShareTheirOutput(t *testing.T) {
 	place := t.TempDir()
-	for _, dir := range []string{"1", "2"} {
-		require.NoError(t, os.Mkdir(filepath.Join(place, dir), 0o777))
-	}
-	f, err := newForker(`case $CRASHSIM_DIR in
-*/1) setsid sh -c 'trap "" PIPE; echo >gone; while [ ! -e ../2/up ]; do sleep 0.01; done; echo late; echo >../2/said' & while [ ! -e gone ]; do sleep 0.01; done; exit 3 ;;
-*) echo up >up; while [ ! -e said ]; do sleep 0.01; done; echo mine ;;
-esac`, place)
+	f, err := newForker(`if [ ! -e gone ]; then
+	setsid sh -c 'trap "" PIPE; echo >gone; while [ ! -e up ]; do sleep 0.01; done; echo late; echo >said' & while [ ! -e gone ]; do sleep 0.01; done; exit 3
+else
+	echo up >up; while [ ! -e said ]; do sleep 0.01; done; echo mine
+fi`, place, place, (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
-	fresh, err := f.run("1", &output{}, time.Minute)
+	fresh, err := f.run(&output{}, time.Minute)
 	require.EqualError(t, err, "exit status 3")
 	require.True(t, fresh)
 	out := &output{}
-	_, err = f.run("2", out, time.Minute)
+	_, err = f.run(out, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, "mine\n", out.raw())
 }
@@ -211,13 +210,13 @@ esac`, place)
 func TestForkedRunNeedsNoProc(t *testing.T) {
 	place := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	require.NotContains(t, loop("exit 0", place), "/proc")
-	f, err := newForker("echo said; exit 3", place)
+	require.NotContains(t, loop("exit 0", place, place), "/proc")
+	f, err := newForker("echo said; exit 3", place, filepath.Join(place, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	for range 3 {
 		out := &output{}
-		_, err = f.run("1", out, time.Minute)
+		_, err = f.run(out, time.Minute)
 		require.EqualError(t, err, "exit status 3")
 		require.Equal(t, "said\n", out.raw())
 	}
@@ -235,28 +234,40 @@ func TestWorkersDoNotShareAShell(t *testing.T) {
 	args := Shell(`read n <small; echo "said $n"; exit "$n"`)
 	const workers, each = 16, 100
 	var done sync.WaitGroup
-	for w := range workers {
-		dir := filepath.Join(c.place.dir, strconv.Itoa(w))
-		require.NoError(t, os.Mkdir(dir, 0o777))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "small"), []byte(strconv.Itoa(w)+"\n"), 0o644))
+	var all []*window
+	for i := range workers {
+		w, err := c.windows.get()
+		require.NoError(t, err)
+		dir, err := c.windows.newDirectory()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "small"), []byte(strconv.Itoa(i)+"\n"), 0o644))
+		if w.view == nil {
+			w.dir = dir
+		} else {
+			require.NoError(t, w.view.Bind(dir))
+		}
+		all = append(all, w)
 		done.Go(func() {
 			for range each {
-				f, err := c.forker(args)
+				f, err := c.forker(w, args)
 				if !assert.NoError(t, err) {
 					return
 				}
 				out := &output{}
-				fresh, err := f.run(strconv.Itoa(w), out, time.Minute)
+				fresh, err := f.run(out, time.Minute)
 				assert.True(t, fresh)
-				assert.Equal(t, fmt.Sprintf("said %d\n", w), out.raw())
-				if w > 0 {
-					assert.EqualError(t, err, fmt.Sprintf("exit status %d", w))
+				assert.Equal(t, fmt.Sprintf("said %d\n", i), out.raw())
+				if i > 0 {
+					assert.EqualError(t, err, fmt.Sprintf("exit status %d", i))
 				}
-				c.rest(args, f)
+				w.rest(commandKey(args), f)
 			}
 		})
 	}
 	done.Wait()
-	require.LessOrEqual(t, len(c.shells[strings.Join(args, "\x00")].idle), workers)
+	for _, w := range all {
+		require.Len(t, w.idle[commandKey(args)], 1)
+		c.windows.put(w)
+	}
 	require.NoError(t, c.Close())
 }

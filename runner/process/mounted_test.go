@@ -52,6 +52,14 @@ func seenIn(dir string) (string, error) {
 	return seen, err
 }
 
+// outside is the name by which a process that is not in a window finds what stands there.
+func outside(w *window) string {
+	if w.view == nil {
+		return w.dir
+	}
+	return w.view.Outside()
+}
+
 // Whatever a mount has shown before: it shows the disk at hand. The oracle reads
 // each disk through the mount that stood for all the disks before it, and a copy
 // of it in an ordinary directory.
@@ -83,7 +91,7 @@ mv e/a c; echo 6 >e/a; rm d; mkdir d; mv b d/b; echo done`)}
 			return wrong(err)
 		}
 		// The program of the next disk finds its own inodes where this one made some.
-		got, err := lookers.see(m.dir, filepath.Join(m.dir, "made"))
+		got, err := lookers.see(outside(m.window), filepath.Join(outside(m.window), "made"))
 		if err != nil {
 			return wrong(err)
 		}

@@ -72,9 +72,11 @@ func TestProgramOfTheNextTestsIsBroken(t *testing.T) {
 func TestKilledShellIsNoVerdict(t *testing.T) {
 	for at := int64(2); at < 6; at++ {
 		_, err := judgedWhile(t, Options{}, at, func(c *Checker) {
-			for _, known := range c.shells {
-				for _, f := range known.idle {
-					f.kill()
+			for _, m := range c.mounts {
+				for _, idle := range m.window.idle {
+					for _, f := range idle {
+						f.kill()
+					}
 				}
 			}
 		})
@@ -86,7 +88,11 @@ func TestKilledShellIsNoVerdict(t *testing.T) {
 func TestMountThatIsTakenAwayIsNoVerdict(t *testing.T) {
 	each := func(c *Checker, f func(dir string)) {
 		for _, m := range c.mounts {
-			f(m.dir)
+			require.NotNil(t, m.window.view, "root has views")
+			require.NoError(t, m.window.view.Do(func() error {
+				f(m.window.dir)
+				return nil
+			}))
 		}
 	}
 	if os.Geteuid() != 0 {
@@ -118,7 +124,7 @@ func TestMountThatIsTakenAwayIsNoVerdict(t *testing.T) {
 // its connection, from the kernel's list.
 func minorOf(t *testing.T, dir string) string {
 	t.Helper()
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	text, err := os.ReadFile("/proc/thread-self/mountinfo")
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); fields[4] == dir {

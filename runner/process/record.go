@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -24,6 +23,9 @@ type Program struct {
 	Output io.Writer
 	// Timeout is how long each may take; zero: as long as it likes.
 	Timeout time.Duration
+	// At is the absolute path at which both see the directory; "" chooses one that is
+	// the same in all runs. See mount.NewView.
+	At string
 }
 
 // Record runs a program on a mounted file system of its own, and returns what
@@ -41,20 +43,35 @@ func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	trace, err := p.record(ctx, place.dir, args)
+	trace, err := p.recordIn(ctx, place, args)
 	if err := errors.Join(err, place.remove()); err != nil {
 		return nil, err
 	}
 	return trace, nil
 }
 
-// record records the program in a place.
-func (p *Program) record(ctx context.Context, place string, args []string) (*faultfs.Trace, error) {
+// recordIn records the program in a place.
+func (p *Program) recordIn(ctx context.Context, place *place, args []string) (*faultfs.Trace, error) {
+	windows, err := newWindows(place, p.At)
+	if err != nil {
+		return nil, err
+	}
+	trace, err := p.record(ctx, windows, args)
+	return trace, errors.Join(err, windows.close())
+}
+
+// record records the program in a window.
+func (p *Program) record(ctx context.Context, windows *windows, args []string) (*faultfs.Trace, error) {
+	w, err := windows.get()
+	if err != nil {
+		return nil, err
+	}
+	defer windows.put(w)
 	fs := faultfs.New()
 	if len(p.Setup) > 0 {
 		setup, err := absolute(p.Setup)
 		if err == nil {
-			_, err = p.runOn(ctx, fs, filepath.Join(place, "setup"), setup, mount.Options{})
+			_, err = p.runOn(ctx, fs, w, setup, mount.Options{})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("setup: %w", err)
@@ -62,35 +79,35 @@ func (p *Program) record(ctx context.Context, place string, args []string) (*fau
 	}
 	fs = fs.Checkpoint()
 	marks := mount.Options{Marks: markFile, Stdout: stdoutFile, Sites: true}
-	notes, err := p.runOn(ctx, fs, filepath.Join(place, "files"), args, marks)
+	notes, err := p.runOn(ctx, fs, w, args, marks)
 	if err != nil {
 		return nil, err
 	}
 	fs.Crash()
 	trace := fs.Trace()
+	if note := windows.note(); note != "" {
+		notes = append(notes, note)
+	}
 	trace.Notes = notes
 	return trace, nil
 }
 
 // runOn runs a command on a file system, which has the mark files of o, and
 // returns what could not be seen of it.
-func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, dir string, args []string, o mount.Options) (notes []string, err error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
+func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []string, o mount.Options) (notes []string, err error) {
 	out := &output{next: p.Output}
 	if o.Stdout != "" {
 		o.Output = out
 	}
-	m, err := mount.Serve(fs, dir, o)
+	m, err := w.serve(fs, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Alive(), m.Close()) }()
-	c := command{args: args, stdout: o.Stdout, dir: dir, output: out, timeout: p.Timeout}
+	c := command{args: args, stdout: o.Stdout, dir: w.dir, room: w.room, start: w.start, output: out, timeout: p.Timeout}
 	if o.Marks != "" {
 		c.start = m.Start
-		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(dir, o.Marks)}
+		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(w.dir, o.Marks)}
 	}
 	err = c.run(ctx)
 	if ctx.Err() != nil {

@@ -27,8 +27,9 @@ type Helper struct {
 
 // Start starts a helper for a file system that is mounted at a directory. There,
 // the name folder leads to a directory in which the name of each file is its
-// number; it is looked at while Start waits.
-func Start(dir, folder string) (*Helper, error) {
+// number; it is looked at while Start waits. The helper is started by start, where it
+// finds the directory; nil: as any other program.
+func Start(dir, folder string, start func(*exec.Cmd) error) (*Helper, error) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{helperName, filepath.Join(dir, folder)}
 	cmd.Env = []string{helperEnv + "=1"} // nothing of the programs' own, by which they are told from others
@@ -41,7 +42,10 @@ func Start(dir, folder string) (*Helper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if err := cmd.Start(); err != nil {
+	if start == nil {
+		start = (*exec.Cmd).Start
+	}
+	if err := start(cmd); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	h := &Helper{cmd: cmd, stdin: stdin, w: bufio.NewWriter(stdin), waiting: map[uint32]chan *frame{}, ended: make(chan struct{})}

@@ -2,11 +2,13 @@
 
 package mapped
 
+import "os/exec"
+
 // Helper is a process that reads dirty pages; there is none on this system.
 type Helper struct{}
 
 // Start returns ErrUnavailable.
-func Start(string, string) (*Helper, error) { return nil, ErrUnavailable }
+func Start(string, string, func(*exec.Cmd) error) (*Helper, error) { return nil, ErrUnavailable }
 
 // Open returns ErrUnavailable.
 func (*Helper) Open(uint64) error { return ErrUnavailable }

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crashsim/crashsim/faultfs/internal/thread"
 )
 
 // Watch sees calls of a program, from Start to Close.
@@ -26,14 +28,15 @@ type Watch struct {
 
 // Start starts a command and calls seen for each call of it, or of what it has
 // started, that is watched; the call goes on when seen returns. seen is called by
-// one goroutine. The caller waits for the command, and then calls Close.
-func Start(cmd *exec.Cmd, seen func(Call)) (*Watch, error) {
+// one goroutine. The thread from which the command is started calls enter before, if it
+// is not nil, as to be in other namespaces. The caller waits for the command, and then calls Close.
+func Start(cmd *exec.Cmd, enter func() error, seen func(Call)) (*Watch, error) {
 	w := &Watch{release: make(chan struct{}), done: make(chan struct{}), seen: seen}
 	if err := unix.Pipe2(w.wake[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
 	}
 	started := make(chan error)
-	go w.start(cmd, started)
+	thread.Own(func() { w.start(cmd, enter, started) })
 	if err := <-started; err != nil {
 		w.closePipe()
 		return nil, err
@@ -44,8 +47,13 @@ func Start(cmd *exec.Cmd, seen func(Call)) (*Watch, error) {
 
 // start runs on a thread of its own, which is never used again: its filter
 // cannot be taken away.
-func (w *Watch) start(cmd *exec.Cmd, started chan<- error) {
-	runtime.LockOSThread()
+func (w *Watch) start(cmd *exec.Cmd, enter func() error, started chan<- error) {
+	if enter != nil {
+		if err := enter(); err != nil {
+			started <- err
+			return
+		}
+	}
 	listener, err := install()
 	if err != nil {
 		started <- err

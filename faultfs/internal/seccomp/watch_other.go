@@ -12,7 +12,7 @@ import (
 type Watch struct{}
 
 // Start returns ErrUnavailable.
-func Start(*exec.Cmd, func(Call)) (*Watch, error) {
+func Start(*exec.Cmd, func() error, func(Call)) (*Watch, error) {
 	return nil, fmt.Errorf("%w on %s/%s", ErrUnavailable, runtime.GOOS, runtime.GOARCH)
 }
 

@@ -60,7 +60,7 @@ func makeCalls(dir string) {
 func watch(t *testing.T, cmd *exec.Cmd) (calls []seccomp.Call, fds []string) {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	w, err := seccomp.Start(cmd, func(c seccomp.Call) {
+	w, err := seccomp.Start(cmd, nil, func(c seccomp.Call) {
 		name, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", c.Thread, c.Descriptor))
 		calls, fds = append(calls, c), append(fds, name)
 	})
@@ -127,7 +127,7 @@ func TestA32BitCallIsSeen(t *testing.T) {
 }
 
 func TestACommandThatCannotStartIsNotWatched(t *testing.T) {
-	_, err := seccomp.Start(exec.Command("/no/such/program"), func(seccomp.Call) {})
+	_, err := seccomp.Start(exec.Command("/no/such/program"), nil, func(seccomp.Call) {})
 	require.Error(t, err)
 	if errors.Is(err, seccomp.ErrUnavailable) {
 		t.Skip(err)
@@ -146,7 +146,7 @@ func BenchmarkCall(b *testing.B) {
 					require.NoError(b, cmd.Run())
 					continue
 				}
-				w, err := seccomp.Start(cmd, func(seccomp.Call) {})
+				w, err := seccomp.Start(cmd, nil, func(seccomp.Call) {})
 				if err != nil {
 					b.Skip(err)
 				}
