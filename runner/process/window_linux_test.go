@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
-	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
 )
 
@@ -35,7 +35,7 @@ func judgedBy(t *testing.T, c *Checker, trace *faultfs.Trace, check string, work
 	s.Recover, err = c.Recover(Shell(`[ "$(pwd -P)" = "$(cat where)" ] && rm -f g`))
 	require.NoError(t, err)
 	results, err := runner.Run(t.Context(), s, runner.Options{
-		Models: []persist.Model{persist.Default()}, Workers: workers, Timeout: time.Minute, All: true,
+		Models: []model.Model{model.Default()}, Workers: workers, Timeout: time.Minute, All: true,
 	})
 	require.NoError(t, err)
 	return results[0]
@@ -86,7 +86,7 @@ func TestWithoutViewsEachHasAPathOfItsOwn(t *testing.T) {
 	s := runner.Scenario{Name: "program", Trace: trace}
 	s.Oracle, err = c.Oracle(Shell(`grep -q . f && { [ ! -s "$CRASHSIM_MARKS" ] || grep -q new f; }; ok=$?; [ ! -e lost ] && exit $ok`))
 	require.NoError(t, err)
-	results, err := runner.Run(t.Context(), s, runner.Options{Models: []persist.Model{persist.Default()}, Workers: 4, Timeout: time.Minute})
+	results, err := runner.Run(t.Context(), s, runner.Options{Models: []model.Model{model.Default()}, Workers: 4, Timeout: time.Minute})
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 	require.Equal(t, "kept", results[0].Outcome.String(), results[0].Report())
