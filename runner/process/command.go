@@ -58,7 +58,8 @@ func (c *command) run(ctx context.Context) error {
 	cmd.Env = append(append(os.Environ(), "CRASHSIM_DIR="+c.dir, "PWD="+c.dir), c.env...)
 	r, w, err := os.Pipe()
 	if err != nil {
-		return errors.Join(err, ended(false))
+		_ = ended(false) // nothing has begun
+		return err
 	}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -71,7 +72,8 @@ func (c *command) run(ctx context.Context) error {
 	err = start(cmd)
 	_ = w.Close()
 	if err != nil {
-		return errors.Join(err, r.Close(), ended(false))
+		_ = ended(false)
+		return errors.Join(err, r.Close())
 	}
 	read := make(chan error, 1)
 	go func() {
