@@ -1,5 +1,3 @@
-// Package thread runs functions on threads of their own: what such a function does to
-// its thread, as to enter a namespace, reaches nothing else of the process.
 package thread
 
 import (
