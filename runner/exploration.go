@@ -3,9 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
-	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -26,7 +24,6 @@ type exploration struct {
 	past     []Crash      // the crashes before the last life
 	smallest []smallest   // of each kind that no exploration before has found
 	boxes    []search.Job // parts whose recovery changed the disk, to be crashed again
-	torn     bool         // all cases in which a write is torn in one place were judged
 	runs     func() int   // of this exploration so far
 
 	until      int  // the crash points end before this one; zero: all
@@ -53,14 +50,12 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 		p.box.Seat(p.pool.seat)
 	}
 	p.runs = func() int { return s.Stats().Runs }
-	s.PushFresh(from, cmp.Or(p.until, p.plan.Points()), p.wholeFirst)
-	s.Work(ctx)
-	if !s.Stats().Done && !p.judging.settled && !p.judging.interrupted() {
-		p.lookFurther(ctx, s, budget, from)
-	}
+	p.work(ctx, s, from, losses)
 	p.tellSmallest()
 	p.runs = func() int { return 0 }
-	p.judging.total.Cases += s.Stats().Cases
+	if p.judging.round == byLosses {
+		p.judging.total.Cases += s.Stats().Cases
+	}
 	p.judging.total.Runs += s.Stats().Runs
 	if odd := s.Strange(); odd != nil {
 		p.noteStrange(odd)
@@ -68,18 +63,31 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	return s
 }
 
-// lookFurther looks at cases that a budget has cut off: those in which a write is torn
-// in one place, and some drawn at random.
-func (p *exploration) lookFurther(ctx context.Context, s *search.Search[*judgement], budget *search.Budget, from int) {
-	o := p.judging.options
-	if o.MaxTime > 0 {
-		budget.Deadline = p.judging.until.Add(-time.Duration((1 - sampleShare) * float64(o.MaxTime)))
+// work judges the cases of the round, from a crash point on, of which each has lost so much
+// already, and notes how far it came.
+func (p *exploration) work(ctx context.Context, s *search.Search[*judgement], from, losses int) {
+	j, until := p.judging, cmp.Or(p.until, p.plan.Points())
+	done := false
+	switch j.round {
+	case tornWrites:
+		done = s.Torn(ctx, from, until)
+	case atRandom:
+		drawn := s.Sample(ctx, j.random(), from, until, j.turn.draws)
+		j.drawn += drawn
+		done = drawn >= j.turn.draws
+	case wholeFiles:
+		s.PushWhole(from, until)
+		s.Work(ctx)
+		done = s.Stats().Done
+	default:
+		s.PushFresh(from, until, p.wholeFirst)
+		s.Work(ctx)
+		if done = s.Stats().Done; !done && j.round == byLosses {
+			j.reach(losses + s.Stats().Losses)
+		}
 	}
-	byLosses := o.MaxLosses > 0 && s.Stats().Losses == o.MaxLosses
-	p.torn = !byLosses && o.MaxRuns == 0 && s.Torn(ctx, from, cmp.Or(p.until, p.plan.Points()))
-	if o.Samples > 0 {
-		s.Sample(ctx, rand.New(rand.NewPCG(o.Seed, 0)), o.Samples)
-	}
+	j.short = j.short || !done
+	j.full = j.full || s.Stats().Full && j.round == byLosses
 }
 
 // visit looks at a case that was judged. It returns false where the search can
@@ -95,7 +103,9 @@ func (p *exploration) visit(c *cube) bool {
 		return p.goesOn()
 	}
 	for _, v := range c.Outcome.violations {
-		p.judging.failing[v.Kind]++
+		if p.judging.round == byLosses {
+			p.judging.failing[v.Kind]++
+		}
 		if !p.judging.found[v.Kind] {
 			p.judging.found[v.Kind] = true
 			p.smallest = append(p.smallest, smallest{c.Kept(), v})

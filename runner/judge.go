@@ -41,13 +41,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model
 		r.doubted = true
 		return r
 	}
-	p := &program{take: take, trace: trace, plan: plan}
-	for _, pass := range []pass{(*judging).cutPower, (*judging).crashRecovery, (*judging).kill, (*judging).fail, (*judging).rot} {
-		pass(j, ctx, p)
-	}
-	if j.cut == "" && j.interrupted() {
-		j.cut = "all cases of the power cut were judged, then the run was interrupted"
-	}
+	j.judge(ctx, &program{take: take, trace: trace, plan: plan})
 	j.conclude()
 	return r
 }

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,26 +32,26 @@ type judging struct {
 	first    int                 // runs when the first failure was found, -1 before
 	settled  bool
 	until    time.Time // when the time of the model is over; zero: never
-	cut      string    // the bound of the first exploration that a budget ended
+
+	round     round // at hand, and what part of the budget it has, or the pass, or a part of that
+	turn      turn
+	reached   int    // losses up to which all cases of the round were judged, everything where all were
+	short     bool   // some cases of the round were not judged
+	drawn     int    // cuts that the pass has drawn at random
+	sequences uint64 // of random numbers, in the round
+	full      bool   // there was no room for all that was to be judged
+	claim     Claim  // of all passes
+	alone     Claim  // of the power cut alone
 }
 
 // exploration begins to judge the crash states of a plan.
 func (j *judging) exploration(plan *persist.Plan, how string) *exploration {
 	pool := j.pool
+	plan = j.round.narrow(plan)
 	if plan != pool.plan {
 		pool = j.pool.later(plan, nil)
 	}
 	return &exploration{judging: j, plan: plan, pool: pool, box: plan.NewBox(), how: how, runs: func() int { return 0 }}
-}
-
-// over reports whether there is nothing left to look for.
-func (j *judging) over(ctx context.Context) bool { return j.settled || j.cut != "" || ctx.Err() != nil }
-
-// ended notes how an exploration ended.
-func (j *judging) ended(stats search.Stats, what string) {
-	if j.cut == "" && !stats.Done {
-		j.cut = what + bound(stats, j)
-	}
 }
 
 func kindsOf(j *judgement) []oracle.Kind {
@@ -81,11 +80,14 @@ func (j *judging) conclude() {
 		}
 	}
 	r.Coverage.Cases, r.Coverage.Runs = j.total.Cases, j.total.Runs
-	r.Coverage.Exhaustive = j.cut == ""
-	r.Coverage.Bound = j.cut
+	r.Coverage.Claim = j.claimed()
+	r.Coverage.Exhaustive = j.claim.Exhaustive
+	if !r.Coverage.Exhaustive {
+		r.Coverage.Bound = j.bound()
+	}
 	r.settled = j.settled
 	for _, f := range slices.Concat(r.Failures, r.Warnings) {
-		f.Cases = j.failing[f.Kind]
+		f.Cases = max(j.failing[f.Kind], 1)
 	}
 	switch {
 	case len(r.Failures) > 0:
@@ -94,10 +96,13 @@ func (j *judging) conclude() {
 			kinds[i] = f.Kind
 		}
 		r.Outcome = Breaks(kinds...)
-	case j.cut == "":
+	case j.claim.Exhaustive || j.enough():
 		r.Outcome = Keeps()
 	default:
 		r.Why = "no failure found, but not every case was judged: " + r.Coverage.Bound
+		if want := j.options.Enough; want != (Claim{}) {
+			r.Why += "; enough would be: " + want.String()
+		}
 	}
 }
 

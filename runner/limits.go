@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/crashsim/crashsim/runner/internal/search"
@@ -13,13 +12,6 @@ type limits struct {
 	runs  int       // that are left
 	some  bool      // the runs are limited
 }
-
-// The parts of a model's time that the search may take, and the search with what
-// is drawn at random. The rest is for blame and for the stories of failures.
-const (
-	searchShare = 0.8
-	sampleShare = 0.92
-)
 
 // limitsFrom returns the limits of a run that began at a time.
 func (o *Options) limitsFrom(start time.Time) *limits {
@@ -70,19 +62,6 @@ func (j *judging) interrupted() bool {
 	}
 }
 
-// left is what is left of the budget, for cases that have lost so much already.
-func (j *judging) left(losses int) *search.Budget {
-	b := *j.budget
-	if b.MaxRuns > 0 {
-		b.MaxRuns = max(b.MaxRuns-j.total.Runs, 0)
-		b.None = b.MaxRuns == 0
-	}
-	if b.MaxLosses >= 0 {
-		b.MaxLosses = max(b.MaxLosses-losses, 0)
-	}
-	return &b
-}
-
 func (o *Options) budget() *search.Budget {
 	b := &search.Budget{MaxRuns: o.MaxRuns, MaxLosses: -1, Memory: o.MaxMemory}
 	if o.MaxLosses > 0 {
@@ -92,33 +71,4 @@ func (o *Options) budget() *search.Budget {
 		b.Deadline = time.Now().Add(o.MaxTime)
 	}
 	return b
-}
-
-// bound states what was judged where it is not everything.
-func bound(stats search.Stats, j *judging) string {
-	if stats.Done {
-		return ""
-	}
-	var judged string
-	switch stats.Losses {
-	case -1:
-		judged = "not even all cases without losses were judged"
-	case 0:
-		judged = "all cases without losses were judged"
-	case 1:
-		judged = "all cases with at most 1 loss were judged"
-	default:
-		judged = fmt.Sprintf("all cases with at most %d losses were judged", stats.Losses)
-	}
-	switch {
-	case j.settled:
-		return judged + "; the search ended with the smallest example of each kind of failure found"
-	case j.options.MaxLosses > 0 && stats.Losses == j.options.MaxLosses:
-		return judged + ", as asked"
-	case stats.Full:
-		return judged + ", then there was no room for the parts still to judge"
-	case j.interrupted():
-		return judged + ", then the run was interrupted"
-	}
-	return judged + ", then the budget was spent"
 }

@@ -33,7 +33,13 @@ type Options struct {
 	MaxLosses int
 	MaxTime   time.Duration
 	MaxMemory int64
-	// Samples is how many cuts are drawn at random from what a budget cut off.
+	// Enough says which cases have to be judged for the verdict Kept; the zero Claim means
+	// all of them. The search goes no further than that. What was judged is
+	// Coverage.Claim; where it is not everything, Coverage.Exhaustive is false.
+	Enough Claim
+	// Samples is how many cuts are drawn at random where a budget ended the search, besides
+	// the runs of MaxRuns; zero means 1,000, within MaxRuns, or as Enough says; negative means
+	// none.
 	Samples int
 	// Seed is where these draws begin.
 	Seed uint64
@@ -67,6 +73,8 @@ type Options struct {
 	Failures string
 	// Progress, if set, is called now and then from one goroutine.
 	Progress func(Progress)
+
+	onlyLosses bool // what a budget cuts off is left at that
 }
 
 // depth returns how often recovery may be crashed.

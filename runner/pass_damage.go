@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
@@ -71,27 +70,25 @@ func (r *rotten) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
 // starts again, and it has rotted before it does. Where the page cache is kept,
 // no disk is read.
 func (j *judging) rot(ctx context.Context, _ *program) {
-	if j.scenario.Media == nil || j.result.Model.Cache == model.CacheKept {
-		return
-	}
 	seen := *j.scenario
 	seen.Oracle, seen.rotten = j.scenario.Media, true
-	pool := j.pool.later(j.pool.plan, nil)
+	pool := j.pool.later(j.round.narrow(j.pool.plan), nil)
 	pool.scenario = &seen
 	sectors := restingSectors(j.pool.plan)
 	for i := range sectors {
 		for _, d := range j.damages(sectors, i) {
-			if j.over(ctx) {
+			more := j.share(ctx, len(sectors)-i, func() {
+				j.result.Coverage.Damages++
+				pool.damage = &d
+				p := &exploration{
+					judging: j, plan: pool.plan, pool: pool, box: pool.plan.NewBox(), how: "with " + d.what,
+					until: d.to, wholeFirst: true, runs: func() int { return 0 },
+				}
+				p.explore(ctx, d.from, nil, 0)
+			})
+			if !more {
 				return
 			}
-			j.result.Coverage.Damages++
-			pool.damage = &d
-			p := &exploration{
-				judging: j, plan: j.pool.plan, pool: pool, box: j.pool.plan.NewBox(), how: "with " + d.what,
-				until: d.to, wholeFirst: true, runs: func() int { return 0 },
-			}
-			e := p.explore(ctx, d.from, nil, 0)
-			j.ended(e.Stats(), "with damage at rest, ")
 		}
 	}
 }

@@ -65,9 +65,6 @@ func (j *judging) fail(ctx context.Context, p *program) {
 	faults, skipped := j.faults(take.trace)
 	judged := map[string]bool{}
 	for i, fault := range faults {
-		if j.over(ctx) {
-			return
-		}
 		run, err := take.with(j.scenario, fault, j.result.Model.Failure)
 		switch {
 		case err != nil:
@@ -81,7 +78,9 @@ func (j *judging) fail(ctx context.Context, p *program) {
 		}
 		if !judged[run.did] {
 			judged[run.did] = true
-			j.failWith(ctx, run.trace, fault)
+			if !j.share(ctx, len(faults)-i, func() { j.failWith(ctx, run.trace, fault) }) {
+				return
+			}
 		}
 	}
 	if skipped > 0 && !j.over(ctx) {
@@ -109,7 +108,22 @@ func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faul
 		from++
 	}
 	p := &program{trace: trace, plan: plan, from: from, fault: &fault, loses: loses}
-	for _, pass := range []pass{(*judging).cutPower, (*judging).crashRecovery, (*judging).kill} {
-		pass(j, ctx, p)
+	j.dealAlso(ctx, p)
+}
+
+// dealAlso deals blows to the program that has met a fault, within a pass.
+func (j *judging) dealAlso(ctx context.Context, p *program) {
+	reached, short, drawn := j.reached, j.short, j.drawn
+	passes := []pass{(*judging).cutPower}
+	if j.crashesRecovery() {
+		passes = append(passes, (*judging).crashRecovery)
+	}
+	if j.kills() && p.loses {
+		passes = append(passes, (*judging).kill)
+	}
+	d := j.deal(ctx, p, passes)
+	j.short, j.drawn = short || d.all != everything, drawn+min(d.all, j.turn.draws)
+	if j.round != byLosses {
+		j.reached = reached
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/crashsim/crashsim/faultfs"
-	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner/repair"
 )
@@ -20,17 +19,9 @@ const killedAfter = "killed after "
 // no sync will write any more.
 func (j *judging) kill(ctx context.Context, p *program) {
 	trace, fault := p.trace, p.fault
-	if fault != nil && !p.loses {
-		return
-	}
-	if !j.scenario.restarts() || j.options.depth() == 0 || j.result.Model.Cache == model.CacheKept {
-		return
-	}
+	left := len(trace.Ops)
 	err := j.scenario.eachKill(trace, fault, j.result.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
-		if !j.over(ctx) {
-			j.killAfter(ctx, trace, live, after, fault)
-		}
-		return !j.over(ctx)
+		return j.share(ctx, left-int(after), func() { j.killAfter(ctx, trace, live, after, fault) })
 	})
 	if err != nil {
 		j.note("%v", err)
@@ -114,6 +105,5 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 		from++
 	}
 	j.result.Coverage.Kills++
-	e := p.explore(ctx, from, nil, 0)
-	j.ended(e.Stats(), "of kills before the power cut, ")
+	p.explore(ctx, from, nil, 0)
 }

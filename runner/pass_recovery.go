@@ -36,9 +36,10 @@ func (j *judging) crashRecovery(ctx context.Context, p *program) {
 // crashAgain crashes the recoveries that changed the disk, at each of their
 // ops, and judges what the next recovery makes of it.
 func (p *exploration) crashAgain(ctx context.Context) {
-	if len(p.boxes) == 0 || p.judging.over(ctx) {
+	if len(p.boxes) == 0 {
 		return
 	}
+	left := len(p.boxes)
 	disk := p.plan.NewDisk()
 	if p.pool.seat != nil {
 		disk.Seat(p.pool.seat)
@@ -53,8 +54,9 @@ func (p *exploration) crashAgain(ctx context.Context) {
 			}
 		},
 		Visit: func(c *search.Cube[*life]) bool {
-			p.crashLife(ctx, c)
-			return !p.judging.over(ctx)
+			more := p.judging.share(ctx, left, func() { p.crashLife(ctx, c) })
+			left--
+			return more
 		},
 		Start: p.pool.seat,
 	})
@@ -63,8 +65,11 @@ func (p *exploration) crashAgain(ctx context.Context) {
 	}
 	p.boxes = nil
 	s.Work(ctx)
-	if !p.judging.over(ctx) {
-		p.judging.ended(s.Stats(), "of crashes in recovery, ")
+	if !s.Stats().Done {
+		p.judging.short = true
+		if p.judging.round == byLosses {
+			p.judging.reach(s.Stats().Losses)
+		}
 	}
 }
 
@@ -79,7 +84,7 @@ func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
 	p.judging.scenario.amend(fs, repair.Recovery)
 	if l.err = p.judging.scenario.recover(fs); l.err == nil {
 		next := fs.Checkpoint()
-		l.plan = disk.Lower(fs.Trace())
+		l.plan = p.judging.round.narrow(disk.Lower(fs.Trace()))
 		l.err = p.settle(l, next)
 	}
 	a.Steps = append(a.Steps, disk.Steps()...)
@@ -186,7 +191,6 @@ func (p *exploration) crashLife(ctx context.Context, c *search.Cube[*life]) {
 	}
 	e := next.explore(ctx, 1, l.tree, c.Losses)
 	l.tree = e.Grown()
-	p.judging.ended(e.Stats(), "of crashes in recovery, ")
 	next.crashAgain(ctx)
 }
 

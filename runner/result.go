@@ -122,6 +122,10 @@ type Recovery struct {
 	Example string
 }
 
+// Bounded reports whether the verdict is Kept although not every case was judged, since
+// what was judged is what Options.Enough asks for.
+func (r *Result) Bounded() bool { return r.Outcome.Verdict == Kept && !r.Coverage.Exhaustive }
+
 // AsDeclared reports whether the outcome is the declared one. Where nothing is
 // declared, any verdict but Unknown will do.
 func (r *Result) AsDeclared() bool {
@@ -153,6 +157,7 @@ type Coverage struct {
 	Cases      int    // parts of the cuts that the checker could tell apart, and that were judged
 	Runs       int    // runs of the checker
 	Exhaustive bool   // every legal cut was judged
+	Claim      Claim  // which cases were judged, all of them
 	Bound      string // what was judged, where it is not everything
 }
 

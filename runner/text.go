@@ -11,12 +11,21 @@ import (
 // Line returns the result in one line.
 func (r *Result) Line() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s under %s: %s", r.Scenario, r.Model, r.Outcome)
+	fmt.Fprintf(&b, "%s under %s: %s", r.Scenario, r.Model, r.verdict())
 	if r.Why != "" {
 		fmt.Fprintf(&b, " (%s)", r.Why)
 	}
 	fmt.Fprintf(&b, "; %s", r.Coverage)
 	return b.String()
+}
+
+// verdict is the outcome in words: where it is Kept and not every case was judged, it says up
+// to what.
+func (r *Result) verdict() string {
+	if r.Bounded() {
+		return "kept up to: " + r.Coverage.Claim.String()
+	}
+	return r.Outcome.String()
 }
 
 // String returns the coverage in one line.
@@ -83,7 +92,7 @@ func (r *Result) again(f *Failure) string {
 // the command that shows it again, warnings, and how much was tried.
 func (r *Result) Report() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s under %s: %s", r.Scenario, r.Model, r.Outcome)
+	fmt.Fprintf(&b, "%s under %s: %s", r.Scenario, r.Model, r.verdict())
 	if r.Declared.Verdict != Unknown {
 		fmt.Fprintf(&b, ", declared %s", r.Declared)
 	}

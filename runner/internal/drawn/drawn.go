@@ -241,7 +241,9 @@ func AllCuts(plan *persist.Plan, point int) [][]persist.Version {
 			}
 			b := box.Bound(id)
 			for v := b.Lo; v <= b.Hi; v++ {
-				longer = append(longer, append(slices.Clip(cut), v))
+				if _, ok := box.Try(persist.Bound{Cell: id, Lo: v, Hi: v}); ok { // no hole in it, of a plan of some of the cuts
+					longer = append(longer, append(slices.Clip(cut), v))
+				}
 			}
 		}
 		if cuts = longer; len(cuts) > most {

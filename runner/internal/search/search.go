@@ -213,6 +213,15 @@ func (s *Search[T]) PushFresh(from, until int, whole bool) {
 	}
 }
 
+// PushWhole lets all that is there at each crash point, from one on and before another,
+// wait to be judged.
+func (s *Search[T]) PushWhole(from, until int) {
+	for point := from; point < until; point++ {
+		s.box.Move(point)
+		s.push(s.box.Losses(), task[T]{Job: Job{point, persist.Part{}}})
+	}
+}
+
 // Work judges what waits, and what is left of it, or as much as the budget
 // allows.
 func (s *Search[T]) Work(ctx context.Context) {

@@ -2,6 +2,8 @@ package search
 
 import (
 	"context"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,28 +26,35 @@ func TestTornWritesAreJudgedAsBruteForceJudgesThem(t *testing.T) {
 		}})
 		require.True(t, s.Torn(context.Background(), 0, plan.Points()))
 		outcomes := outcomesOf(cuts)
-		for point := range plan.Points() {
-			op := plan.After(point)
-			if op < 0 || plan.Trace().Ops[op].Kind != faultfs.OpWrite {
-				continue
+		judged := func(point int, least *drawn.Cut) {
+			within := false
+			for i := range cubes {
+				c := &cubes[i]
+				if c.Point == point && holds(plan, c)(least.Versions) {
+					within = true
+					require.Equal(t, outcomes(least), c.Outcome)
+				}
 			}
-			effects := plan.Effects(op)
-			for from := range effects {
-				for to := from + 1; to <= len(effects); to++ {
-					least := leastWithout(cuts, point, effects[from:to])
-					if least == nil {
-						continue
-					}
-					found++
-					within := false
-					for i := range cubes {
-						c := &cubes[i]
-						if c.Point == point && holds(plan, c)(least.Versions) {
-							within = true
-							require.Equal(t, outcomes(least), c.Outcome)
+			require.True(t, within, "point %d, %v", point, least)
+		}
+		var writes []faultfs.OpNum
+		for point := range plan.Points() {
+			if op := plan.After(point); op >= 0 && plan.Trace().Ops[op].Kind == faultfs.OpWrite {
+				writes = append(writes, op)
+			}
+			if !slices.ContainsFunc(cuts, func(c drawn.Cut) bool { return c.Point == point && !c.Again }) {
+				continue // an earlier point had them all
+			}
+			judged(point, leastWithout(cuts, point, nil))
+			for _, op := range writes {
+				effects := plan.Effects(op)
+				for from := range effects {
+					for to := from + 1; to <= len(effects); to++ {
+						if least := leastWithout(cuts, point, effects[from:to]); least != nil {
+							found++
+							judged(point, least)
 						}
 					}
-					require.True(t, within, "point %d without %v", point, effects[from:to])
 				}
 			}
 		}
@@ -111,4 +120,35 @@ func equal(a, b []persist.Version) bool {
 		}
 	}
 	return len(a) == len(b)
+}
+
+// Which cuts are drawn depends on the seed alone, each that is judged is legal, and all
+// of them can be drawn.
+func TestCutsDrawnAtRandomAreJudgedAsBruteForceJudgesThem(t *testing.T) {
+	onEveryCut(t, func(t *rapid.T, plan *persist.Plan, check drawn.Checker, cuts []drawn.Cut) {
+		sample := func(b Budget) (cubes []Cube[uint64]) {
+			s := New(plan, Options[uint64]{Run: onDisks(plan, check, inOrder), Budget: &b, Visit: func(c *Cube[uint64]) bool {
+				cubes = append(cubes, c.Kept())
+				return true
+			}})
+			s.Work(context.Background())
+			require.Equal(t, len(cubes), 0)
+			n := s.Sample(context.Background(), rand.New(rand.NewPCG(1, 0)), 0, plan.Points(), 20)
+			require.Len(t, cubes, n)
+			return cubes
+		}
+		outcomes := outcomesOf(cuts)
+		drawn := sample(Budget{MaxLosses: -1})
+		require.Len(t, drawn, 20)
+		for i := range drawn {
+			within := holds(plan, &drawn[i])
+			for k := range cuts {
+				if c := &cuts[k]; c.Point == drawn[i].Point && within(c.Versions) {
+					require.Equal(t, outcomes(c), drawn[i].Outcome)
+				}
+			}
+		}
+		fewer := sample(Budget{MaxLosses: -1, MaxRuns: 2})
+		require.Equal(t, drawn[:len(fewer)], fewer, "a budget ends the draws and changes none")
+	})
 }
