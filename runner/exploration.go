@@ -179,6 +179,9 @@ func (p *exploration) goesOn() bool {
 // failure makes a failure of a case, and judges the case again: a checker that
 // changes its mind is flaky.
 func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
+	if free := p.plan.Free(); free != p.plan && len(p.past) == 0 {
+		return p.onFreePlan(free, c, v)
+	}
 	f := &Failure{
 		Kind: v.Kind, Violations: c.Outcome.violations, How: p.how,
 		Crash: Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c), point: c.Point},
@@ -214,11 +217,25 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		box.Move(past.point)
 		box.RestrictTo(below)
 		past.Lost, below = box.Lost(), box.Below()
+		past.Plan = past.Plan.Free()
 		f.Crash, f.Again = past, append([]Crash{past}, f.Again...)
 	}
 	f.Again = f.Again[1:]
 	f.Story = show.Line(tellAgain(f, v))
 	return f
+}
+
+// onFreePlan makes a failure of a case that was found among some of the cuts of a plan: what is
+// to blame for it is asked among all of them.
+func (p *exploration) onFreePlan(free *persist.Plan, c *cube, v oracle.Violation) *Failure {
+	all := *p
+	all.plan, all.pool, all.box = free, p.pool.later(free, nil), free.NewBox()
+	all.pool.damage = p.pool.damage
+	part, err := free.Pin(c.Point, p.lostOf(c))
+	if err != nil {
+		panic("crashsim: bug: a case of some of the cuts is none of all of them: " + err.Error())
+	}
+	return all.failure(&cube{Point: c.Point, Part: part, Losses: c.Losses, Outcome: c.Outcome}, v)
 }
 
 // wrongAtEnd reports whether a failure in which nothing was lost needs no crash: the

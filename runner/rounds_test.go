@@ -162,3 +162,47 @@ func TestVerdictUpToWhatIsEnoughSaysSoAndIsNotExhaustive(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, results[0].Coverage.Exhaustive, "where there is no more, it is all")
 }
+
+// What is found in a family is a failure like any other: it is stored, and what is stored
+// fails again.
+func TestFailureOfAFamilyIsAFailureLikeAnyOther(t *testing.T) {
+	found, inRecovery := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		m, trace, recovery, check := drawn.Model(t), drawn.Trace(t), drawRecovery(t), drawn.SomeChecker(t)
+		if len(trace.Ops) > 4 {
+			trace.Ops = trace.Ops[:4]
+		}
+		s := Scenario{Name: "drawn", Trace: trace}
+		if rapid.Bool().Draw(t, "recover") {
+			s.Recover = func(disk afero.Fs) error {
+				recovery(disk.(*faultfs.FS), listMarks(nil))
+				return nil
+			}
+		}
+		for i := range 20 {
+			s.Oracle = oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+				if check(disk.(*faultfs.FS), marks)%5 == uint64(i%5) {
+					return []oracle.Violation{{Kind: oracle.Torn}}
+				}
+				return nil
+			})
+			enough := []Claim{{WholeFiles: true}, {WholeOps: true}, {TornWrites: true}, {Random: 5}}[i/5]
+			results, err := Run(context.Background(), s, Options{Models: []model.Model{m}, Workers: 1, Enough: enough})
+			require.NoError(t, err)
+			for _, f := range results[0].Failures {
+				found++
+				if len(f.Again) > 0 {
+					inRecovery++
+				}
+				require.Same(t, results[0].Plan, f.Plan)
+				stored, err := ParseFailure("failure", results[0].Stored(f).Text())
+				require.NoError(t, err)
+				violations, err := stored.Judge(s, Options{})
+				require.NoError(t, err)
+				require.Contains(t, violations, oracle.Violation{Kind: oracle.Torn}, "%s", f.Story)
+			}
+		}
+	})
+	require.Positive(t, found)
+	t.Logf("%d failures, %d of them in recovery", found, inRecovery)
+}
