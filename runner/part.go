@@ -15,7 +15,7 @@ import (
 // the program did then. The fix and the audit are for the caller to add.
 func (r *Result) Parts() []report.Part {
 	main := report.Part{
-		Program: r.Scenario, Name: r.Scenario, Plan: r.Plan, Verdict: r.Outcome.String(), Good: r.Outcome.Verdict == Kept,
+		Program: r.Scenario, Name: r.Scenario, Plan: r.Plan, Verdict: r.verdict(), Good: r.Outcome.Verdict == Kept,
 		Numbers: r.Coverage.numbers(), Notes: r.Notes,
 	}
 	if r.Why != "" {

@@ -90,6 +90,7 @@ type Result struct {
 	// Why says why the verdict is Unknown.
 	Why     string
 	doubted bool // it is Unknown, and not because a budget ended the search
+	bounded bool // Options.Enough says how far the search goes
 	settled bool // the search ended since each kind of failure that was found has its smallest example
 	// Command is that of the scenario.
 	Command *Command
@@ -136,7 +137,8 @@ func (r *Result) AsDeclared() bool {
 		return r.Outcome.Equal(r.Declared)
 	}
 	lacks := r.Outcome.Verdict == Kept || !containsAll(r.Outcome.Kinds, r.Declared.Kinds)
-	return (r.AtMost || !lacks) && (r.AtLeast || containsAll(r.Declared.Kinds, r.Outcome.Kinds))
+	fewer := r.bounded && r.Outcome.Verdict == Broken // the search may have gone no further
+	return (r.AtMost || fewer || !lacks) && (r.AtLeast || containsAll(r.Declared.Kinds, r.Outcome.Kinds))
 }
 
 func containsAll(kinds, some []oracle.Kind) bool {

@@ -174,7 +174,7 @@ func TestSarifIsAsThePublishedSchemaSays(t *testing.T) {
 		log, _ := written(t, scenarios.All(), args...)
 		require.NoError(t, s.Validate(parsed(t, log)), "%q", args)
 	}
-	empty, err := sarifText(nil, ".")
+	empty, err := sarifText(nil, nil, ".")
 	require.NoError(t, err)
 	require.NoError(t, s.Validate(parsed(t, empty)))
 	require.Error(t, s.Validate(parsed(t, bytes.Replace(empty, []byte(`"2.1.0"`), []byte(`"2.2.0"`), 1))))

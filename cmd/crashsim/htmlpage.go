@@ -89,7 +89,7 @@ func (f *pageFlags) texts(ctx context.Context, trials []trial, o runner.Options,
 		if err != nil {
 			return nil, err
 		}
-		text, err := sarifText(all, ".")
+		text, err := sarifText(all, trials, ".")
 		if err != nil {
 			return nil, err
 		}

@@ -23,7 +23,9 @@ func junitText(trials []trial) ([]byte, error) {
 			})
 		}
 		for i := range t.results {
-			suite.AddTestcase(testcaseOf(&t, &t.results[i]))
+			r := &t.results[i]
+			suite.AddTestcase(testcaseOf(&t, r))
+			suite.AddProperty("judged under "+xmlText(r.Model.String()), r.Coverage.Claim.String())
 		}
 		all.AddSuite(suite)
 	}

@@ -35,6 +35,9 @@ func (a *app) printReports(reports []trial, o runner.Options) {
 // verdictCell shows a verdict, with a "!" where it is not the declared one.
 func (a *app) verdictCell(rep *trial, r *runner.Result) cell {
 	word := r.Outcome.Verdict.String()
+	if r.Bounded() {
+		word += " up to a bound"
+	}
 	switch {
 	case !r.AsDeclared() && rep.recorded():
 		return cell{word, a.style.bad}
@@ -52,6 +55,9 @@ func (a *app) details(rep *trial) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, "    "+format+"\n", args...) }
 	if rep.err != nil {
 		line("%s: %s", a.style.bad("not judged"), inLines(rep.err.Error()))
+	}
+	for _, s := range stories(rep.results, boundedIn) {
+		line("[%s] %s", s.models, s.text)
 	}
 	for _, s := range stories(rep.results, unknownIn) {
 		line("[%s] %s: %s", s.models, a.style.bad("unknown"), inLines(s.text))
@@ -136,6 +142,14 @@ func unknownIn(r *runner.Result) []story {
 		return nil
 	}
 	return []story{{text: r.Why}}
+}
+
+// boundedIn tells up to what a promise is kept, where not every case was judged.
+func boundedIn(r *runner.Result) []story {
+	if !r.Bounded() {
+		return nil
+	}
+	return []story{{text: "kept up to: " + r.Coverage.Claim.String()}}
 }
 
 func undeclaredIn(r *runner.Result) []story {

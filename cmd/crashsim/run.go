@@ -92,7 +92,9 @@ func (f *runFlags) add(cmd *cobra.Command, defaults string) {
 	flags.IntVar(&o.MaxRuns, "budget-runs", 0, "stop after this many `runs` of the checker (default no limit)")
 	flags.IntVar(&o.MaxLosses, "max-losses", 0, "judge only cases that lose at most this many `effects` (default no limit)")
 	flags.DurationVar(&o.MaxTime, "budget-time", 0, "stop after this `time`, such as 30s or 5m (default no limit)")
-	flags.IntVar(&o.Samples, "samples", 0, "draw this many random `cuts` from what a budget has left out (default none)")
+	flags.TextVar(&o.Enough, "enough", runner.Claim{}, "a verdict is kept once this `claim` holds, such as \"all cases with at most 2 losses; each file whole or untouched\"; the search goes no further (default all cases)")
+	flags.Lookup("enough").DefValue = ""
+	flags.IntVar(&o.Samples, "samples", 0, "draw this many random `cuts` where a budget has ended the search (default 1,000)")
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws, a `number`")
 	flags.IntVar(&o.Workers, "workers", 0, "run this `number` of checkers at once; the output does not depend on it (default one for each CPU)")
 	flags.StringVar(&o.Failures, "failures", "", "store failures in this `directory`, for \"crashsim replay\"")

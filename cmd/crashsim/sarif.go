@@ -155,8 +155,9 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 	return all, nil
 }
 
-// sarifText is remarks as a SARIF 2.1.0 log.
-func sarifText(all []remark, root string) ([]byte, error) {
+// sarifText is remarks as a SARIF 2.1.0 log, which says of each program and model what
+// was judged.
+func sarifText(all []remark, trials []trial, root string) ([]byte, error) {
 	log := sarif.NewReport()
 	run := sarif.NewRunWithInformationURI("crashsim", "https://github.com/crashsim/crashsim")
 	for _, r := range rules {
@@ -188,6 +189,18 @@ func sarifText(all []remark, root string) ([]byte, error) {
 	if len(all) == 0 {
 		run.Results = []*sarif.Result{}
 	}
+	judged := []map[string]string{}
+	for _, t := range trials {
+		for i := range t.results {
+			r := &t.results[i]
+			judged = append(judged, map[string]string{
+				"scenario": t.scenario.Name, "model": r.Model.String(), "verdict": r.Outcome.Verdict.String(), "judged": r.Coverage.Claim.String(),
+			})
+		}
+	}
+	properties := sarif.NewPropertyBag()
+	properties.Add("verdicts", judged)
+	run.WithProperties(properties)
 	log.AddRun(run)
 	var b bytes.Buffer
 	err := log.PrettyWrite(&b)

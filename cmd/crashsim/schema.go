@@ -7,6 +7,8 @@ import (
 
 	"github.com/invopop/jsonschema"
 	"github.com/spf13/cobra"
+
+	"github.com/crashsim/crashsim/runner"
 )
 
 // documents are the documents that commands print as JSON, by the name in them.
@@ -24,6 +26,12 @@ func documents() map[string]any {
 func schemaOf(name string, document any) *jsonschema.Schema {
 	r := jsonschema.Reflector{
 		Anonymous: true, ExpandedStruct: true,
+		Mapper: func(t reflect.Type) *jsonschema.Schema {
+			if t == reflect.TypeFor[runner.Claim]() {
+				return &jsonschema.Schema{Type: "string"} // its text form
+			}
+			return nil
+		},
 		Namer: func(t reflect.Type) string { return strings.TrimSuffix(t.Name(), "JSON") },
 	}
 	s := r.Reflect(document)
