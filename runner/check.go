@@ -77,9 +77,13 @@ func Check(t TB, s Scenario, o Options) {
 		o.MaxMemory = testMemory
 	}
 	limits := o.limitsFrom(start)
+	quiet := o.Progress != nil || o.Found != nil || !testing.Testing() || !testing.Verbose()
 	models := o.models(&s)
 	for i, m := range models {
 		c := check{scenario: &s, model: m, options: &o, take: take, short: short, limits: limits, models: len(models) - i}
+		if !quiet {
+			c.verbose = true
+		}
 		if isT {
 			tt.Run(m.String(), func(t *testing.T) { c.run(t) })
 		} else {
@@ -96,7 +100,29 @@ type check struct {
 	take     *recording
 	short    bool
 	limits   *limits
-	models   int // that are left, with this one
+	models   int  // that are left, with this one
+	verbose  bool // what is found, and how far the search is, is told at once
+}
+
+// logEvery is the time between two lines that say how far a test has come.
+const logEvery = 3 * time.Second
+
+// tells returns options with which a test tells what it finds when it finds it, and every few
+// seconds how far it has come.
+func (c *check) tells(t TB) *Options {
+	if !c.verbose {
+		return c.options
+	}
+	o := *c.options
+	last := time.Now()
+	o.Progress = func(now Progress) {
+		if time.Since(last) >= logEvery {
+			last = time.Now()
+			t.Logf("%s under %s: %s", now.Scenario, now.Model, now)
+		}
+	}
+	o.Found = func(story string) { t.Logf("found: %s", story) }
+	return &o
 }
 
 func (c *check) run(t TB) {
@@ -105,7 +131,7 @@ func (c *check) run(t TB) {
 		c.fail(t, r)
 		return
 	}
-	r, err := verdict(context.Background(), c.scenario, c.take, c.model, c.limits.share(c.options, c.models))
+	r, err := verdict(context.Background(), c.scenario, c.take, c.model, c.limits.share(c.tells(t), c.models))
 	if err != nil {
 		t.Fatalf("%s under %s: %v", c.scenario.Name, c.model, err)
 		return

@@ -42,7 +42,10 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	if o := p.judging.options; o.Progress != nil {
 		options.Progress = func(stats search.Stats) {
 			total := &p.judging.total
-			o.Progress(Progress{p.judging.scenario.Name, p.judging.result.Model, total.Cases + stats.Cases, total.Runs + stats.Runs})
+			o.Progress(Progress{
+				Scenario: p.judging.scenario.Name, Model: p.judging.result.Model, Cases: total.Cases + stats.Cases, Runs: total.Runs + stats.Runs,
+				Losses: losses + stats.Losses, Failures: p.judging.failures, Waiting: stats.Waiting,
+			})
 		}
 	}
 	s := search.New(p.plan, options)
@@ -109,8 +112,15 @@ func (p *exploration) visit(c *cube) bool {
 		if !p.judging.found[v.Kind] {
 			p.judging.found[v.Kind] = true
 			p.smallest = append(p.smallest, smallest{c.Kept(), v})
-			if p.judging.first < 0 && !v.Kind.Warning() {
+			if v.Kind.Warning() {
+				continue
+			}
+			p.judging.failures++
+			if p.judging.first < 0 {
 				p.judging.first = p.judging.total.Runs + p.runs()
+			}
+			if found := p.judging.options.Found; found != nil {
+				found(foundStory(v, p.how, len(p.past), Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c)}))
 			}
 			continue
 		}
@@ -165,7 +175,7 @@ func (p *exploration) tellSmallest() {
 }
 
 func (p *exploration) goesOn() bool {
-	if p.judging.options.First && p.judging.first >= 0 {
+	if o := p.judging.options; o.First && p.judging.first >= 0 || o.MaxFailures > 0 && p.judging.failures >= o.MaxFailures {
 		p.judging.settled = true
 		return false
 	}

@@ -75,7 +75,7 @@ func (s Scenario) change(ctx context.Context, program repair.Variant, m model.Mo
 func (s Scenario) judgeOf(ctx context.Context, m model.Model, o Options, strict bool) repair.Judge {
 	s.Faults, s.Media, s.Declared = nil, nil, nil
 	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []model.Model{m}, nil, false, "", true
-	o.Strict, o.Enough, o.onlyLosses = strict, Claim{}, true
+	o.Strict, o.Enough, o.onlyLosses, o.Found = strict, Claim{}, true, nil
 	return func(v repair.Variant) ([]oracle.Kind, error) {
 		s.Trace, s.variant = v.Program, &v
 		results, err := Run(ctx, s, o)

@@ -29,6 +29,7 @@ type judging struct {
 	found    map[oracle.Kind]bool
 	failing  map[oracle.Kind]int // cases judged that fail like this
 	total    search.Stats        // of all explorations that ended
+	failures int                 // that were found
 	first    int                 // runs when the first failure was found, -1 before
 	settled  bool
 	until    time.Time // when the time of the model is over; zero: never

@@ -88,3 +88,35 @@ func TestTimeThatIsOverLeavesNoVerdictButAnExactClaim(t *testing.T) {
 		require.Equal(t, "not even all cases without losses were judged, then the budget was spent", r.Coverage.Bound)
 	}
 }
+
+// A failure is told when it is found, not when the search has ended.
+func TestFailureIsToldWhenItIsFound(t *testing.T) {
+	calls, atFound, failures := 0, []int{}, 0
+	s := saving("")
+	judge := s.Oracle
+	s.Oracle = oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		calls++
+		return judge.Judge(disk, marks)
+	})
+	var told []string
+	results, err := runner.Run(context.Background(), s, runner.Options{
+		Models: under(t, "posix"), Workers: 1,
+		Found: func(story string) {
+			told, atFound = append(told, story), append(atFound, calls)
+		},
+		Progress: func(p runner.Progress) {
+			failures = max(failures, p.Failures)
+			require.NotContains(t, p.String(), "%!")
+		},
+	})
+	require.NoError(t, err)
+	require.Len(t, told, len(results[0].Failures), "each once")
+	require.Equal(t, len(told), failures)
+	require.Less(t, atFound[0], calls/2)
+	require.Regexp(t, `^(lost|torn|stale) /f: .*; power cut after .*: .* was lost`, told[0])
+
+	one, err := runner.Run(context.Background(), s, runner.Options{Models: under(t, "posix"), MaxFailures: 1})
+	require.NoError(t, err)
+	require.Len(t, one[0].Failures, 1)
+	require.Greater(t, len(told), 1)
+}

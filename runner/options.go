@@ -2,11 +2,13 @@ package runner
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/model"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // Options say how to run a scenario. The zero value is what go test wants.
@@ -68,11 +70,17 @@ type Options struct {
 	// kind; the verdict then need not name all kinds. All goes on after the
 	// smallest example of each kind of failure is known.
 	First, All bool
+	// MaxFailures ends the search once so many failures are known; zero means that it goes on.
+	MaxFailures int
 	// Failures is a directory to store failures in, and to replay them from
 	// first. In Run, "" stores nothing; in Check, "" means testdata/failures.
 	Failures string
 	// Progress, if set, is called now and then from one goroutine.
 	Progress func(Progress)
+	// Found, if set, is called with each failure as soon as it is found, in a line that says
+	// what is wrong and where the power was cut. A smaller case of the same kind may
+	// follow; what is to blame is known at the end.
+	Found func(story string)
 
 	onlyLosses bool // what a budget cuts off is left at that
 }
@@ -94,6 +102,26 @@ type Progress struct {
 	Model    model.Model
 	Cases    int // that were judged
 	Runs     int // of the checker
+	Losses   int // all cases with at most so many losses were judged, of what is looked at just now; -1: not even those without
+	Failures int // that were found
+	Waiting  int // parts of the cases that are known to be left; more may come of each
+}
+
+// level says up to how many losses all cases were judged.
+func (p Progress) level() string {
+	switch p.Losses {
+	case -1:
+		return "not yet all without losses"
+	case 0:
+		return "all without losses"
+	}
+	return "all with at most " + show.Count(p.Losses, "effect") + " lost"
+}
+
+// String returns, say, "1204 cases, 310 runs, 0 failures, all with at most 2 effects lost, 96 parts left".
+func (p Progress) String() string {
+	return fmt.Sprintf("%s, %s, %s, %s, %s left", show.Count(p.Cases, "case"), show.Count(p.Runs, "run"), show.Count(p.Failures, "failure"),
+		p.level(), show.Count(p.Waiting, "part"))
 }
 
 // models returns the models to run under.

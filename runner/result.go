@@ -90,7 +90,7 @@ type Result struct {
 	// Why says why the verdict is Unknown.
 	Why     string
 	doubted bool // it is Unknown, and not because a budget ended the search
-	bounded bool // Options.Enough says how far the search goes
+	bounded bool // the options say how far the search goes: by Enough, First or MaxFailures
 	settled bool // the search ended since each kind of failure that was found has its smallest example
 	// Command is that of the scenario.
 	Command *Command

@@ -80,6 +80,18 @@ func tellAgain(f *Failure, v oracle.Violation) string {
 	return text
 }
 
+// foundStory tells in one line of a failure that was just found, after so many crashes before.
+func foundStory(v oracle.Violation, how string, crashes int, c Crash) string {
+	text := show.Story(v.String())
+	if how != "" {
+		text += "; " + how
+	}
+	if crashes > 0 {
+		text += "; recovery was crashed"
+	}
+	return show.Line(fmt.Sprintf("%s; power cut after %s: %s", text, opName(c.Plan, c.After), losses(c)))
+}
+
 // losses says what a crash lost.
 func losses(c Crash) string {
 	switch n := len(c.Lost); n {

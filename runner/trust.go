@@ -116,7 +116,7 @@ func (d *doubt) rejects(ctx context.Context) bool {
 	s.Faults, s.Media, s.Declared = nil, nil, nil
 	o := *d.options
 	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, -1, 0, nil
-	o.Enough, o.onlyLosses = Claim{}, true
+	o.Enough, o.onlyLosses, o.Found = Claim{}, true, nil
 	o.MaxRuns, o.MaxLosses, o.MaxTime = min(max(fewDoubts, d.result.Coverage.Runs), manyDoubts), 0, d.time
 	bare, err := withoutSyncs(d.trace)
 	if err != nil {

@@ -161,7 +161,7 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	a.status = statusOf(reports)
 	a.note(store(reports, f.run.options.Failures), files.write())
 	if f.run.json {
-		return a.printJSON(runOf(reports, f.run.options.Seed))
+		return a.printJSON(a.runOf(reports, f.run.options.Seed))
 	}
 	a.printReports(reports, f.run.options)
 	return nil
@@ -187,7 +187,7 @@ func (f *checkFlags) judged(cmd *cobra.Command, a *app, checker *process.Checker
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := f.run.page.texts(cmd.Context(), reports, f.run.options, pageProcessRuns)
+	files, err := f.run.page.texts(cmd.Context(), reports, f.run.options, a.looks(pageProcessRuns))
 	return reports, files, err
 }
 

@@ -76,6 +76,9 @@ func (o outputs) write() error {
 
 // texts returns the files that are asked for.
 func (f *pageFlags) texts(ctx context.Context, trials []trial, o runner.Options, most int) (outputs, error) {
+	if most < 0 { // the command was interrupted, and this is not to be
+		ctx = context.WithoutCancel(ctx)
+	}
 	var files outputs
 	if f.junit != "" {
 		text, err := junitText(trials)
@@ -145,6 +148,10 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 // good for, where that is found out soon. The error is that of the context, or
 // oracle.ErrNoVerdict, wrapped.
 func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *report.Part, o runner.Options, most int) error {
+	if most < 0 {
+		part.Notes = append(part.Notes, "the fix and the audit are left out: the run was interrupted")
+		return nil
+	}
 	if r.Coverage.Runs > most {
 		part.Notes = append(part.Notes, fmt.Sprintf("the fix and the audit are left out: the search took more than %d runs; \"crashsim fix\" and \"crashsim audit\" find them", most))
 		return nil

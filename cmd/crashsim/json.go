@@ -72,6 +72,8 @@ type runJSON struct {
 	Seed    uint64       `json:"seed"`
 	Results []resultJSON `json:"results"`
 	Errors  []errorJSON  `json:"errors"` // scenarios that could not be judged
+	// The command was interrupted: what was judged by then stands here.
+	Interrupted bool `json:"interrupted,omitempty"`
 }
 
 type errorJSON struct {

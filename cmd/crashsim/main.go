@@ -78,6 +78,8 @@ type app struct {
 	style     style        // of stdout
 	exact     bool         // what is printed is for programs, too: no line is wrapped
 	status    int          // of a command that came to its end
+	// The command was interrupted while it judged: what is known by then is printed.
+	interrupted bool
 }
 
 func newApp(scenarios []runner.Scenario, stdout, stderr io.Writer) *app {
@@ -108,7 +110,20 @@ func (a *app) run(args []string) int {
 	if err := a.print(a.out.String()); err != nil {
 		return a.fail(ctx, cmd, err)
 	}
+	if a.interrupted {
+		_, _ = fmt.Fprintln(a.stderr, "crashsim: interrupted; what was judged by then is printed")
+		return exitInterrupted
+	}
 	return a.status
+}
+
+// looks returns within how many runs a repair may be looked for: none where the command was
+// interrupted.
+func (a *app) looks(runs int) int {
+	if a.interrupted {
+		return -1
+	}
+	return runs
 }
 
 // fail says what is wrong and returns the exit status.

@@ -44,6 +44,13 @@ func (p *progress) show(now time.Time, line func() string) {
 	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", text)
 }
 
+// found shows a failure as soon as it is found, in a line that stays.
+func (p *progress) found(story string) {
+	if p.live {
+		_, _ = fmt.Fprintf(p.w, "\r\x1b[Kfound: %s\n", story)
+	}
+}
+
 // clear takes the line away.
 func (p *progress) clear() {
 	if p.live && !p.last.IsZero() {

@@ -65,14 +65,14 @@ ones that are not are unknown.`,
 			if err != nil {
 				return err
 			}
-			files, err := f.page.texts(cmd.Context(), reports, f.options, pageRuns)
+			files, err := f.page.texts(cmd.Context(), reports, f.options, a.looks(pageRuns))
 			if err != nil {
 				return err
 			}
 			a.status = statusOf(reports)
 			a.note(store(reports, f.options.Failures), files.write())
 			if f.json {
-				return a.printJSON(runOf(reports, f.options.Seed))
+				return a.printJSON(a.runOf(reports, f.options.Seed))
 			}
 			a.printReports(reports, f.options)
 			return nil
@@ -86,6 +86,8 @@ func (f *runFlags) add(cmd *cobra.Command, defaults string) {
 	modelFlag(cmd, &f.models, "judge under this `model`; may be repeated (default "+defaults+")")
 	flags, o := cmd.Flags(), &f.options
 	flags.BoolVar(&o.All, "all", false, "go on after each kind of failure has its smallest example")
+	flags.BoolVar(&o.First, "first", false, "stop at the first failure under each model")
+	flags.IntVar(&o.MaxFailures, "max-failures", 0, "stop after this `number` of failures under each model (default no limit)")
 	flags.BoolVar(&o.Strict, "strict", false, "a verdict kept becomes unknown where the check was never seen to fail")
 	flags.StringArrayVar(&f.faults, "faults", nil, "let calls fail by this `fault`, such as \"write /log nth=2 err=ENOSPC short=100\"; may be repeated, each fault is tried alone; \"sweep\" lets each call fail once, with each error that fits (default the faults of the scenario)")
 	flags.IntVar(&f.depth, "depth", 1, "crash recovery again, up to `n` times; 0: never, and the program is not killed either")
@@ -110,7 +112,7 @@ func (f *runFlags) finish() error {
 	}{
 		{"budget-runs", int64(f.options.MaxRuns)}, {"max-losses", int64(f.options.MaxLosses)},
 		{"budget-time", int64(f.options.MaxTime)}, {"samples", int64(f.options.Samples)},
-		{"workers", int64(f.options.Workers)}, {"depth", int64(f.depth)},
+		{"max-failures", int64(f.options.MaxFailures)}, {"workers", int64(f.options.Workers)}, {"depth", int64(f.depth)},
 	} {
 		if n.value < 0 {
 			return usagef("--%s is negative", n.name)
@@ -187,24 +189,32 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 	for i, s := range chosen {
 		o.Progress = func(now runner.Progress) {
 			p.show(time.Now(), func() string {
-				return fmt.Sprintf("[%d/%d] %s under %s: %d cases, %d runs", i+1, len(chosen), now.Scenario, now.Model,
-					now.Cases, now.Runs)
+				return fmt.Sprintf("[%d/%d] %s under %s: %s", i+1, len(chosen), now.Scenario, now.Model, now)
 			})
 		}
+		o.Found = p.found
 		o.Progress(runner.Progress{Scenario: s.Name, Model: o.Models[0]})
 		results, err := runner.Run(ctx, s, o)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
 		if errors.Is(err, oracle.ErrNoVerdict) {
 			return nil, err
+		}
+		if ctx.Err() != nil && len(results) == 0 && len(reports) == 0 {
+			return nil, ctx.Err()
+		}
+		if ctx.Err() != nil {
+			a.interrupted, err = true, nil
 		}
 		for i := range results {
 			if dir != "" {
 				results[i].NameFiles(dir)
 			}
 		}
-		reports = append(reports, trial{s, results, err})
+		if !a.interrupted || len(results) > 0 {
+			reports = append(reports, trial{s, results, err})
+		}
+		if a.interrupted {
+			break
+		}
 	}
 	return reports, nil
 }
@@ -263,8 +273,8 @@ func statusOf(reports []trial) int {
 }
 
 // runOf tells reports.
-func runOf(reports []trial, seed uint64) runJSON {
-	out := runJSON{Schema: runSchema, Seed: seed, Results: []resultJSON{}, Errors: []errorJSON{}}
+func (a *app) runOf(reports []trial, seed uint64) runJSON {
+	out := runJSON{Schema: runSchema, Seed: seed, Interrupted: a.interrupted, Results: []resultJSON{}, Errors: []errorJSON{}}
 	for _, rep := range reports {
 		if rep.err != nil {
 			out.Errors = append(out.Errors, errorJSON{rep.scenario.Name, rep.err.Error()})

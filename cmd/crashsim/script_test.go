@@ -17,11 +17,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
 
-// The scripts call "crashsim", and "toysim", which is the same command with
-// the scenarios of toys.
+// The scripts call "crashsim", and "toysim" and "halfway", which are the same command with
+// the scenarios of toys, or with one that ends the command halfway.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"crashsim": main,
+		"halfway":  func() { os.Exit(newApp(halfway(), os.Stdout, os.Stderr).run(os.Args[1:])) },
 		"toysim":   func() { os.Exit(newApp(toys(), os.Stdout, os.Stderr).run(os.Args[1:])) },
 	})
 }

@@ -117,8 +117,15 @@ func (s *Search[T]) runAhead(ctx context.Context, losses int, tasks []task[T]) {
 			s.drop(t.stand)
 		}
 	}
+	s.tell(len(tasks))
+}
+
+// tell tells how far the search has come, with so many jobs at hand.
+func (s *Search[T]) tell(atHand int) {
 	if s.Progress != nil {
-		s.Progress(s.stats)
+		now := s.stats
+		now.Waiting = s.waiting + atHand
+		s.Progress(now)
 	}
 }
 

@@ -137,6 +137,8 @@ type Stats struct {
 	Losses int // every case with at most so many losses was judged, -1 if not even those with none
 	Done   bool
 	Full   bool // there was no room for all that was still to be judged
+	// Waiting, said in progress only, is how many parts are known that wait to be judged.
+	Waiting int
 }
 
 // Strange is how a checker turned out not to be deterministic: what it was
@@ -280,8 +282,11 @@ func (s *Search[T]) push(losses int, t task[T]) {
 func (s *Search[T]) level(ctx context.Context, losses int, tasks []task[T]) (done int, ended bool) {
 	for i := range tasks {
 		t := &tasks[i]
-		if i&63 == 0 && ctx.Err() != nil {
-			return i, true
+		if i&63 == 0 {
+			if ctx.Err() != nil {
+				return i, true
+			}
+			s.tell(len(tasks) - i)
 		}
 		stand := s.standing(t)
 		if !s.private {
