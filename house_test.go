@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"faultfs/persist":            2,
 	"faultfs/mount":              1,
 	"faultfs/strace":             1,
+	"faultfs/inprocess":          2,
 	"oracle":                     1,
 	"runner/show":                -1,
 	"runner/outfile":             1,
@@ -49,6 +50,7 @@ var floors = map[string]int{
 	"cmd/crashsim":               7,
 
 	"cmd/crashsim/internal/descriptors": -1,
+	"cmd/crashsim/internal/overlay":     5,
 }
 
 // Ratchets: these numbers only ever go down.

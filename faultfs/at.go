@@ -309,3 +309,14 @@ func (f *FS) TouchAt(ino Ino) syscall.Errno {
 	f.tick(ino)
 	return 0
 }
+
+// TypeAt returns what an inode is. It is no op, and decides nothing of a disk that is
+// not determined yet.
+func (f *FS) TypeAt(ino Ino) Type {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead {
+		return NoType
+	}
+	return f.vol.Type(ino)
+}

@@ -91,3 +91,41 @@ func lastTwo(file string) string {
 	dir, base := path.Split(filepath.ToSlash(file))
 	return path.Join(path.Base(dir), base)
 }
+
+// locateDepth is how many callers Locate looks at: a call by way of package os has more of
+// them than one on an FS.
+const locateDepth = 64
+
+type stackKey [locateDepth]uintptr
+
+// located are the stacks that Locate knows.
+var located sync.Map // stackKey -> *locatedAt
+
+type locatedAt struct {
+	site  Site
+	stack []Site
+}
+
+// Locate sets the Site and the Stack of an op to where the goroutine is now: for a door
+// through which a program makes its calls itself.
+func (op *Op) Locate() {
+	var pcs stackKey
+	n := runtime.Callers(2, pcs[:])
+	known, ok := located.Load(pcs)
+	if !ok {
+		at := &locatedAt{site: findSite(pcs[:n])}
+		frames := runtime.CallersFrames(pcs[:n])
+		for {
+			frame, more := frames.Next()
+			if frame.File != "" && !isFramework(frame.Function) {
+				at.stack = append(at.stack, Site{File: lastTwo(frame.File), Line: frame.Line, Func: path.Base(frame.Function)})
+			}
+			if !more {
+				break
+			}
+		}
+		known, _ = located.LoadOrStore(pcs, at)
+	}
+	at := known.(*locatedAt)
+	op.Site, op.Stack = at.site, at.stack
+}

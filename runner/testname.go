@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+
+	"github.com/crashsim/crashsim/faultfs/inprocess"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // testName says which test found a failure.
@@ -41,17 +44,11 @@ func (n testName) command(file string) string {
 	for level := range strings.SplitSeq(n.name, "/") {
 		levels = append(levels, "^"+regexp.QuoteMeta(level)+"$") // each selects one level of tests
 	}
-	return fmt.Sprintf("%s=%s go test -run %s %s", replayVariable, shellWord(file), shellWord(strings.Join(levels, "/")), shellWord(n.pkg))
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=-]+$`)
-
-// shellWord returns a text as one word for a shell.
-func shellWord(text string) string {
-	if plainWord.MatchString(text) {
-		return text
+	test := "go test"
+	if inprocess.Available() {
+		test = "crashsim test"
 	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	return fmt.Sprintf("%s=%s %s -run %s %s", replayVariable, show.ShellWord(file), test, show.ShellWord(strings.Join(levels, "/")), show.ShellWord(n.pkg))
 }
 
 // GoTest returns the command that judges the failure again by the scenario of the

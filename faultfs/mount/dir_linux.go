@@ -29,27 +29,35 @@ func (d *disk) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLis
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if in.Offset == 0 {
-		h.entries = []fuse.DirEntry{
-			{Name: ".", Ino: uint64(h.ino), Mode: unix.S_IFDIR},
-			{Name: "..", Ino: uint64(h.ino), Mode: unix.S_IFDIR}, // no program can tell
+		if status := d.list(h, &in.InHeader); status != fuse.OK {
+			return status
 		}
-		errno := d.fs.ListAt(d.op(&in.InHeader, faultfs.Op{Ino: h.ino}), func(name string, ino faultfs.Ino, typ faultfs.Type) {
-			h.entries = append(h.entries, fuse.DirEntry{Name: name, Ino: uint64(ino), Mode: dirType(typ)})
-		})
-		if errno != 0 {
-			return fuse.Status(errno)
-		}
-		d.mu.Lock()
-		for i := range h.entries {
-			if s, ok := d.showing()[faultfs.Ino(h.entries[i].Ino)]; ok && s.special != 0 {
-				h.entries[i].Mode = s.special
-			}
-		}
-		d.mu.Unlock()
 	}
 	for i := in.Offset; i < uint64(len(h.entries)); i++ {
 		if !out.AddDirEntry(h.entries[i]) {
 			break
+		}
+	}
+	return fuse.OK
+}
+
+// list reads a directory. The caller holds the handle's lock.
+func (d *disk) list(h *handle, in *fuse.InHeader) fuse.Status {
+	h.entries = []fuse.DirEntry{
+		{Name: ".", Ino: uint64(h.ino), Mode: unix.S_IFDIR},
+		{Name: "..", Ino: uint64(h.ino), Mode: unix.S_IFDIR}, // no program can tell
+	}
+	errno := d.fs.ListAt(d.op(in, faultfs.Op{Ino: h.ino}), func(name string, ino faultfs.Ino, typ faultfs.Type) {
+		h.entries = append(h.entries, fuse.DirEntry{Name: name, Ino: uint64(ino), Mode: dirType(typ)})
+	})
+	if errno != 0 {
+		return fuse.Status(errno)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range h.entries {
+		if s, ok := d.showing()[faultfs.Ino(h.entries[i].Ino)]; ok && s.special != 0 {
+			h.entries[i].Mode = s.special
 		}
 	}
 	return fuse.OK

@@ -27,6 +27,8 @@ type disk struct {
 	stores *stores
 	over   atomic.Bool // nothing is to happen any more
 
+	inProcess bool // the program that asks is this one: see Direct
+
 	mu      sync.Mutex
 	handles map[uint64]*handle
 	last    uint64                // number of a handle

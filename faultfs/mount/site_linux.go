@@ -48,6 +48,12 @@ func (d *disk) op(in *fuse.InHeader, op faultfs.Op) faultfs.Op {
 		// so that a close has no call site.
 		return op
 	}
+	if d.inProcess {
+		if d.fs.Records() {
+			op.Locate()
+		}
+		return op
+	}
 	if d.sites == nil || in.Pid == 0 {
 		return op
 	}

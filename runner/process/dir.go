@@ -8,15 +8,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crashsim/crashsim/faultfs/inprocess"
 	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
 	"github.com/crashsim/crashsim/runner"
 )
 
 // Dir is a program for package os: Go code that works on the files below a
-// directory. Each function runs in a process of its own, a child of the test
-// binary, so that it may map files, lock them, end the process or leave anything
-// behind.
+// directory.
+//
+// Under "crashsim test" the functions run in the process of the test, and their files
+// live in memory: see package inprocess. Several checks run at once, each with a
+// directory of its own. Else each function runs in a process of its own on a mounted
+// file system, a child of the test binary, so that it may map files, lock them, end the
+// process or leave anything behind.
 type Dir struct {
 	Name string
 	// Setup makes what stands in the directory, durably, before the program
@@ -32,6 +37,9 @@ type Dir struct {
 	// violation and a colon, as "lost: ...", is of that kind.
 	Check func(dir string, marks []string) error
 
+	// Apart asks for processes of their own under "crashsim test", too: for functions
+	// that end the process, start programs in the directory, or leave anything behind.
+	Apart bool
 	// Must makes it a failure of the test, and no skip, that nothing can be mounted:
 	// for CI, where a test that does not run is not to pass unseen.
 	Must bool
@@ -46,10 +54,12 @@ const (
 )
 
 // CheckDir does for code that uses package os what runner.Check does for code
-// that uses an afero.Fs. It skips the test where nothing can be mounted, with
-// the reason, unless it must run.
+// that uses an afero.Fs. Under "crashsim test" it needs nothing else, and takes the
+// mount only where the functions ask for what cannot be had in the process, such as a
+// shared map, which it says. Elsewhere it skips the test where nothing can be mounted,
+// with the reason, unless it must run.
 //
-// The test is run again in each child, up to the call of CheckDir, which ends
+// On a mount, the test is run again in each child, up to the call of CheckDir, which ends
 // the process: what comes before it must be quick, and must not depend on the
 // working directory, which is the mounted one. There must be only one call in a
 // test.
@@ -58,9 +68,25 @@ func CheckDir(t *testing.T, d Dir, o runner.Options) {
 	if os.Getenv(childTest) == t.Name() {
 		d.child(os.Getenv(childRole))
 	}
+	why := ""
+	if inprocess.Available() && !d.Apart {
+		if why = d.checkInProcess(t, o); why == "" {
+			return
+		}
+		t.Logf("on a mount, since %s", why)
+	}
+	d.checkMounted(t, o, why)
+}
+
+// checkMounted checks on a mount. why says why not in the process, where that was tried.
+func (d *Dir) checkMounted(t *testing.T, o runner.Options, why string) {
+	t.Helper()
 	trace, err := Record(t.Context(), d.program(t))
 	if errors.Is(err, mount.ErrUnavailable) && !d.Must {
-		t.Skip(err)
+		if why != "" {
+			t.Skipf("%s, and %v", why, err)
+		}
+		t.Skipf("%v\nOr run it without a mount: go run github.com/crashsim/crashsim/cmd/crashsim test -run '^%s$' .", err, t.Name())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const brokenSave = "github.com/crashsim/crashsim/testdata/first/os"
+
+// ran runs the command and returns its status and what it printed.
+func ran(args ...string) (status int, out, said string) {
+	var stdout, stderr bytes.Buffer
+	status = run(args, &stdout, &stderr)
+	return status, stdout.String(), stderr.String()
+}
+
+// A test over package os finds a broken save, and names the line that lacks the sync, with
+// neither FUSE nor a changed import.
+func TestABrokenSaveIsFoundThroughPackageOS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the standard library may have to be built anew")
+	}
+	status, out, said := ran("test", "-count=1", brokenSave)
+	require.Equal(t, exitWrong, status, "%s%s", out, said)
+	require.Contains(t, out, "save under posix: broken(torn), declared kept")
+	require.Contains(t, out, "power cut after rename /config.tmp /config (os/save_test.go:17)")
+	require.Contains(t, out, "missing: sync /config.tmp after write /config.tmp [0,3) (os/save_test.go:14)")
+	require.Contains(t, out, "crashsim test -run", "the command that shows it again has the door, too")
+}
+
+func TestTheTestCommandShowsWhatItWouldRun(t *testing.T) {
+	status, out, said := ran("test", "-n", "-run", "Test A$", "./...")
+	require.Equal(t, exitOK, status, said)
+	require.Regexp(t, `^go test -overlay=\S+-overlay\.json -run 'Test A\$' \./\.\.\.\n$`, out)
+}
+
+func TestTheTestCommandHasTheOverlayToItself(t *testing.T) {
+	for _, flag := range []string{"-overlay=x.json", "--overlay", "-overlay"} {
+		status, out, said := ran("test", flag, "x.json")
+		require.Equal(t, exitUsage, status)
+		require.Empty(t, out)
+		require.Contains(t, said, "can have only one")
+	}
+}

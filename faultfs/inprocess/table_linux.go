@@ -1,0 +1,138 @@
+//go:build amd64 || arm64
+
+package inprocess
+
+import (
+	"sync"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/crashsim/crashsim/faultfs"
+)
+
+type fuseFlushIn = fuse.FlushIn
+
+// file is an open file description: what open(2) makes, and dup(2) shares.
+type file struct {
+	dir   *Dir
+	fh    uint64 // of package mount
+	ino   faultfs.Ino
+	isDir bool
+
+	mu      sync.Mutex
+	flags   int
+	pos     int64
+	entries []fuse.DirEntry // of a directory, as they were when it was last read from its beginning
+
+	refs int  // descriptors; guarded by the table
+	dead bool // its process has ended; guarded by the table
+}
+
+// table holds the descriptors of a seat. A number is used again only after its owner has
+// closed it, even if that is long after the end of the directory.
+type table struct {
+	mu    sync.RWMutex
+	files []*file
+	free  []int32
+}
+
+// add gives a file a number.
+func (s *seat) add(f *file) (int32, syscall.Errno) {
+	t := &s.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.refs++
+	if n := len(t.free); n > 0 {
+		i := t.free[n-1]
+		t.free = t.free[:n-1]
+		t.files[i] = f
+		return s.first() + i, 0
+	}
+	if len(t.files) == perDirectory {
+		f.refs--
+		return 0, syscall.EMFILE
+	}
+	t.files = append(t.files, f)
+	return s.first() + int32(len(t.files)) - 1, 0
+}
+
+func (s *seat) first() int32 { return int32(firstDescriptor + s.number*perDirectory) }
+
+// get returns the file of a descriptor.
+func (s *seat) get(fd int32) (*file, syscall.Errno) {
+	t := &s.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i := int(fd - s.first())
+	if i >= len(t.files) || t.files[i] == nil {
+		return nil, syscall.EBADF
+	}
+	if f := t.files[i]; !f.dead {
+		return f, 0
+	}
+	return nil, syscall.EIO
+}
+
+// take ends a descriptor. last says that its file has no other.
+func (s *seat) take(fd int32) (f *file, last bool, errno syscall.Errno) {
+	t := &s.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := fd - s.first()
+	if int(i) >= len(t.files) || t.files[i] == nil {
+		return nil, false, syscall.EBADF
+	}
+	f = t.files[i]
+	t.files[i] = nil
+	t.free = append(t.free, i)
+	f.refs--
+	if f.dead {
+		return nil, false, syscall.EIO
+	}
+	return f, f.refs == 0, 0
+}
+
+// put lets a descriptor that exists lead to another file, and returns the one it led to.
+func (s *seat) put(fd int32, f *file) (was *file, last bool, errno syscall.Errno) {
+	t := &s.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := fd - s.first()
+	if int(i) >= len(t.files) || t.files[i] == nil {
+		return nil, false, syscall.EBADF
+	}
+	was = t.files[i]
+	f.refs++
+	t.files[i] = f
+	was.refs--
+	if was.dead {
+		return nil, false, 0
+	}
+	return was, was.refs == 0, 0
+}
+
+// kill ends the use of all descriptors, and returns the files of those that were open, by
+// number.
+func (t *table) kill() []*file {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var open []*file
+	for _, f := range t.files {
+		if f != nil && !f.dead {
+			open = append(open, f)
+		}
+	}
+	for _, f := range open {
+		f.dead = true
+	}
+	return open
+}
+
+// release forgets an open file.
+func (d *Dir) release(f *file) {
+	d.locks.drop(f)
+	if f.flags&oPath == 0 {
+		d.direct.Release(nil, &fuse.ReleaseIn{Fh: f.fh})
+	}
+}
