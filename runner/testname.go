@@ -6,10 +6,18 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"syscall"
+	_ "unsafe" // for linkname
 
-	"github.com/crashsim/crashsim/faultfs/inprocess"
 	"github.com/crashsim/crashsim/runner/show"
 )
+
+// patched is a variable of the package syscall that "crashsim test" builds, nil in any other
+// build. Package faultfs/inprocess knows more of it, but needs a library for FUSE, which
+// users of this package do not.
+//
+//go:linkname patched syscall.crashsimKernel
+var patched func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err syscall.Errno)
 
 // testName says which test found a failure.
 type testName struct{ pkg, name string }
@@ -45,7 +53,7 @@ func (n testName) command(file string) string {
 		levels = append(levels, "^"+regexp.QuoteMeta(level)+"$") // each selects one level of tests
 	}
 	test := "go test"
-	if inprocess.Available() {
+	if patched != nil {
 		test = "crashsim test"
 	}
 	return fmt.Sprintf("%s=%s %s -run %s %s", replayVariable, show.ShellWord(file), test, show.ShellWord(strings.Join(levels, "/")), show.ShellWord(n.pkg))

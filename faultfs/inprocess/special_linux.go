@@ -112,9 +112,11 @@ func (c *call) copyRange() (uintptr, syscall.Errno, bool) {
 		return 0, errno, true
 	}
 	switch {
+	case (in.flags|out.flags)&oPath != 0:
+		return 0, syscall.EBADF, true
 	case in.isDir || out.isDir:
 		return 0, syscall.EISDIR, true
-	case (in.flags|out.flags)&oPath != 0 || !in.readable() || !out.writable() || out.flags&unix.O_APPEND != 0:
+	case !in.readable() || !out.writable() || out.flags&unix.O_APPEND != 0:
 		return 0, syscall.EBADF, true
 	case c.a[5] != 0:
 		return 0, syscall.EINVAL, true
