@@ -232,6 +232,34 @@ func (f *Fault) matches(op *Op, place OpNum) bool {
 	return matchPath(f.Path, op.Path) || op.To != "" && matchPath(f.Path, op.To)
 }
 
+// Aimed returns the fault as it strikes one op of a trace, told by its kind, its path
+// and how many such ops come before it: a program that makes other calls in between the
+// next time meets it at the same call.
+func (f Fault) Aimed(trace *Trace, at OpNum) Fault {
+	return f.aimed(trace, at, literally(trace.Ops[at].Path))
+}
+
+// AimedNear is as Aimed, but that it takes an op on any file of the same directory for
+// the same, as where the names of files are random.
+func (f Fault) AimedNear(trace *Trace, at OpNum) Fault {
+	return f.aimed(trace, at, literally(path.Dir(trace.Ops[at].Path))+"/*")
+}
+
+func (f Fault) aimed(trace *Trace, at OpNum, pattern string) Fault {
+	f.Kind, f.Path, f.At, f.First, f.Last = trace.Ops[at].Kind, strings.ReplaceAll(pattern, "//", "/"), 0, 0, 0
+	for i := range trace.Ops[:at+1] {
+		if f.matches(&trace.Ops[i], OpNum(i+1)) {
+			f.First++
+		}
+	}
+	return f
+}
+
+// literally is a pattern that matches one path.
+func literally(name string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
+}
+
 func matchPath(pattern, name string) bool {
 	ok, err := path.Match(pattern, name)
 	return ok && err == nil

@@ -2,10 +2,13 @@ package runner
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
+	"github.com/crashsim/crashsim/oracle"
 )
 
 // sweepPerSite bounds how many of the ops that one line of the program makes a
@@ -20,14 +23,23 @@ func (j *judging) given() []faultfs.Fault {
 	return j.scenario.Faults
 }
 
+// aimed is a fault that is to be tried, and another one to be tried where it strikes no
+// call.
+type aimed struct {
+	fault faultfs.Fault
+	near  *faultfs.Fault // nil: none
+	given bool           // by name
+}
+
 // faults returns the faults to try on a workload, each alone, those that were given
 // first; skipped is how many ops a sweep left out.
-func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped int) {
-	faults = j.given()
+func (j *judging) faults(trace *faultfs.Trace) (faults []aimed, skipped int) {
+	for _, f := range j.given() {
+		faults = append(faults, aimed{fault: f, given: true})
+	}
 	if !j.options.Sweep {
 		return faults, 0
 	}
-	faults = slices.Clone(faults)
 	type line struct {
 		site faultfs.Site
 		kind faultfs.OpKind
@@ -44,8 +56,7 @@ func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped 
 			continue
 		}
 		for _, f := range op.Faults() {
-			f.At = faultfs.OpNum(i + 1)
-			faults = append(faults, f)
+			faults = append(faults, j.aim(f, trace, faultfs.OpNum(i)))
 		}
 	}
 	return faults, skipped
@@ -55,37 +66,81 @@ func (j *judging) faults(trace *faultfs.Trace) (faults []faultfs.Fault, skipped 
 // is cut at every moment from there on. Programs that do the same with two
 // faults, such as two errors at the same call, are judged once.
 func (j *judging) fail(ctx context.Context, p *program) {
-	take := p.take
-	if j.scenario.Trace != nil {
+	if j.scenario.Trace != nil && j.scenario.Again == nil {
 		if j.options.Sweep || len(j.given()) > 0 {
 			j.note("a program that was recorded is not run again: no call fails")
 		}
 		return
 	}
-	faults, skipped := j.faults(take.trace)
-	judged := map[string]bool{}
-	for i, fault := range faults {
-		run, err := take.with(j.scenario, fault, j.result.Model.Failure)
+	faults, skipped := j.faults(p.take.trace)
+	tried, struck, judged := 0, 0, map[string]bool{}
+	for i, f := range faults {
+		if j.over(ctx) {
+			j.missed()
+			break
+		}
+		tried++
+		run, fault, err := j.meets(ctx, p.take, f)
 		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, oracle.ErrNoVerdict):
+			j.scenario.unjudged.note(err)
+			return
 		case err != nil:
 			j.note("%v", err)
 			continue
 		case run.trace == nil:
-			if i < len(j.given()) {
-				j.note("no call matched the fault \"%s\"", fault)
+			if f.given {
+				j.note("no call matched the fault \"%s\"", f.fault)
 			}
 			continue
 		}
+		struck++
 		if !judged[run.did] {
 			judged[run.did] = true
 			if !j.share(ctx, len(faults)-i, func() { j.failWith(ctx, run.trace, fault) }) {
-				return
+				break
 			}
 		}
+	}
+	if j.scenario.Trace != nil && tried > 0 && (tried == len(faults) || j.round == byLosses) {
+		j.note("%s", struckText(tried, struck, len(judged)))
 	}
 	if skipped > 0 && !j.over(ctx) {
 		j.note("of the ops that one line makes, the sweep let the first %d fail; %d others did not", sweepPerSite, skipped)
 	}
+}
+
+// aim lets a fault strike an op of a workload. A workload that is called does the same
+// each time; a program that runs again may do something else before.
+func (j *judging) aim(f faultfs.Fault, trace *faultfs.Trace, op faultfs.OpNum) aimed {
+	if j.scenario.Trace == nil {
+		f.At = op + 1
+		return aimed{fault: f}
+	}
+	near := f.AimedNear(trace, op)
+	return aimed{fault: f.Aimed(trace, op), near: &near}
+}
+
+// meets returns what the program did when it met a fault, and which one that was.
+func (j *judging) meets(ctx context.Context, take *recording, f aimed) (*faulty, faultfs.Fault, error) {
+	run, err := take.with(ctx, j.scenario, f.fault, j.result.Model.Failure)
+	if err != nil || run.trace != nil || f.near == nil {
+		return run, f.fault, err
+	}
+	run, err = take.with(ctx, j.scenario, *f.near, j.result.Model.Failure)
+	return run, *f.near, err
+}
+
+// struckText says how many faults a program met that ran again, and what it made of
+// them.
+func struckText(tried, struck, different int) string {
+	text := fmt.Sprintf("the program ran again for each of %d faults: %d struck a call, and %d of these runs differ", tried, struck, different)
+	if tried > struck {
+		text += fmt.Sprintf("; %d struck none, since the program made no such call, or others than when it was recorded", tried-struck)
+	}
+	return text
 }
 
 func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faultfs.Fault) {

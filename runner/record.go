@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -59,14 +60,14 @@ func (s *Scenario) prepare() (*recording, error) {
 		return nil, err
 	}
 	if s.Trace != nil {
-		return &recording{s.Trace, nil}, nil
+		return &recording{s.Trace, map[takeKey]*faulty{}}, nil
 	}
 	trace, err := Record(*s)
 	return &recording{trace, map[takeKey]*faulty{}}, err
 }
 
 // with returns what the scenario does with a fault.
-func (r *recording) with(s *Scenario, fault faultfs.Fault, how faultfs.SyncFailure) (*faulty, error) {
+func (r *recording) with(ctx context.Context, s *Scenario, fault faultfs.Fault, how faultfs.SyncFailure) (*faulty, error) {
 	if fault.Kind != faultfs.OpNone && !fault.Kind.Syncs() {
 		how = faultfs.SyncFailure{} // it makes no difference
 	}
@@ -74,7 +75,7 @@ func (r *recording) with(s *Scenario, fault faultfs.Fault, how faultfs.SyncFailu
 	if known := r.faulty[key]; known != nil {
 		return known, nil
 	}
-	trace, err := s.recordWith(how, fault)
+	trace, err := s.recordAgain(ctx, how, fault)
 	if err != nil {
 		return nil, fmt.Errorf("with the fault %q: %w", fault, err)
 	}
@@ -84,6 +85,17 @@ func (r *recording) with(s *Scenario, fault faultfs.Fault, how faultfs.SyncFailu
 	}
 	r.faulty[key] = did
 	return did, nil
+}
+
+// recordAgain records the workload once more, with a fault.
+func (s *Scenario) recordAgain(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
+	switch {
+	case s.Again != nil:
+		return s.Again(ctx, how, fault)
+	case s.Trace != nil:
+		return nil, nil // it cannot run again
+	}
+	return s.recordWith(how, fault)
 }
 
 func (s *Scenario) record() (*faultfs.Trace, error) { return s.recordWith(faultfs.SyncFailure{}) }

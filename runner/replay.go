@@ -129,7 +129,7 @@ func (c *check) stillFails(plan *persist.Plan, failures []*Failure) *Result {
 func (c *check) same(s *Stored) bool {
 	now := c.take.trace
 	if s.Fault != nil {
-		run, err := c.take.with(c.scenario, *s.Fault, s.Model.Failure)
+		run, err := c.take.with(context.Background(), c.scenario, *s.Fault, s.Model.Failure)
 		if err != nil || run.trace == nil {
 			return false
 		}

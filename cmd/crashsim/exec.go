@@ -44,6 +44,15 @@ func (f *programFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "end the program after this `time`")
 }
 
+// program is the program that is to be recorded.
+func (f *programFlags) program(args []string) process.Program {
+	p := process.Program{Args: args, Timeout: f.timeout, At: f.at}
+	if f.setup != "" {
+		p.Setup = process.Shell(f.setup)
+	}
+	return p
+}
+
 // record records the program. What it prints goes to standard error.
 func (f *programFlags) record(cmd *cobra.Command, a *app, args []string) (*faultfs.Trace, error) {
 	if len(args) == 0 {
@@ -51,10 +60,8 @@ func (f *programFlags) record(cmd *cobra.Command, a *app, args []string) (*fault
 	}
 	output := &foreign{w: a.stderr}
 	defer output.end()
-	p := process.Program{Args: args, Output: output, Timeout: f.timeout, At: f.at}
-	if f.setup != "" {
-		p.Setup = process.Shell(f.setup)
-	}
+	p := f.program(args)
+	p.Output = output
 	return process.Record(cmd.Context(), p)
 }
 
@@ -113,6 +120,7 @@ type checkFlags struct {
 	at             string
 	setup          string   // of the recorded program
 	program        []string // the recorded program, if it is known
+	again          func(context.Context, faultfs.SyncFailure, faultfs.Fault) (*faultfs.Trace, error)
 	unit           int64
 	materialise    bool
 	slow           time.Duration
@@ -128,9 +136,9 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
 	atFlag(cmd, &f.at)
 	f.run.add(cmd, model.Default().String())
-	for _, name := range []string{"faults", "workers"} {
-		_ = flags.MarkHidden(name)
-	}
+	_ = flags.MarkHidden("workers")
+	// There are no faults of a scenario.
+	flags.Lookup("faults").Usage = "run the program again for each `fault`, such as \"write /log nth=2 err=ENOSPC short=100\" or \"fsync err=EIO\", on the same setup; may be repeated; \"sweep\" lets each call fail once, with each error that fits (default none)"
 }
 
 // judge judges a trace and prints the report.
@@ -194,7 +202,7 @@ func (f *checkFlags) judged(cmd *cobra.Command, a *app, checker *process.Checker
 // scenario is a recorded program with its check. It promises to be kept.
 func (f *checkFlags) scenario(checker *process.Checker, name string, trace *faultfs.Trace) (runner.Scenario, error) {
 	s := runner.Scenario{
-		Name: name, Trace: trace, Declared: map[model.Model]runner.Outcome{},
+		Name: name, Trace: trace, Again: f.again, Declared: map[model.Model]runner.Outcome{},
 		Command: &runner.Command{Path: f.at, Setup: f.setup, Program: f.program, Check: f.check, Recover: f.recover},
 	}
 	for _, m := range f.run.options.Models {
@@ -229,7 +237,9 @@ does, works out every state that a power cut can leave, and runs a check on them
 ` + checkHelp + `
 
 By default a check sees a mounted disk on which nothing is decided until it is
-read, so that one run stands for many states. Exit status: 0 if every model's
+read, so that one run stands for many states. With --faults, the program runs again
+for each fault: calls of it fail with EIO or ENOSPC, writes are short, and a sync that
+fails loses pages as the model says. Exit status: 0 if every model's
 verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 		Example: `  crashsim exec --check old-or-new:f --setup 'echo old >f' -- sh -c 'echo new >f; echo saved'
   crashsim exec --check sqlite:db -- sqlite3 db 'create table t(x); insert into t values(1); select "done"'`,
@@ -249,6 +259,9 @@ verdict is kept, 1 if one is broken, 3 if one is unknown.`,
 				return err
 			}
 			check.setup, check.program = program.setup, args
+			check.again = func(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
+				return process.Rerun(ctx, program.program(args), trace, how, fault)
+			}
 			return check.judge(cmd, a, show.Word(cmp.Or(program.name, filepath.Base(args[0]))), trace)
 		},
 	}
@@ -269,6 +282,9 @@ func (a *app) checkCommand() *cobra.Command {
 		Example: `  crashsim check t.txt --check old-or-new:f --model ext4`,
 		Args:    wants("trace"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if check.run.faults != nil {
+				return usagef("--faults: a trace cannot run again; \"crashsim exec\" runs a program with faults")
+			}
 			if a.inPrivate(cmd.Context()) {
 				return nil
 			}

@@ -96,8 +96,12 @@ func (c *replayCommands) of(s *runner.Stored) (*runner.Command, error) {
 	if !c.run {
 		command.Check, command.Recover = c.check, c.recover
 	}
-	if command.Check == "" {
+	switch {
+	case command.Check == "":
 		return nil, usagef("want --check COMMAND: there is nothing to judge the disk by")
+	case s.Fault != nil && process.IsBuiltin(command.Check):
+		return nil, usagef("the check %s knows what is right from a run without a fault, which the file of this failure does not hold: "+
+			"give --check COMMAND, or judge the program again by \"crashsim exec --faults '%s'\"", command.Check, s.Fault)
 	}
 	return &command, nil
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/inprocess"
 	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/mount"
@@ -101,6 +103,9 @@ func (d *Dir) checkMounted(t *testing.T, o runner.Options, why string) {
 		}
 	})
 	s := runner.Scenario{Name: d.Name, Trace: trace, Declared: d.Declared}
+	s.Again = func(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
+		return Rerun(ctx, d.program(t), trace, how, fault)
+	}
 	var checkErr, recoverErr error
 	s.Oracle, checkErr = checker.Oracle(childArgs(t, "check"))
 	if d.Recover != nil {

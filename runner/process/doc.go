@@ -46,5 +46,4 @@
 // command, as with setsid, goes on to run. See AloneWith. A check must depend on
 // nothing but its disk and the marks. A file of an undetermined disk has one link,
 // however many names lead to it: to count them would be to read them all.
-// Programs are not run again, so that their calls cannot be made to fail.
 package process

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"path/filepath"
 	"time"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/mount"
+	"github.com/crashsim/crashsim/oracle"
 )
 
 // Program is what is to be recorded.
@@ -77,10 +79,14 @@ func (p *Program) record(ctx context.Context, windows *windows, args []string) (
 			return nil, fmt.Errorf("setup: %w", err)
 		}
 	}
-	fs = fs.Checkpoint()
-	marks := mount.Options{Marks: markFile, Stdout: stdoutFile, Sites: true}
-	notes, err := p.runOn(ctx, fs, w, args, marks)
-	if err != nil {
+	return p.trace(ctx, fs.Checkpoint(), windows, w, args)
+}
+
+// trace runs the program on a file system, and returns what it did; beside the error
+// of a program that failed, too.
+func (p *Program) trace(ctx context.Context, fs *faultfs.FS, windows *windows, w *window, args []string) (*faultfs.Trace, error) {
+	notes, err := p.runOn(ctx, fs, w, args, mount.Options{Marks: markFile, Stdout: stdoutFile, Sites: true})
+	if failed := (*programError)(nil); err != nil && !errors.As(err, &failed) {
 		return nil, err
 	}
 	fs.Crash()
@@ -89,8 +95,63 @@ func (p *Program) record(ctx context.Context, windows *windows, args []string) (
 		notes = append(notes, note)
 	}
 	trace.Notes = notes
+	return trace, err
+}
+
+// Rerun runs a program once more on what its setup had made when it was recorded, with a
+// fault, on a file system that behaves as how says once a sync has failed. It returns
+// what the program did until it ended, which may be because of the fault or by its
+// timeout, and nil where the fault struck no call.
+func Rerun(ctx context.Context, p Program, recorded *faultfs.Trace, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
+	args, err := absolute(p.Args)
+	if err != nil {
+		return nil, err
+	}
+	place, err := newPlace()
+	if err != nil {
+		return nil, err
+	}
+	p.Output = nil // it has said before what it says
+	trace, err := p.rerunIn(ctx, place, args, recorded, how, fault)
+	if failed := (*programError)(nil); err != nil && ctx.Err() == nil && !errors.As(err, &failed) {
+		err = oracle.Unjudged(err)
+	}
+	if left := place.remove(); left != nil {
+		err = errors.Join(err, oracle.Unjudged(left))
+	}
+	if err != nil {
+		return nil, err
+	}
 	return trace, nil
 }
+
+func (p *Program) rerunIn(ctx context.Context, place *place, args []string, recorded *faultfs.Trace, how faultfs.SyncFailure, fault faultfs.Fault) (trace *faultfs.Trace, err error) {
+	windows, err := newWindows(place, p.At)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, windows.close()) }()
+	w, err := windows.get()
+	if err != nil {
+		return nil, err
+	}
+	defer windows.put(w)
+	fs := faultfs.Over(recorded.Base())
+	fs.Inject(how, fault)
+	trace, err = p.trace(ctx, fs, windows, w, args)
+	struck := fs.Fired()[0] > 0
+	if failed := (*programError)(nil); errors.As(err, &failed) && struck {
+		err = nil // it has stopped there
+	}
+	if err != nil || !struck {
+		return nil, err
+	}
+	trace.Setup = recorded.Setup
+	return trace, nil
+}
+
+// programError is that of a program that ended with an error, or by its timeout.
+type programError struct{ error }
 
 // runOn runs a command on a file system, which has the mark files of o, and
 // returns what could not be seen of it.
@@ -103,7 +164,15 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, m.Alive(), m.Close()) }()
+	defer func() {
+		switch broken := errors.Join(m.Alive(), m.Close()); {
+		case broken == nil:
+		case err == nil:
+			err = broken
+		default: // whatever the program has met, this may be why
+			err = fmt.Errorf("%w (%v)", broken, err)
+		}
+	}()
 	c := command{args: args, stdout: o.Stdout, dir: w.dir, room: w.room, start: w.start, output: out, timeout: p.Timeout}
 	if o.Marks != "" {
 		c.start = m.Start
@@ -113,10 +182,14 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", args[0], &toldError{out.said(err), err})
+	if err == nil {
+		return m.Notes(), nil
 	}
-	return m.Notes(), nil
+	told := fmt.Errorf("%s: %w", args[0], &toldError{out.said(err), err})
+	if exit := (*exec.ExitError)(nil); errors.Is(err, errTimeout) || errors.As(err, &exit) {
+		return m.Notes(), &programError{told}
+	}
+	return nil, told
 }
 
 // toldError is an error with what a program has printed before it.
