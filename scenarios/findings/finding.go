@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +27,23 @@ type finding struct {
 	sites    []string // places in the program that crashsim names for the effects that were lost
 	lacks    string   // the line of the source that lacks the sync, "" where none does
 	later    string   // what later releases do
+	unjudged string   // models under which it is not judged, and why, after a colon
+	fixed    *fixed   // another version, with another verdict; nil for none
 }
+
+// fixed is a library with another verdict: an other version of it, which has a repair
+// or lacks one, or a copy with changes.
+type fixed struct {
+	replace  string // the module and another version of it, or
+	edits    []edit // of the module that is judged
+	verdicts verdicts
+}
+
+// edit replaces a text, which must stand in the file once.
+type edit struct{ file, old, new string }
+
+// none is the verdict where no failure was found, and not every case was judged.
+const none = "none found"
 
 // section is a kind of program.
 type section string
@@ -45,7 +62,7 @@ var sections = []section{databases, goStores, editors, system}
 var findings []finding
 
 func init() {
-	for _, part := range [][]finding{redis(), shells(), edits()} {
+	for _, part := range [][]finding{redis(), lmdb(), libraries(), shells(), edits(), tools()} {
 		findings = append(findings, part...)
 	}
 }
@@ -73,11 +90,25 @@ func all(verdict string, exceptions ...string) verdicts {
 	return v
 }
 
+// without are verdicts without some models.
+func without(v verdicts, models ...string) verdicts {
+	for _, m := range models {
+		delete(v, m)
+	}
+	return v
+}
+
+// models are the models by which a finding is judged.
+func (f *finding) models() []string {
+	without, _, _ := strings.Cut(f.unjudged, ":")
+	return slices.DeleteFunc(slices.Clone(models), func(m string) bool { return slices.Contains(strings.Fields(without), m) })
+}
+
 // command is the command that shows a finding. Flags are added to it.
 func (f *finding) command(flags ...string) string {
 	var b strings.Builder
 	b.WriteString("crashsim exec --strict")
-	for _, m := range models {
+	for _, m := range f.models() {
 		b.WriteString(" --model " + m)
 	}
 	if f.losses > 0 {

@@ -49,6 +49,16 @@ func run(m *testing.M) int {
 			panic(err)
 		}
 	}
+	// Go keeps its files where they are, though HOME is another.
+	for _, name := range []string{"GOPATH", "GOCACHE", "GOMODCACHE"} {
+		dir, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			panic(err)
+		}
+		if err := os.Setenv(name, strings.TrimSpace(string(dir))); err != nil {
+			panic(err)
+		}
+	}
 	for name, value := range map[string]string{
 		"PATH": bin + ":" + scripts + ":/usr/local/sbin:/usr/sbin:/sbin:" + os.Getenv("PATH"),
 		"HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC",
@@ -57,8 +67,16 @@ func run(m *testing.M) int {
 			panic(err)
 		}
 	}
+	defer func() {
+		for _, clean := range cleanups {
+			clean()
+		}
+	}()
 	return m.Run()
 }
+
+// cleanups are run when all tests have ended.
+var cleanups []func()
 
 // build builds the command in a folder.
 func build(dir, file string, flags ...string) error {
@@ -92,6 +110,8 @@ func (r *result) verdicts() (v verdicts, said string) {
 		switch {
 		case of.Verdict == "broken":
 			v[of.Model] = strings.Join(of.Kinds, ", ")
+		case of.Verdict == "unknown" && strings.HasPrefix(of.Why, "no failure found") && strings.HasSuffix(of.Coverage.Bound, "as asked"):
+			v[of.Model] = none
 		case of.Verdict == "unknown":
 			v[of.Model] = "unknown: " + of.Why + of.Coverage.Bound
 		default:
@@ -128,7 +148,7 @@ func (f *finding) judge(t *testing.T, path string) *result {
 	var r result
 	require.NoError(t, json.Unmarshal(out, &r), "%s%s", out, stderr.String())
 	require.Empty(t, r.Errors, stderr.String())
-	require.Len(t, r.Results, len(models), stderr.String())
+	require.Len(t, r.Results, len(f.models()), stderr.String())
 	return &r
 }
 
@@ -196,16 +216,16 @@ func TestFindingsAreComplete(t *testing.T) {
 		names[f.name] = true
 		require.Contains(t, sections, f.section, f.name)
 		require.NotEmpty(t, f.promise, f.name)
-		require.True(t, strings.HasPrefix(f.source, "https://") || strings.HasPrefix(f.source, "man "), "%s: %q", f.name, f.source)
+		require.True(t, strings.HasPrefix(f.source, "http") || strings.HasPrefix(f.source, "man "), "%s: %q", f.name, f.source)
 		require.NotEmpty(t, f.story, f.name)
 		require.NotEqual(t, f.debian == "", f.module == "", f.name)
 		require.Equal(t, f.debian == "", f.version == "", f.name)
-		require.Len(t, f.verdicts, len(models), f.name)
-		broken := slices.ContainsFunc(models, func(m string) bool { return f.verdicts[m] != "kept" })
+		require.Len(t, f.verdicts, len(f.models()), f.name)
+		broken := slices.ContainsFunc(f.models(), func(m string) bool { return f.verdicts[m] != "kept" && f.verdicts[m] != none })
 		require.Equal(t, broken, f.lacks != "", "%s: a broken promise names the line that lacks the sync, a kept one none", f.name)
 		if broken && f.module != "" {
 			require.NotEmpty(t, f.sites, "%s: the lines of Go programs are recorded", f.name)
 		}
 	}
-	require.GreaterOrEqual(t, len(names), 5)
+	require.GreaterOrEqual(t, len(names), 15)
 }

@@ -59,7 +59,7 @@ func markdown(t *testing.T) string {
 			if f := &findings[i]; f.section == s {
 				fmt.Fprintf(&b, "| [%s](#%s) | %s |", f.name, anchor(f.name), f.release(t))
 				for _, m := range models {
-					b.WriteString(" " + f.verdicts[m] + " |")
+					b.WriteString(" " + f.word(f.verdicts, m) + " |")
 				}
 				b.WriteString("\n")
 			}
@@ -86,17 +86,26 @@ func (f *finding) write(t *testing.T, b *strings.Builder) {
 		fmt.Fprintf(b, "- **Version**: %s, Debian package `%s`.\n", f.version, strings.ReplaceAll(f.debian, " ", "`, `"))
 	}
 	source := "`" + f.source + "`"
-	if strings.HasPrefix(f.source, "https://") {
+	if strings.HasPrefix(f.source, "http") {
 		source = "[source](" + f.source + ")"
 	}
 	fmt.Fprintf(b, "- **It promises**: %s (%s)\n", f.promise, source)
-	fmt.Fprintf(b, "- **Verdict**: %s.\n", f.summary())
+	fmt.Fprintf(b, "- **Verdict**: %s.\n", f.summary(f.verdicts))
 	fmt.Fprintf(b, "- **Story**: %s\n", f.story)
 	if f.lacks != "" {
 		fmt.Fprintf(b, "- **The sync that is missing**: %s\n", f.lacks)
 	}
+	if models, why, ok := strings.Cut(f.unjudged, ":"); ok {
+		fmt.Fprintf(b, "- **Not judged** under %s:%s\n", strings.Join(strings.Fields(models), ", "), why)
+	}
+	if f.fixed != nil && f.fixed.replace == "" {
+		fmt.Fprintf(b, "- **With the sync** in a copy of the source, which a test makes and judges: %s.\n", f.summary(f.fixed.verdicts))
+	}
 	if f.later != "" {
 		fmt.Fprintf(b, "- **Other releases**: %s\n", f.later)
+	}
+	if f.fixed != nil && f.fixed.replace != "" {
+		fmt.Fprintf(b, "- **Verdict on %s**, which a test judges: %s.\n", f.fixed.replace, f.summary(f.fixed.verdicts))
 	}
 	fmt.Fprintf(b, "\n```sh\n%s\n```\n", f.command())
 }
@@ -133,12 +142,26 @@ func anchor(heading string) string {
 	}, heading)
 }
 
-// summary is the verdicts in words. Models that agree share a word.
-func (f *finding) summary() string {
+// word is the verdict under a model.
+func (f *finding) word(of verdicts, m string) string {
+	v, ok := of[m]
+	switch {
+	case !ok:
+		return "not judged"
+	case v == none && f.losses == 1:
+		return "none up to 1 loss"
+	case v == none:
+		return fmt.Sprintf("none up to %d losses", f.losses)
+	}
+	return v
+}
+
+// summary is verdicts in words. Models that agree share a word.
+func (f *finding) summary(of verdicts) string {
 	var words []string
 	byVerdict := map[string][]string{}
-	for _, m := range models {
-		v := f.verdicts[m]
+	for _, m := range f.models() {
+		v := f.word(of, m)
 		if byVerdict[v] == nil {
 			words = append(words, v)
 		}
@@ -151,11 +174,9 @@ func (f *finding) summary() string {
 		}
 	}
 	summary := strings.Join(words, "; ")
-	switch {
-	case f.losses == 1:
-		summary += "; judged up to 1 loss"
-	case f.losses > 1:
-		summary += fmt.Sprintf("; judged up to %d losses", f.losses)
+	bounded := ""
+	if f.losses > 0 {
+		bounded = "; judged up to " + strings.TrimPrefix(f.word(verdicts{"": none}, ""), "none up to ")
 	}
-	return summary
+	return summary + bounded
 }
