@@ -36,14 +36,18 @@ func tools() []finding {
 			name: "gdbmtool", section: system, debian: "gdbmtool", version: "1.23",
 			promise: "without the crash tolerance of GDBM, a crash during an update can leave a database inconsistent",
 			source:  "https://www.gnu.org.ua/software/gdbm/manual/Crash-Tolerance.html",
-			setup:   `echo "store a 1" | gdbmtool db`, run: `echo "store b 2" | gdbmtool db`, check: "gdbm-whole",
-			verdicts: all("torn"),
-			story:    "The database is changed in a map of the file, and synced when it is closed. A cut before that finds the bucket that leads to a value, and not the value.",
-			sites:    []string{"/db"},
+			setup:   `echo "store a 1" | gdbmtool db`, run: `echo "store b $(printf %05000d 0 | tr 0 x)" | gdbmtool db`, check: "gdbm-whole",
+			verdicts: without(all("torn, refused"), "kill", "strict"),
+			story:    "The database is changed in a map of the file, and synced when it is closed. A cut before that finds the bucket that leads to a value, and not the value, or a file that has grown and a header that does not know of it, and then asks for a recovery.",
+			sites:    []string{"_gdbm_file_extend"},
+			unjudged: unordered,
 			lacks:    "none helps: old and new are in the same pages.",
 		},
 	}
 }
+
+// unordered are the models by which a program is not judged that stores into a map.
+const unordered = "kill strict: the order of stores into a map is not recorded, and these models keep an order."
 
 func lmdb() []finding {
 	const (
@@ -93,7 +97,7 @@ func lmdb() []finding {
 				"With this flag and that one nothing is promised, and the database can be corrupted.",
 			sites:    []string{"/db/data.mdb"},
 			lacks:    "`mdb.c`, `mdb_txn_commit`: `mdb_env_sync` does nothing under this flag.",
-			unjudged: "kill strict: the order of stores into a map is not recorded, and these models keep an order.",
+			unjudged: unordered,
 		}),
 	}
 }
