@@ -57,6 +57,12 @@ func Check(t TB, s Scenario, o Options) {
 	}
 	start := time.Now()
 	take, err := s.prepare()
+	if err == nil {
+		err = o.FromEnvironment()
+	}
+	if err == nil {
+		take.work, err = s.openWork(&o, take, testOf(t))
+	}
 	if err != nil {
 		t.Fatalf("%v", err)
 		return

@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"math/big"
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
@@ -26,6 +27,13 @@ type exploration struct {
 	boxes    []search.Job // parts whose recovery changed the disk, to be crashed again
 	runs     func() int   // of this exploration so far
 
+	name   string   // of the search, among those of the scenario
+	large  bool     // it is divided evenly among shards
+	common bool     // what is judged now is judged by all shards
+	shared int      // how many boxes of those were given to one of them
+	held   *big.Int // the cuts of what was judged; nil: they are not counted
+	scale  *persist.Box
+
 	until      int  // the crash points end before this one; zero: all
 	wholeFirst bool // the cases at the first crash point are judged too that an earlier one has
 }
@@ -37,7 +45,8 @@ type cube = search.Cube[*judgement]
 func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
 	budget := p.judging.left(losses)
 	options := search.Options[*judgement]{
-		Run: p.pool.runAll, Workers: p.pool.workers, Visit: p.visit, Budget: budget, Start: p.pool.seat, Tree: tree,
+		Run: p.judging.scenario.memory.around(p.pool, p.name), Workers: p.pool.workers, Visit: p.counting(p.visit), Budget: budget,
+		Start: p.pool.seat, Tree: tree,
 	}
 	if o := p.judging.options; o.Progress != nil {
 		options.Progress = func(stats search.Stats) {
@@ -61,6 +70,7 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	}
 	p.judging.total.Runs += s.Stats().Runs
 	if odd := s.Strange(); odd != nil {
+		p.judging.wavers = true
 		p.noteStrange(odd)
 	}
 	return s
@@ -84,13 +94,25 @@ func (p *exploration) work(ctx context.Context, s *search.Search[*judgement], fr
 		done = s.Stats().Done
 	default:
 		s.PushFresh(from, until, p.wholeFirst)
+		p.divide(ctx, s)
 		s.Work(ctx)
+		p.prove(ctx, s.Stats(), from)
 		if done = s.Stats().Done; !done && j.round == byLosses {
 			j.reach(losses + s.Stats().Losses)
 		}
 	}
 	j.short = j.short || !done
 	j.full = j.full || s.Stats().Full && j.round == byLosses
+}
+
+// divide leaves of the search what this shard judges.
+func (p *exploration) divide(ctx context.Context, s *search.Search[*judgement]) {
+	if !p.judging.options.sharded() || len(p.past) > 0 {
+		return
+	}
+	p.common = true
+	s.Share(ctx, p.judging.ownPart(p.large))
+	p.common = false
 }
 
 // visit looks at a case that was judged. It returns false where the search can
@@ -100,7 +122,7 @@ func (p *exploration) visit(c *cube) bool {
 	case c.Outcome == nil:
 		return p.goesOn()
 	case c.Outcome.wrote:
-		if len(p.past) < p.judging.options.depth() {
+		if len(p.past) < p.judging.options.depth() && p.isOurs() {
 			p.boxes = append(p.boxes, search.Job{Point: c.Point, Part: c.Whole()})
 		}
 		return p.goesOn()
@@ -130,6 +152,17 @@ func (p *exploration) visit(c *cube) bool {
 		}
 	}
 	return p.goesOn()
+}
+
+// isOurs reports whether a box is crashed again here: of those that all shards judge, each
+// takes some.
+func (p *exploration) isOurs() bool {
+	if !p.common {
+		return true
+	}
+	p.shared++
+	o := p.judging.options
+	return p.shared%o.Shards == o.Shard
 }
 
 // smallest is the smallest case so far, of a kind that no exploration before has found.

@@ -43,16 +43,21 @@ type judging struct {
 	full      bool   // there was no room for all that was to be judged
 	claim     Claim  // of all passes
 	alone     Claim  // of the power cut alone
+
+	wavers  bool // the checker is not deterministic
+	divided int  // searches that were divided among shards
+	proof   proof
 }
 
-// exploration begins to judge the crash states of a plan.
-func (j *judging) exploration(plan *persist.Plan, how string) *exploration {
+// exploration begins to judge the crash states of a plan; name tells its search from the
+// others of the scenario.
+func (j *judging) exploration(plan *persist.Plan, how, name string) *exploration {
 	pool := j.pool
 	plan = j.round.narrow(plan)
 	if plan != pool.plan {
 		pool = j.pool.later(plan, nil)
 	}
-	return &exploration{judging: j, plan: plan, pool: pool, box: plan.NewBox(), how: how, runs: func() int { return 0 }}
+	return &exploration{judging: j, plan: plan, pool: pool, box: plan.NewBox(), how: how, name: name, runs: func() int { return 0 }}
 }
 
 func kindsOf(j *judgement) []oracle.Kind {
@@ -86,7 +91,10 @@ func (j *judging) conclude() {
 	if !r.Coverage.Exhaustive {
 		r.Coverage.Bound = j.bound()
 	}
-	r.settled = j.settled
+	r.settled, r.proof = j.settled, j.proof
+	if j.options.sharded() {
+		j.concludeShard()
+	}
 	for _, f := range slices.Concat(r.Failures, r.Warnings) {
 		f.Cases = max(j.failing[f.Kind], 1)
 	}
@@ -97,7 +105,7 @@ func (j *judging) conclude() {
 			kinds[i] = f.Kind
 		}
 		r.Outcome = Breaks(kinds...)
-	case j.claim.Exhaustive || j.enough():
+	case !j.options.sharded() && (j.claim.Exhaustive || j.enough()):
 		r.Outcome = Keeps()
 	default:
 		r.Why = "no failure found, but not every case was judged: " + r.Coverage.Bound
@@ -105,6 +113,22 @@ func (j *judging) conclude() {
 			r.Why += "; enough would be: " + want.String()
 		}
 	}
+}
+
+// concludeShard says that a part of the cases was judged, and takes back what can be
+// claimed of all.
+func (j *judging) concludeShard() {
+	r, name := j.result, j.options.shardName()
+	r.AtMost = true
+	switch {
+	case !j.claim.Exhaustive:
+		r.Coverage.Bound = "of the cases of shard " + name + ": " + r.Coverage.Bound
+	case j.wavers: // shards that do not see the same may each leave a part to the others
+		r.Coverage.Bound = "the checker is not deterministic, and its cases cannot be divided among shards"
+	default:
+		r.Coverage.Bound, r.shard = "the cases of shard "+name+" were judged", name
+	}
+	r.Coverage.Claim, r.Coverage.Exhaustive = Claim{}, false
 }
 
 // readNames shows a sequence of reads from where it parts from another.

@@ -82,6 +82,21 @@ type Options struct {
 	// follow; what is to blame is known at the end.
 	Found func(story string)
 
+	// Workdir are directories in which each run of the checker is kept. What is there is
+	// not run again, so that a search that was stopped goes on where it was. The first is
+	// written to, and made if need be. Any number of processes may use one at once. Results
+	// are those of the same program, model, check and version of crashsim: in a test,
+	// of the same test binary. What decides a run must be in there: a check that asks
+	// another file, the network or the time must have a directory of its own.
+	Workdir []string
+	// Shard is which part of the search is judged, from zero, where Shards is how many
+	// parts there are; with Shards below 2, all is judged. A shard says Broken where it finds a
+	// failure, and Unknown otherwise: the verdict is that of all results together.
+	Shard, Shards int
+	// Merge wants of the Workdir that every shard has come to its end, proves by counting that
+	// nothing is missing, and otherwise returns an error.
+	Merge bool
+
 	onlyLosses bool // what a budget cuts off is left at that
 }
 

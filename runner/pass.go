@@ -22,6 +22,14 @@ type program struct {
 	cut *exploration // what the power cuts led to, once they were tried
 }
 
+// name tells the search of the program from those of others.
+func (p *program) name() string {
+	if p.fault == nil {
+		return "power"
+	}
+	return searchOf("fault", p.fault, sumOfOps(p.trace.Ops))
+}
+
 // pass deals one kind of blow to a program, and judges what comes of it: the
 // power cut, the crash in recovery, the kill, the fault, damage at rest. Each
 // stands in a file of its own.

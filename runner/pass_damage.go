@@ -82,7 +82,7 @@ func (j *judging) rot(ctx context.Context, _ *program) {
 				pool.damage = &d
 				p := &exploration{
 					judging: j, plan: pool.plan, pool: pool, box: pool.plan.NewBox(), how: "with " + d.what,
-					until: d.to, wholeFirst: true, runs: func() int { return 0 },
+					name: searchOf("damage", d.ino, d.off, d.was, d.now), until: d.to, wholeFirst: true, runs: func() int { return 0 },
 				}
 				p.explore(ctx, d.from, nil, 0)
 			})

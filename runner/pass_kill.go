@@ -99,7 +99,7 @@ func (j *judging) killAfter(ctx context.Context, trace *faultfs.Trace, live *fau
 	if fault != nil {
 		how = howFault(fault, trace) + "; " + how
 	}
-	p := j.exploration(plan, how)
+	p := j.exploration(plan, how, searchOf("kill", after, sumOfOps(trace.Ops[:after+1]), sumOfOps(more)))
 	from := 0
 	for from < plan.Points() && plan.After(from) <= after {
 		from++

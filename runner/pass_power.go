@@ -11,7 +11,7 @@ func (j *judging) cutPower(ctx context.Context, p *program) {
 	if p.fault != nil {
 		how = howFault(p.fault, p.trace)
 	}
-	p.cut = j.exploration(p.plan, how)
-	p.cut.fault = p.fault
+	p.cut = j.exploration(p.plan, how, p.name())
+	p.cut.fault, p.cut.large = p.fault, p.fault == nil
 	p.cut.explore(ctx, p.from, nil, 0)
 }

@@ -18,6 +18,7 @@ import (
 // It holds for every cut on which recovery reads the same, wherever the crash
 // was: the decision tree of the checker that comes after it is shared by all.
 type life struct {
+	name    string // what it read, and did
 	plan    *persist.Plan
 	tree    *search.Tree[*judgement]
 	settles int
@@ -85,6 +86,7 @@ func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
 	if l.err = p.judging.scenario.recover(fs); l.err == nil {
 		next := fs.Checkpoint()
 		l.plan = p.judging.round.narrow(disk.Lower(fs.Trace()))
+		l.name = searchOf(disk.Steps(), sumOfOps(fs.Trace().Ops))
 		l.err = p.settle(l, next)
 	}
 	a.Steps = append(a.Steps, disk.Steps()...)
@@ -185,7 +187,7 @@ func (p *exploration) crashLife(ctx context.Context, c *search.Cube[*life]) {
 	box.RestrictTo(c.Whole())
 	next := &exploration{
 		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how, fault: p.fault,
-		past: append(p.past[:len(p.past):len(p.past)],
+		name: searchOf("life", p.name, l.name), past: append(p.past[:len(p.past):len(p.past)],
 			Crash{Plan: p.plan, After: p.plan.After(c.Point), point: c.Point, seat: p.pool.seat}),
 		runs: func() int { return 0 },
 	}

@@ -214,7 +214,7 @@ func livesOf(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery d
 		result: &Result{Model: m}, found: map[oracle.Kind]bool{}, first: -1, reached: everything, round: of,
 	}
 	defer j.pool.close()
-	p := j.exploration(plan, "")
+	p := j.exploration(plan, "", "")
 	p.explore(context.Background(), 0, nil, 0)
 	p.crashAgain(context.Background())
 	require.False(t, j.short)

@@ -37,6 +37,7 @@ func Record(s Scenario) (*faultfs.Trace, error) {
 type recording struct {
 	trace  *faultfs.Trace
 	faulty map[takeKey]*faulty
+	work   *work // nil: results are not kept
 }
 
 // faulty is what a scenario did when a fault struck.
@@ -60,10 +61,10 @@ func (s *Scenario) prepare() (*recording, error) {
 		return nil, err
 	}
 	if s.Trace != nil {
-		return &recording{s.Trace, map[takeKey]*faulty{}}, nil
+		return &recording{trace: s.Trace, faulty: map[takeKey]*faulty{}}, nil
 	}
 	trace, err := Record(*s)
-	return &recording{trace, map[takeKey]*faulty{}}, err
+	return &recording{trace: trace, faulty: map[takeKey]*faulty{}}, err
 }
 
 // with returns what the scenario does with a fault.

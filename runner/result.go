@@ -107,6 +107,9 @@ type Result struct {
 	// itself; nil where it never changed anything, or was not crashed.
 	Recovery *Recovery
 
+	shard    string        // the part of a search that was judged whole, such as "2/3"; "": not that
+	proof    proof         // by counting
+	memory   *shelf        // where results were kept; nil: nowhere
 	scenario *Scenario     // that was judged
 	timeout  time.Duration // of a run of its checker
 }
@@ -128,8 +131,12 @@ type Recovery struct {
 func (r *Result) Bounded() bool { return r.Outcome.Verdict == Kept && !r.Coverage.Exhaustive }
 
 // AsDeclared reports whether the outcome is the declared one. Where nothing is
-// declared, any verdict but Unknown will do.
+// declared, any verdict but Unknown will do. A shard without a failure is what all shards of
+// a program that is Kept are, and some of one that is Broken.
 func (r *Result) AsDeclared() bool {
+	if r.Shard() != "" {
+		return true
+	}
 	if r.Declared.Verdict == Unknown {
 		return r.Outcome.Verdict != Unknown
 	}

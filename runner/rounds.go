@@ -24,7 +24,7 @@ func (j *judging) judge(ctx context.Context, p *program) {
 		d.all = -1 // whether the last of them came to its end is not known
 	}
 	j.claim, j.alone = upTo(d.all), upTo(d.alone)
-	if j.claim.Exhaustive {
+	if j.claim.Exhaustive || o.sharded() {
 		return
 	}
 	j.reached = d.all

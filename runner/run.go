@@ -19,6 +19,9 @@ func Run(ctx context.Context, s Scenario, o Options) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if take.work, err = s.openWork(&o, take, testName{}); err != nil {
+		return nil, err
+	}
 	var results []Result
 	models := o.models(&s)
 	for i, m := range models {

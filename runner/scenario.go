@@ -68,6 +68,7 @@ type Scenario struct {
 	rotten   bool            // the disk may be damaged
 	variant  *repair.Variant // syncs that its later lives make besides their own; nil: none
 	unjudged *unjudged       // set while the scenario is judged
+	memory   *memory         // the same; nil: nothing is remembered
 }
 
 // restarts reports whether anything happens after a kill.

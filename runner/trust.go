@@ -7,6 +7,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/model"
+	"github.com/crashsim/crashsim/oracle"
 )
 
 // This file asks whether a verdict Kept can be believed: did the program change
@@ -18,6 +19,14 @@ import (
 func verdict(ctx context.Context, s *Scenario, take *recording, m model.Model, o *Options) (Result, error) {
 	ctx, s = s.watched(ctx)
 	defer s.unjudged.end()
+	memory, err := take.work.memory(m)
+	if err == nil && o.Merge {
+		err = memory.complete(s.Name, m)
+	}
+	if err != nil {
+		return Result{}, oracle.Unjudged(err)
+	}
+	s.memory = memory
 	start := time.Now()
 	r := judgeModel(ctx, s, take, m, o)
 	if r.Outcome.Verdict == Kept && ctx.Err() == nil {
@@ -26,6 +35,11 @@ func verdict(ctx context.Context, s *Scenario, take *recording, m model.Model, o
 			d.time = max(o.MaxTime-time.Since(start), time.Nanosecond)
 		}
 		d.ask(ctx)
+	}
+	if memory != nil {
+		r.memory = memory.shelf
+		whole := r.Coverage.Exhaustive || r.settled || r.shard != "" || r.doubted || o.MaxTime == 0
+		s.lacks(memory.finish(o, ctx.Err() == nil && whole))
 	}
 	return r, s.unjudged.err()
 }
@@ -113,10 +127,11 @@ func (d *doubt) rejects(ctx context.Context) bool {
 		return true
 	}
 	s := *d.Scenario
-	s.Faults, s.Media, s.Declared = nil, nil, nil
+	s.Faults, s.Media, s.Declared, s.memory = nil, nil, nil, s.memory.besides("without syncs")
 	o := *d.options
 	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, -1, 0, nil
 	o.Enough, o.onlyLosses, o.Found = Claim{}, true, nil
+	o.Merge = false
 	o.MaxRuns, o.MaxLosses, o.MaxTime = min(max(fewDoubts, d.result.Coverage.Runs), manyDoubts), 0, d.time
 	bare, err := withoutSyncs(d.trace)
 	if err != nil {

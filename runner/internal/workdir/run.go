@@ -78,6 +78,9 @@ func (r *Run) append(b []byte, before []persist.Step, outcome int) []byte {
 	return append(b, '\n')
 }
 
+// HoldsRuns reports whether a file is one of runs.
+func HoldsRuns(text []byte) bool { return bytes.HasPrefix(text, []byte(header)) }
+
 // Parse reads a file of runs, and calls f for each. The steps of a run share memory with
 // those of others.
 func Parse(text []byte, f func(*Run) error) error {
