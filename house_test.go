@@ -41,7 +41,7 @@ var floors = map[string]int{
 	"runner/repair":              3,
 	"runner/internal/drawn":      3,
 	"runner/internal/search":     3,
-	"runner/internal/workdir":    3,
+	"runner/workdir":             3,
 	"runner":                     4,
 	"runner/litmus":              5,
 	"runner/process":             5,

@@ -17,6 +17,7 @@ import (
 // damage are no part of it, the crash in recovery is; of the options, the budgets are heeded, and where
 // one ends a search there is no answer but an error.
 func (s Scenario) Fix(ctx context.Context, m model.Model, o Options) (repair.Repair, error) {
+	o = o.aside()
 	program := s.Trace
 	if program == nil {
 		var err error

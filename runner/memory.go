@@ -15,7 +15,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/search"
-	"github.com/crashsim/crashsim/runner/internal/workdir"
+	"github.com/crashsim/crashsim/runner/workdir"
 )
 
 // memory is what is known of the runs of a scenario's checker under a model, from this

@@ -57,6 +57,7 @@ func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
 			o.Models = append(o.Models, p.Model)
 		}
 	}
+	o = o.aside()
 	o.Failures = ""
 	take, err := s.prepare()
 	if err != nil {

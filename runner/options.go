@@ -100,6 +100,13 @@ type Options struct {
 	onlyLosses bool // what a budget cuts off is left at that
 }
 
+// aside returns the options of a search beside the one that was asked for: it is not
+// divided, and its results are not kept.
+func (o Options) aside() Options {
+	o.Workdir, o.Shard, o.Shards, o.Merge = nil, 0, 0, false
+	return o
+}
+
 // depth returns how often recovery may be crashed.
 func (o *Options) depth() int {
 	switch {

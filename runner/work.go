@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs/model"
-	"github.com/crashsim/crashsim/runner/internal/workdir"
+	"github.com/crashsim/crashsim/runner/workdir"
 )
 
 // work is the directories of Options.Workdir for one call of Run or Check, and what

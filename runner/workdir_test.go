@@ -21,7 +21,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner/internal/drawn"
-	"github.com/crashsim/crashsim/runner/internal/workdir"
+	"github.com/crashsim/crashsim/runner/workdir"
 )
 
 // counted is a random scenario, and how often its oracle was asked.

@@ -146,6 +146,7 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	if f.check == "" {
 		return usagef("want --check COMMAND")
 	}
+	flags := flagsOf(cmd)
 	if f.run.models == nil {
 		f.run.models = []string{model.Default().String()}
 	}
@@ -156,6 +157,12 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	}
 	if err := f.run.finish(); err != nil {
 		return err
+	}
+	if !f.run.options.Merge {
+		k := kept{Command: "check", Flags: flags, Name: name, Setup: f.setup, Program: f.program}
+		if err := k.keep(f.run.options.Workdir, trace); err != nil {
+			return err
+		}
 	}
 	checker, err := process.NewChecker(process.Options{Timeout: f.slow, Materialise: f.materialise, At: f.at})
 	if err != nil {

@@ -23,6 +23,7 @@ type runFlags struct {
 	depth   int
 	json    bool
 	page    pageFlags
+	shard   string
 	options runner.Options
 }
 
@@ -54,32 +55,43 @@ ones that are not are unknown.`,
   crashsim run rename-without-fsync --model ext4 --report out.html`,
 		ValidArgsFunction: a.completeScenarios(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			chosen, err := a.choose(args)
-			if err != nil {
-				return err
-			}
-			if err := f.finish(); err != nil {
-				return err
-			}
-			reports, err := a.runAll(cmd.Context(), chosen, f.options)
-			if err != nil {
-				return err
-			}
-			files, err := f.page.texts(cmd.Context(), reports, f.options, a.looks(pageRuns))
-			if err != nil {
-				return err
-			}
-			a.status = statusOf(reports)
-			a.note(store(reports, f.options.Failures), files.write())
-			if f.json {
-				return a.printJSON(a.runOf(reports, f.options.Seed))
-			}
-			a.printReports(reports, f.options)
-			return nil
+			return a.judgeScenarios(cmd, &f, args)
 		},
 	}
 	f.add(cmd, "all presets")
 	return cmd
+}
+
+// judgeScenarios judges the scenarios with some names and prints the report.
+func (a *app) judgeScenarios(cmd *cobra.Command, f *runFlags, names []string) error {
+	chosen, err := a.choose(names)
+	if err != nil {
+		return err
+	}
+	if err := f.finish(); err != nil {
+		return err
+	}
+	if !f.options.Merge {
+		k := kept{Command: "run", Args: names, Flags: flagsOf(cmd)}
+		if err := k.keep(f.options.Workdir, nil); err != nil {
+			return err
+		}
+	}
+	reports, err := a.runAll(cmd.Context(), chosen, f.options)
+	if err != nil {
+		return err
+	}
+	files, err := f.page.texts(cmd.Context(), reports, f.options, a.looks(pageRuns))
+	if err != nil {
+		return err
+	}
+	a.status = statusOf(reports)
+	a.note(store(reports, f.options.Failures), files.write())
+	if f.json {
+		return a.printJSON(a.runOf(reports, f.options.Seed))
+	}
+	a.printReports(reports, f.options)
+	return nil
 }
 
 func (f *runFlags) add(cmd *cobra.Command, defaults string) {
@@ -100,6 +112,8 @@ func (f *runFlags) add(cmd *cobra.Command, defaults string) {
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws, a `number`")
 	flags.IntVar(&o.Workers, "workers", 0, "run this `number` of checkers at once; the output does not depend on it (default one for each CPU)")
 	flags.StringVar(&o.Failures, "failures", "", "store failures in this `directory`, for \"crashsim replay\"")
+	flags.StringArrayVar(&o.Workdir, "workdir", nil, "keep the results in this `directory`: a run that was stopped goes on where it was; may be repeated, the first is written to (default $CRASHSIM_WORKDIR)")
+	flags.StringVar(&f.shard, "shard", "", "judge this `part` of the work, such as 2/3, and let \"crashsim merge\" put the parts together (default $CRASHSIM_SHARD)")
 	f.page.add(cmd)
 	jsonFlag(cmd, &f.json)
 }
@@ -136,6 +150,9 @@ func (f *runFlags) finish() error {
 	if err := f.page.check(); err != nil {
 		return err
 	}
+	if err := f.setShard(); err != nil {
+		return usageError{err}
+	}
 	models, err := parseModels(f.models)
 	if err != nil {
 		return err
@@ -165,6 +182,23 @@ func canMake(dir string) error {
 		_ = os.Remove(made)
 	}
 	return err
+}
+
+// setShard completes the options that say where results are kept, and which part is judged.
+func (f *runFlags) setShard() error {
+	o := &f.options
+	if f.shard != "" {
+		if err := o.SetShard("--shard", f.shard); err != nil {
+			return err
+		}
+	}
+	if err := o.FromEnvironment(); err != nil {
+		return err
+	}
+	if o.Shards > 1 && len(o.Workdir) == 0 {
+		return errors.New("a shard needs a --workdir, or nobody can put the parts together")
+	}
+	return nil
 }
 
 // trial is what was found out about a scenario.
@@ -216,6 +250,10 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 			break
 		}
 	}
+	p.clear()
+	if len(o.Workdir) > 0 {
+		a.tellKept(reports, o.Merge)
+	}
 	return reports, nil
 }
 
@@ -262,6 +300,7 @@ func statusOf(reports []trial) int {
 		}
 		for i := range rep.results {
 			switch r := &rep.results[i]; {
+			case r.Shard() != "": // nothing is wrong in it
 			case r.Outcome.Verdict == runner.Unknown:
 				status = exitUnknown
 			case !r.AsDeclared():

@@ -16,7 +16,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
-	"github.com/crashsim/crashsim/runner/internal/workdir"
+	"github.com/crashsim/crashsim/runner/workdir"
 )
 
 // texts are what the program under test puts, one after the other. The first takes more
