@@ -29,9 +29,10 @@ import (
 //   - the inner one, which does the work. Nobody outside sees its mounts.
 //
 // Where the system allows no PID namespace, the init has a mount namespace alone, and
-// ends what is left to it when the inner or the outer process has ended: only if the
-// init itself is killed do daemons stay. Where the system allows neither, the outer
-// process does the work; what a killed run has left is then removed by the next one.
+// ends what is left to it when the inner or the outer process has ended. Where the
+// system allows neither, the outer process does the work. What is left there if the
+// init, or the process that does the work, is killed is ended and removed by the
+// guardian of package process, and if that is killed too, by the next run.
 
 // privateEnv says to a run of this command which of the three it is.
 const privateEnv = "CRASHSIM_PRIVATE"

@@ -322,6 +322,17 @@ func removeStale(dir string) error {
 	}
 }
 
+// Abandoned reports whether a process sees at a directory a file system of this user
+// that was served by a process which is known to be no more.
+func Abandoned(pid int, dir string) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil {
+		return false
+	}
+	last, found := top(parseMounts(string(text), os.Geteuid()), dir)
+	return found && last.crashsim() && last.mine && gone(last.source)
+}
+
 // RemoveBelow takes away all that is mounted below a directory, whoever uses it
 // and whoever mounted it. The caller knows that the directory is its own, and
 // that the process which mounted there is no more.

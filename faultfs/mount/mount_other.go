@@ -30,6 +30,9 @@ func (*Mount) Notes() []string { return nil }
 // Alive says whether a mount is still there.
 func (*Mount) Alive() error { return nil }
 
+// Abandoned reports that there are no mounts.
+func Abandoned(int, string) bool { return false }
+
 // RemoveBelow does nothing: there are no mounts.
 func RemoveBelow(string) error { return nil }
 

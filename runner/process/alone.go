@@ -62,3 +62,12 @@ func working(room string) bool {
 	defer household.mu.Unlock()
 	return household.rooms[room] > 0
 }
+
+// endLeftIn ends what a command has left in a room where no other command works. A
+// process that is alone in its PID namespace does that after each command.
+func endLeftIn(room string) error {
+	if alone.Load() != 0 {
+		return nil
+	}
+	return endRoom(room)
+}

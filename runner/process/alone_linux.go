@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crashsim/crashsim/faultfs/mount"
 )
 
 // endStrays ends the processes that a command has left which worked in a room, and
@@ -63,6 +65,44 @@ func endAllStrays() error {
 			return nil
 		}
 		if err := endThem(strays, began); err != nil {
+			return err
+		}
+	}
+}
+
+// endLeftOf ends the processes that a process has left which is no more: those that
+// were told to work below its place, and those for which the file system in which they
+// were told to work has gone with it.
+func endLeftOf(place string) error {
+	return endWhere(func(p running) bool {
+		at := p.directory()
+		return at != "" && (at == place || strings.HasPrefix(at, place+"/") || mount.Abandoned(p.pid, at))
+	})
+}
+
+// endRoom ends the processes that work in a room, but for those that this process has
+// started itself, such as the one that looks at mapped files there.
+func endRoom(room string) error {
+	return endWhere(func(p running) bool { return p.parent != os.Getpid() && p.room() == room })
+}
+
+// endWhere ends processes until there are none left of a kind.
+func endWhere(kind func(running) bool) error {
+	for began := time.Now(); ; {
+		all, err := processes()
+		if err != nil {
+			return err
+		}
+		var left []int
+		for _, p := range all {
+			if kind(p) {
+				left = append(left, p.pid)
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		if err := endThem(left, began); err != nil {
 			return err
 		}
 	}
@@ -151,7 +191,13 @@ func (p running) room() string {
 	if own, ownErr := os.Readlink("/proc/self/ns/mnt"); err == nil && ownErr == nil && space != own {
 		return space
 	}
-	text, err := os.ReadFile(proc + "/environ")
+	return p.directory()
+}
+
+// directory returns the directory that a process was told to work in, "" if it was
+// told none or does not say.
+func (p running) directory() string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
 	if err != nil {
 		return ""
 	}

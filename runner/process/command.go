@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -54,15 +55,19 @@ func (c *command) run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 	}
-	cmd := exec.CommandContext(ctx, shell, c.shellArgs()...)
-	cmd.Env = append(append(os.Environ(), "CRASHSIM_DIR="+c.dir, "PWD="+c.dir), c.env...)
+	cmd, err := c.process(ctx)
+	if err != nil {
+		return errors.Join(err, ended(false))
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		_ = ended(false) // nothing has begun
 		return err
 	}
 	cmd.Stdout, cmd.Stderr = w, w
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// This thread is to live as long as the process that it starts.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	end := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel = end
 	start := c.start
@@ -109,6 +114,35 @@ func (c *command) run(ctx context.Context) error {
 	}
 	return err
 }
+
+// process makes the process that is to be started. It ends with the thread that starts
+// it, and that of a check has a PID namespace to itself where that is possible.
+func (c *command) process(ctx context.Context) (*exec.Cmd, error) {
+	own := false
+	if c.check {
+		var err error
+		if own, err = ownSpace(); err != nil {
+			return nil, err
+		}
+	}
+	args := c.shellArgs()
+	if own {
+		args = append([]string{"-c", ownShell, "sh", shell}, args...)
+	}
+	cmd := exec.CommandContext(ctx, shell, args...)
+	cmd.Env = append(append(os.Environ(), "CRASHSIM_DIR="+c.dir, "PWD="+c.dir), c.env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	endWithParent(cmd.SysProcAttr)
+	if own {
+		inOwnSpace(cmd.SysProcAttr)
+	}
+	return cmd, nil
+}
+
+// ownShell is the first process of a PID namespace, in which a check runs. It has
+// nothing to say of how the check ends, but its exit status. When it ends, so does
+// all that the check has left.
+const ownShell = `exec 9>&2 2>/dev/null; ( exec "$@" 2>&9 9>&- ); exit $?`
 
 // shellArgs are the arguments of the shell that runs the command. What a shell
 // is to run anyway it runs itself: to start a program takes most of the time of

@@ -41,9 +41,15 @@
 // It works where package mount does. Where the system allows no mount namespaces, each
 // disk has a path of its own, and a note of the trace says so. A program must come to an end, or be ended
 // by its timeout; what it leaves running is killed after a second, that of a
-// check when the check exits. The command crashsim has a PID namespace to itself, so
-// that this is so of daemons too; elsewhere what has left the process group of a
-// command, as with setsid, goes on to run. See AloneWith. A check must depend on
+// check when the check exits. That is so of daemons too where PID namespaces can be
+// made: the command crashsim has one to itself (see AloneWith), and elsewhere each
+// check has one. There, the number of a process is not its number in /proc. Where
+// they cannot be made, what has left the process group of a check, as with setsid,
+// goes on to run until this process ends.
+//
+// However this process ends, what it has started ends with it, and its mounts and
+// directories are removed: by a process that watches over it, or, if that was killed
+// too, by the next run of this user with the same TMPDIR. A check must depend on
 // nothing but its disk and the marks. A file of an undetermined disk has one link,
 // however many names lead to it: to count them would be to read them all.
 package process

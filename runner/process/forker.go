@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,13 +29,14 @@ import (
 // run, so that no run has one. What a run leaves behind is ended with it.
 type forker struct {
 	cmd     *exec.Cmd
-	jobs    *os.File // a line for each run
+	first   bool          // of a PID namespace that it has to itself, with its runs
+	gone    chan struct{} // closed when the shell, and with it its namespace, has ended
+	jobs    *os.File      // a line for each run
 	results *bufio.Reader
 	closers []io.Closer
-	place   string       // where the pipes of runs are
-	name    string       // of its pipes, but for a number
-	count   int          // of its runs
-	running atomic.Int64 // the number of the run at hand, 0 where none is known
+	place   string // where the pipes of runs are
+	name    string // of its pipes, but for a number
+	count   int    // of its runs
 }
 
 // forkers counts the forkers of this process, so that their pipes have names of
@@ -121,14 +123,17 @@ func newForker(text, place, dir string, start func(*exec.Cmd) error) (f *forker,
 	}
 	f.results, f.closers = bufio.NewReader(results), append(f.closers, results)
 	defer func() { _ = says.Close() }()
-	f.cmd = exec.Command(shell, "-c", loop(text, place, dir))
+	if f.first, err = ownSpace(); err != nil {
+		return f, err
+	}
+	cmd := exec.Command(shell, "-c", loop(text, place, dir))
 	// Extra files begin at 3, so that these are 8 and 9.
-	f.cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, nil, told, says}
-	f.cmd.Env = append(os.Environ(), "CRASHSIM_DIR=", "CRASHSIM_MARKS=", "CRASHSIM_MARK=")
-	f.cmd.Stdin, f.cmd.Stdout, f.cmd.Stderr = tty, tty, tty
-	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := start(f.cmd); err != nil {
-		f.cmd = nil
+	cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, nil, told, says}
+	// Where directories are those of one run, what it starts is known by it for ours.
+	cmd.Env = append(os.Environ(), "CRASHSIM_DIR="+dir, "CRASHSIM_MARKS=", "CRASHSIM_MARK=")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := f.start(cmd, start); err != nil {
 		return f, err
 	}
 	_ = says.Close() // so that the end of the shell is seen
@@ -148,6 +153,31 @@ func newForker(text, place, dir string, start func(*exec.Cmd) error) (f *forker,
 	}
 	_, err = f.jobs.WriteString("go\n")
 	return f, err
+}
+
+// start starts the shell on a thread that lives as long as it does: a process that is
+// to end with its parent ends with the thread that has started it.
+func (f *forker) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
+	endWithParent(cmd.SysProcAttr)
+	if f.first {
+		inOwnSpace(cmd.SysProcAttr)
+	}
+	started, gone := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := start(cmd)
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+			close(gone)
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	f.cmd, f.gone = cmd, gone
+	return nil
 }
 
 // hungUp waits until the other side of a terminal is closed.
@@ -175,7 +205,7 @@ func (f *forker) kill() {
 func (f *forker) close() {
 	f.kill()
 	if f.cmd != nil {
-		_ = f.cmd.Wait()
+		<-f.gone
 	}
 	for _, c := range f.closers {
 		_ = c.Close()
@@ -212,7 +242,8 @@ func (f *forker) run(out io.Writer, timeout time.Duration) (fresh bool, err erro
 	pid, status, late, err := f.tell(name+"\n", timeout)
 	_ = w.Close()
 	_ = os.Remove(filepath.Join(f.place, name))
-	left := pid > 1 && syscall.Kill(-pid, syscall.SIGKILL) == nil
+	left, endErr := f.endLeft(pid, late)
+	err = errors.Join(err, endErr)
 	_ = r.SetReadDeadline(time.Now().Add(waitDelay))
 	cut := <-read
 	switch {
@@ -263,8 +294,6 @@ func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late 
 	if pid, err = f.number(); err != nil || pid <= 1 {
 		return 0, 0, false, fmt.Errorf("%w: run %d: %w", errForker, pid, err)
 	}
-	f.running.Store(int64(pid))
-	defer f.running.Store(0)
 	var mu sync.Mutex
 	over := false
 	timer := time.AfterFunc(timeout, func() {
@@ -272,7 +301,7 @@ func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late 
 		defer mu.Unlock()
 		if !over {
 			late = true
-			_ = syscall.Kill(-pid, syscall.SIGKILL)
+			f.endRun(pid)
 		}
 	})
 	status, err = f.number()
@@ -280,7 +309,10 @@ func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late 
 	mu.Lock()
 	defer mu.Unlock()
 	over = true
-	if err == nil && !late && stopped(pid, status) {
+	if late && f.first {
+		return pid, 0, true, nil // the shell has ended too
+	}
+	if err == nil && !late && f.stopped(pid, status) {
 		time.Sleep(timeout - time.Since(start)) // nobody lets it go on
 		late = true
 	}
@@ -300,12 +332,47 @@ func (f *forker) number() (int, error) {
 	return n, nil
 }
 
+// endRun ends the run at hand, which has that number. A shell that is the first
+// process of a namespace ends with it, and all that is left in there.
+func (f *forker) endRun(pid int) {
+	if f.first {
+		f.kill()
+	} else {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+}
+
+// endLeft ends what a run has left, and reports whether there was anything, as there
+// is of a run that was late. Where the shell has no namespace to itself, what has
+// left the group of the run stays.
+func (f *forker) endLeft(pid int, late bool) (left bool, err error) {
+	if !f.first {
+		return pid > 1 && syscall.Kill(-pid, syscall.SIGKILL) == nil, nil
+	}
+	if !late {
+		if left, err = hasLivingChildren(f.cmd.Process.Pid); err != nil || !left {
+			return err != nil, err
+		}
+	}
+	f.kill()
+	select {
+	case <-f.gone:
+		return true, nil
+	case <-time.After(patience):
+		return true, errors.New("what a check has left running does not end")
+	}
+}
+
 // stopped reports whether a run did not end, but was stopped by a signal: the
 // shell waits no longer then. Of a run that has ended, the shell has taken the
 // status, so that there is no process any more.
-func stopped(pid, status int) bool {
+func (f *forker) stopped(pid, status int) bool {
 	if status < 128+int(syscall.SIGSTOP) || status > 128+int(syscall.SIGTTOU) {
 		return false
+	}
+	if f.first {
+		living, err := hasLivingChildren(f.cmd.Process.Pid)
+		return living && err == nil
 	}
 	return syscall.Kill(pid, 0) == nil
 }

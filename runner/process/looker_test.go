@@ -17,11 +17,17 @@ import (
 // does: the test binary in a process of its own.
 const lookerVariable = "CRASHSIM_TEST_LOOKER"
 
+// beVictim is what the test binary does as a victim; it does nothing where it is none.
+var beVictim func()
+
 func TestMain(m *testing.M) {
 	// What whoever started the tests has left open is not for the shells that the
 	// tests compare.
 	for fd := 3; fd < 64; fd++ {
 		syscall.CloseOnExec(fd)
+	}
+	if beVictim != nil {
+		beVictim()
 	}
 	if os.Getenv(lookerVariable) == "" {
 		os.Exit(m.Run())

@@ -46,9 +46,15 @@ func newPlace() (*place, error) {
 	removeLeftPlaces(root)
 	for range 10 {
 		p, err := makePlace(root)
-		if !errors.Is(err, errTaken) {
-			return p, err
+		if errors.Is(err, errTaken) {
+			continue
 		}
+		if err == nil {
+			if err = guard(p.dir); err != nil {
+				err = errors.Join(err, p.remove())
+			}
+		}
+		return p, err
 	}
 	return nil, errTaken
 }
@@ -168,21 +174,26 @@ func removeLeftPlaces(root string) {
 		if !placeName.MatchString(entry.Name()) {
 			continue
 		}
-		dir := filepath.Join(root, entry.Name())
-		if info, err := os.Lstat(dir); err != nil || !ownDirectory(info) {
-			continue
-		}
-		lock, err := lockPlace(dir)
-		if err != nil {
-			continue // a process holds it that lives, wherever that may be
-		}
-		p := &place{dir: dir, lock: lock}
-		if p.proved() {
-			_ = p.remove()
-		} else {
-			_ = lock.Close()
-		}
+		_ = removeLeftPlace(filepath.Join(root, entry.Name()))
 	}
+}
+
+// removeLeftPlace removes a place that a process has left which is no more, and ends
+// the processes that were told to work there. What is no such place stays. The error
+// is errTaken where a process holds it that lives, wherever that may be.
+func removeLeftPlace(dir string) error {
+	if info, err := os.Lstat(dir); err != nil || !ownDirectory(info) {
+		return nil
+	}
+	lock, err := lockPlace(dir)
+	if err != nil {
+		return err
+	}
+	p := &place{dir: dir, lock: lock}
+	if !p.proved() {
+		return lock.Close()
+	}
+	return errors.Join(endLeftOf(dir), p.remove())
 }
 
 // ownDirectory reports whether a directory is one that nobody but this user may

@@ -179,6 +179,9 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(w.dir, o.Marks)}
 	}
 	err = c.run(ctx)
+	if left := endLeftIn(w.room); left != nil {
+		return nil, left
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -114,6 +114,9 @@ func (w *windows) get() (*window, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := guardRoom(view); err != nil {
+			return nil, errors.Join(err, view.Close())
+		}
 		one.dir, one.view, one.room = view.Path(), view, view.ID()
 		return one, nil
 	}
@@ -168,7 +171,7 @@ func (w *window) close() error {
 	}
 	clear(w.idle)
 	if w.view != nil {
-		return w.view.Close()
+		return errors.Join(leaveRoom(w.view), w.view.Close())
 	}
 	return nil
 }
