@@ -71,8 +71,12 @@ func atFlag(cmd *cobra.Command, at *string) {
 }
 
 // inPrivate runs the command with its mounts and processes to itself, where that is
-// possible, and reports whether all is done then.
+// possible, and reports whether all is done then. It starts this process once more,
+// so that it is not done where the process is another program, such as a test.
 func (a *app) inPrivate(ctx context.Context) bool {
+	if !a.process {
+		return false
+	}
 	status, done := inPrivate(ctx, a.stderr)
 	if done {
 		a.status = status

@@ -138,3 +138,17 @@ func TestAnInnerProcessThatWasKilledIsReported(t *testing.T) {
 		require.Contains(t, text, "the process that does the work was ended by a signal (killed), so that there is no verdict")
 	}
 }
+
+// A command that is run by another program does not start that program once more.
+func TestACommandInATestDoesNotStartTheTestAgain(t *testing.T) {
+	if fuse, err := condition("fuse"); err != nil || !fuse {
+		t.Skip("no FUSE file system can be mounted here")
+	}
+	before := os.Args
+	os.Args = []string{"crashsim", "version"} // what would be run, and would succeed
+	defer func() { os.Args = before }()
+	var out, errs bytes.Buffer
+	status := run([]string{"exec", "--model", "posix", "--setup", "echo old >f", "--check", "old-or-new:f", "--", "sh", "-c", "echo new >f; echo saved"}, &out, &errs)
+	require.Equal(t, exitWrong, status, errs.String())
+	require.Contains(t, out.String(), "torn")
+}

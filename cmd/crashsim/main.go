@@ -42,7 +42,7 @@ import (
 	"github.com/crashsim/crashsim/scenarios"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(newApp(scenarios.All(), os.Stdout, os.Stderr).runProcess()) }
 
 // run runs the command on the scenarios of the project.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -78,6 +78,7 @@ type app struct {
 	style     style        // of stdout
 	exact     bool         // what is printed is for programs, too: no line is wrapped
 	status    int          // of a command that came to its end
+	process   bool         // this process was started to run this command, and does nothing else
 	// The command was interrupted while it judged: what is known by then is printed.
 	interrupted bool
 }
@@ -88,6 +89,13 @@ func newApp(scenarios []runner.Scenario, stdout, stderr io.Writer) *app {
 		a.style = colors()
 	}
 	return a
+}
+
+// runProcess runs the command for which this process was started. It may start the
+// process once more, with the same arguments.
+func (a *app) runProcess() int {
+	a.process = true
+	return a.run(os.Args[1:])
 }
 
 func (a *app) run(args []string) int {

@@ -22,8 +22,8 @@ var update = flag.Bool("update", false, "rewrite the expected output in the scri
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"crashsim": main,
-		"halfway":  func() { os.Exit(newApp(halfway(), os.Stdout, os.Stderr).run(os.Args[1:])) },
-		"toysim":   func() { os.Exit(newApp(toys(), os.Stdout, os.Stderr).run(os.Args[1:])) },
+		"halfway":  func() { os.Exit(newApp(halfway(), os.Stdout, os.Stderr).runProcess()) },
+		"toysim":   func() { os.Exit(newApp(toys(), os.Stdout, os.Stderr).runProcess()) },
 	})
 }
 
