@@ -322,6 +322,23 @@ func removeStale(dir string) error {
 	}
 }
 
+// Taken reports whether a file system of this package stands at a directory or above
+// it, of whichever process: then that process may not ask for anything there.
+func Taken(dir string) bool {
+	table, err := mountTable()
+	if err != nil {
+		return false
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if last, found := top(table, dir); found {
+			return last.crashsim()
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
+}
+
 // Abandoned reports whether a process sees at a directory a file system of this user
 // that was served by a process which is known to be no more.
 func Abandoned(pid int, dir string) bool {

@@ -30,6 +30,9 @@ func (*Mount) Notes() []string { return nil }
 // Alive says whether a mount is still there.
 func (*Mount) Alive() error { return nil }
 
+// Taken reports that there are no mounts.
+func Taken(string) bool { return false }
+
 // Abandoned reports that there are no mounts.
 func Abandoned(int, string) bool { return false }
 

@@ -14,6 +14,10 @@ import (
 // makePoint sees that there is a directory at a path, in the namespace of the present
 // thread, and returns its path without symbolic links.
 func makePoint(at string) (string, error) {
+	// Nothing below is to ask a mount of this process.
+	if _, err := resolve(at); errors.Is(err, syscall.EBUSY) {
+		return "", fmt.Errorf("the path %s: %w", at, err)
+	}
 	up, err := existing(at)
 	if err != nil {
 		return "", fmt.Errorf("the path %s: %w", at, err)

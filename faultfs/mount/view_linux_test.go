@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/afero"
@@ -165,4 +166,26 @@ func TestAProgramIsRecordedInAView(t *testing.T) {
 	if len(notes) == 0 {
 		require.Equal(t, 2, syncs, "%s", fs.Trace().Text())
 	}
+}
+
+// A view is not made where this process serves a mount: it would have to ask it.
+func TestAViewIsNotMadeInAMountOfThisProcess(t *testing.T) {
+	dir := t.TempDir()
+	m, err := mount.Serve(newFixture(), dir, mount.Options{})
+	if errors.Is(err, mount.ErrUnavailable) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	require.True(t, mount.Taken(filepath.Join(dir, "below")))
+	require.False(t, mount.Taken(filepath.Dir(dir)))
+	for _, at := range []string{dir, filepath.Join(dir, "below"), filepath.Join(dir, "no", "such")} {
+		_, err := mount.NewView(at)
+		if errors.Is(err, mount.ErrNoView) {
+			_ = m.Close()
+			t.Skip(err)
+		}
+		require.ErrorIs(t, err, syscall.EBUSY, at)
+	}
+	require.NoError(t, m.Close(), "it was not asked")
+	require.False(t, mount.Taken(dir))
 }

@@ -71,6 +71,9 @@ func newWindows(p *place, at string) (*windows, error) {
 // usualPoint returns a directory that nobody misses.
 func usualPoint() string {
 	for _, dir := range usualPoints {
+		if mount.Taken(dir) {
+			continue // this process may serve it, which must not ask then
+		}
 		if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 && !here(dir) {
 			return dir
 		}
