@@ -67,20 +67,10 @@ func Check(t TB, s Scenario, o Options) {
 		t.Fatalf("%v", err)
 		return
 	}
-	unbounded := o.MaxRuns == 0 && o.MaxTime == 0 && o.MaxLosses == 0
-	short := unbounded && testing.Testing() && testing.Short()
-	switch {
-	case short:
-		o.MaxTime = shortTime
-	case unbounded:
-		o.MaxTime = testTime
-	}
+	short := o.inTest()
 	tt, isT := t.(*testing.T)
 	if isT && o.Failures == "" {
 		o.Failures = filepath.Join("testdata", "failures")
-	}
-	if o.MaxMemory == 0 {
-		o.MaxMemory = testMemory
 	}
 	limits := o.limitsFrom(start)
 	quiet := o.Progress != nil || o.Found != nil || !testing.Testing() || !testing.Verbose()
@@ -96,6 +86,23 @@ func Check(t TB, s Scenario, o Options) {
 			c.run(t)
 		}
 	}
+}
+
+// inTest sets the budgets of a test that sets none, and reports whether they are
+// those of go test -short.
+func (o *Options) inTest() (short bool) {
+	if o.MaxMemory == 0 {
+		o.MaxMemory = testMemory
+	}
+	if o.MaxRuns != 0 || o.MaxTime != 0 || o.MaxLosses != 0 {
+		return false
+	}
+	short = testing.Testing() && testing.Short()
+	o.MaxTime = testTime
+	if short {
+		o.MaxTime = shortTime
+	}
+	return short
 }
 
 // check is a scenario being checked under one model.
