@@ -29,16 +29,12 @@ func (r *Result) files(f *Failure) []report.File {
 		return nil
 	}
 	trace := f.Plan.Trace()
-	live := faultfs.Over(trace.Base())
-	before, ok := treeOf(live)
-	for i := 0; ok && i <= int(f.After); i++ {
-		op := trace.Ops[i]
-		if op.Failed() && !op.Loses() {
-			continue
-		}
-		_, _ = live.Do(op) // what fails changes nothing
+	edit := trace.Edit()
+	before, ok := treeOf(edit.FS())
+	if ok && edit.KeepAll(f.After) != nil {
+		return nil
 	}
-	cache, seen := treeOf(live)
+	cache, seen := treeOf(edit.FS())
 	disk, recovered, found := r.restart(f)
 	if !ok || !seen || !found {
 		return nil

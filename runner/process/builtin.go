@@ -62,7 +62,8 @@ func IsBuiltin(text string) bool {
 // at each mark, and at the end; also, with mark unset, after the ops that between
 // picks. Marks of the setup acknowledge what stands at the start.
 func milestones(trace *faultfs.Trace, between func(*faultfs.Op) bool, f func(fs *faultfs.FS, mark bool) error) error {
-	live := faultfs.Over(trace.Base())
+	edit := trace.Edit()
+	live := edit.FS()
 	if err := f(live.Fork(), true); err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func milestones(trace *faultfs.Trace, between func(*faultfs.Op) bool, f func(fs 
 	}
 	for i := range trace.Ops {
 		op := &trace.Ops[i]
-		if _, err := live.Do(*op); err != nil {
+		if _, err := edit.Keep(faultfs.OpNum(i)); err != nil {
 			return fmt.Errorf("op %d of the trace: %w", i, err)
 		}
 		mark := isMark(op)
