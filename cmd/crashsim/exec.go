@@ -162,6 +162,9 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 	if err := f.run.finish(); err != nil {
 		return err
 	}
+	if f.run.faults != nil && f.run.options.Shards > 1 {
+		return usagef("--faults cannot be divided among shards: each of them would run the program again")
+	}
 	if !f.run.options.Merge {
 		k := kept{Command: "check", Flags: flags, Name: name, Setup: f.setup, Program: f.program}
 		if err := k.keep(f.run.options.Workdir, trace); err != nil {

@@ -82,6 +82,9 @@ func (a *app) merge(cmd *cobra.Command, asked *runFlags, dirs []string) (err err
 		set(&run)
 		return a.judgeScenarios(cmd, &run, k.Args)
 	}
+	if check.run.faults != nil {
+		return usagef("the program was run again for each fault, and a trace cannot run again: these results cannot be merged")
+	}
 	set(&check.run)
 	check.setup, check.program = k.Setup, k.Program
 	return check.judge(cmd, a, k.Name, trace)
