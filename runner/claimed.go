@@ -70,10 +70,12 @@ func (j *judging) onlyAlone() Claim {
 // claimed is what was judged: of all that was tried, or of the power cut alone where there
 // is nothing to be said of the rest.
 func (j *judging) claimed() Claim {
-	if claim := j.claim.norm(); claim != (Claim{}) {
-		return claim
+	known := j.claim
+	known.Random = 0 // a few cuts say less than what is known of the power cut
+	if alone := j.onlyAlone(); known.norm() == (Claim{}) && alone != (Claim{}) {
+		return alone
 	}
-	return j.onlyAlone()
+	return j.claim.norm()
 }
 
 // enough reports whether what the options call enough was judged.

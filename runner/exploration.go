@@ -23,7 +23,7 @@ type exploration struct {
 	how      string // what happened besides the power cut, "" for nothing
 	fault    *faultfs.Fault
 	past     []Crash      // the crashes before the last life
-	smallest []smallest   // of each kind that no exploration before has found
+	smallest []smallest   // of each cause that no exploration before has found
 	boxes    []search.Job // parts whose recovery changed the disk, to be crashed again
 	runs     func() int   // of this exploration so far
 
@@ -128,12 +128,13 @@ func (p *exploration) visit(c *cube) bool {
 		return p.goesOn()
 	}
 	for _, v := range c.Outcome.violations {
+		by := groundOf(&v)
 		if p.judging.round == byLosses {
-			p.judging.failing[v.Kind]++
+			p.judging.failing[by]++
 		}
-		if !p.judging.found[v.Kind] {
-			p.judging.found[v.Kind] = true
-			p.smallest = append(p.smallest, smallest{c.Kept(), v})
+		if p.judging.isNew(by) {
+			p.judging.found[by] = true
+			p.smallest = append(p.smallest, smallest{c.Kept(), v, by})
 			if v.Kind.Warning() {
 				continue
 			}
@@ -146,9 +147,9 @@ func (p *exploration) visit(c *cube) bool {
 			}
 			continue
 		}
-		i := slices.IndexFunc(p.smallest, func(s smallest) bool { return s.violation.Kind == v.Kind })
+		i := slices.IndexFunc(p.smallest, func(s smallest) bool { return s.by == by })
 		if i >= 0 && p.isBefore(c, &p.smallest[i].cube) {
-			p.smallest[i] = smallest{c.Kept(), v}
+			p.smallest[i] = smallest{c.Kept(), v, by}
 		}
 	}
 	return p.goesOn()
@@ -165,10 +166,11 @@ func (p *exploration) isOurs() bool {
 	return p.shared%o.Shards == o.Shard
 }
 
-// smallest is the smallest case so far, of a kind that no exploration before has found.
+// smallest is the smallest case so far, of a cause that no exploration before has found.
 type smallest struct {
 	cube      cube
 	violation oracle.Violation
+	by        ground
 }
 
 // isBefore reports whether, of two cases, one comes before the other: it has
@@ -198,6 +200,7 @@ func (p *exploration) tellSmallest() {
 	for i := range p.smallest {
 		s := &p.smallest[i]
 		f := p.failure(&s.cube, s.violation)
+		f.by = s.by
 		if f.Kind.Warning() {
 			p.judging.result.Warnings = append(p.judging.result.Warnings, f)
 		} else {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/crashsim/crashsim/faultfs/model"
@@ -17,8 +18,13 @@ func (r *Result) NameFiles(dir string) {
 	if r.Command != nil {
 		scenario += "-" + r.Command.id(r.Plan.Trace())
 	}
+	named := map[string]int{}
 	for _, f := range r.Failures {
-		f.File = filepath.Join(dir, failureName(scenario, r.Model, f.Kind.String()))
+		kind := f.Kind.String()
+		if named[kind]++; named[kind] > 1 {
+			kind += "-" + strconv.Itoa(named[kind])
+		}
+		f.File = filepath.Join(dir, failureName(scenario, r.Model, kind))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/oracle"
 )
 
 // judgeModel judges a scenario under a model. What kept a case from being judged is
@@ -30,7 +29,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model
 	}
 	j := &judging{
 		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
-		result: &r, found: map[oracle.Kind]bool{}, failing: map[oracle.Kind]int{}, first: -1,
+		result: &r, found: map[ground]bool{}, failing: map[ground]int{}, first: -1,
 	}
 	defer j.pool.close()
 	j.pool.gone = ctx.Done()

@@ -26,11 +26,11 @@ type judging struct {
 	budget   *search.Budget
 	pool     *pool
 	result   *Result
-	found    map[oracle.Kind]bool
-	failing  map[oracle.Kind]int // cases judged that fail like this
-	total    search.Stats        // of all explorations that ended
-	failures int                 // that were found
-	first    int                 // runs when the first failure was found, -1 before
+	found    map[ground]bool
+	failing  map[ground]int // cases judged that fail like this
+	total    search.Stats   // of all explorations that ended
+	failures int            // that were found
+	first    int            // runs when the first failure was found, -1 before
 	settled  bool
 	until    time.Time // when the time of the model is over; zero: never
 
@@ -96,7 +96,7 @@ func (j *judging) conclude() {
 		j.concludeShard()
 	}
 	for _, f := range slices.Concat(r.Failures, r.Warnings) {
-		f.Cases = max(j.failing[f.Kind], 1)
+		f.Cases = max(j.failing[f.by], 1)
 	}
 	switch {
 	case len(r.Failures) > 0:

@@ -212,5 +212,6 @@ type Failure struct {
 
 	fault    *faultfs.Fault // that the program met
 	damage   *damage        // of the disk
+	by       ground         // what it is told for
 	needless bool           // no crash is needed: the program ends with a disk that is wrong like this
 }

@@ -161,3 +161,25 @@ func TestStatusTellsWhatIsWrong(t *testing.T) {
 		assert.Empty(t, stderr, c.args)
 	}
 }
+
+// What is printed does not depend on how many checkers run at once, whatever ends the
+// search.
+func TestNumberOfWorkersChangesNoByte(t *testing.T) {
+	for _, args := range [][]string{
+		{"--model", "posix"}, {"--model", "posix", "--budget-runs", "7"}, {"--model", "ext4", "--max-losses", "1"},
+		{"--model", "posix", "--enough", "all cases without losses; everything of one op or nothing of it; 7 random cuts, seed 2"},
+		{"--model", "posix", "--first"}, {"--model", "posix", "--faults", "sweep", "--depth", "2"},
+	} {
+		var want string
+		for _, workers := range []string{"1", "2", "8"} {
+			var out, errs bytes.Buffer
+			newApp(toys(), &out, &errs).run(append([]string{"run", "--json", "toy-sound", "toy-hasty", "toy-litter", "--workers", workers}, args...))
+			require.Empty(t, errs.String())
+			require.Contains(t, out.String(), `"claim"`)
+			if workers == "1" {
+				want = out.String()
+			}
+			require.Equal(t, want, out.String(), "%s workers, %q", workers, args)
+		}
+	}
+}
