@@ -194,7 +194,7 @@ func TestFailureOfAFamilyIsAFailureLikeAnyOther(t *testing.T) {
 				if len(f.Again) > 0 {
 					inRecovery++
 				}
-				require.Same(t, results[0].Plan, f.Plan)
+				require.Same(t, f.Plan.Free(), f.Plan, "it is told of all cuts")
 				stored, err := ParseFailure("failure", results[0].Stored(f).Text())
 				require.NoError(t, err)
 				violations, err := stored.Judge(s, Options{})
