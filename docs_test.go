@@ -174,7 +174,7 @@ func TestCodeInDocumentsIsCodeOfTheTests(t *testing.T) {
 			tests.Write(text)
 		}
 	}
-	for _, name := range []string{"broken", "fixed"} {
+	for _, name := range []string{"broken", "fixed", "os"} {
 		text, err := os.ReadFile(filepath.Join(firstTests, name, "save_test.go"))
 		require.NoError(t, err)
 		tests.Write(text)

@@ -58,7 +58,15 @@ func (a *app) test(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	args = slices.Concat([]string{"test", "-overlay=" + file}, args)
+	// The go command wants -C to come first.
+	where := 0
+	switch {
+	case len(args) > 0 && strings.HasPrefix(strings.TrimLeft(args[0], "-"), "C="):
+		where = 1
+	case len(args) > 1 && (args[0] == "-C" || args[0] == "--C"):
+		where = 2
+	}
+	args = slices.Concat([]string{"test"}, args[:where], []string{"-overlay=" + file}, args[where:])
 	if only {
 		words := []string{"go"}
 		for _, arg := range args {

@@ -44,3 +44,20 @@ func TestTheTestCommandHasTheOverlayToItself(t *testing.T) {
 		require.Contains(t, said, "can have only one")
 	}
 }
+
+// The programs of the notes, word for word, are judged as their twins in the library are, and
+// the lines of the notes are told.
+func TestTheNotesOwnProgramsAreJudged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the standard library may have to be built anew")
+	}
+	status, out, said := ran("test", "-C", "../../scenarios/notes", "-count=1", "-v", "./...")
+	require.Equal(t, exitOK, status, "%s%s", out, said)
+	for _, told := range []string{
+		"notes-rename under posix: broken(lost,stale)", "(rename/rename.go:51) was lost", "the program did something else when it was recorded again",
+		"notes-write-ahead under posix: broken(torn)", "(wal/wal.go:46)",
+		"notes-checksum-log under posix: broken(lost,torn)", "(logger/logger.go:20) was lost",
+	} {
+		require.Contains(t, out, told)
+	}
+}

@@ -172,7 +172,10 @@ func (c *call) onPath() (r1, r2 uintptr, err syscall.Errno, done bool) {
 		r, errno := p.onOpen()
 		return failed(r, errno)
 	}
-	at, errno := c.lookup(p.dirfd, path, p.mode())
+	at, errno := place{}, p.invalid()
+	if errno == 0 {
+		at, errno = c.lookup(p.dirfd, path, p.mode())
+	}
 	switch {
 	case errno != 0 && mine:
 		return failed(0, errno)
@@ -194,6 +197,16 @@ func (c *call) onPath() (r1, r2 uintptr, err syscall.Errno, done bool) {
 	return failed(r, errno)
 }
 
+// invalid is the error of arguments that are wrong whatever the path leads to.
+func (p *pathCall) invalid() syscall.Errno {
+	if p.trap == unix.SYS_OPENAT || p.trap == unix.SYS_OPENAT2 {
+		if flags, _ := p.openFlags(); flags&unix.O_CREAT != 0 && flags&unix.O_DIRECTORY != 0 {
+			return syscall.EINVAL
+		}
+	}
+	return 0
+}
+
 // mode says how the last element of the path is looked at.
 func (p *pathCall) mode() lookMode {
 	switch p.trap {
@@ -210,6 +223,8 @@ func (p *pathCall) mode() lookMode {
 			return lookParent
 		case flags&unix.O_NOFOLLOW != 0:
 			return lookKeep
+		case flags&unix.O_CREAT != 0:
+			return lookCreate
 		}
 		return lookFollow
 	case sysFstatat, unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_FCHOWNAT, unix.SYS_FCHMODAT2, unix.SYS_UTIMENSAT,
@@ -309,6 +324,9 @@ func (c *call) onTwoPaths() (r1, r2 uintptr, err syscall.Errno, done bool) {
 		}
 	} else {
 		from, errno = c.lookup(int32(m.a[0]), path, mode)
+	}
+	if errno == 0 && from.d != nil && from.ino == 0 && m.trap == unix.SYS_LINKAT {
+		errno = syscall.ENOENT
 	}
 	to := place{}
 	if errno == 0 {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
+
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/mount"
 )
@@ -83,11 +85,19 @@ type Dir struct {
 const prefix = "/crashsim-"
 
 // Open lets the files of a file system stand below a virtual directory. The error is
-// ErrUnavailable in a process without the door.
+// ErrUnavailable in a process without the door. The first call sees that calls of all kinds
+// arrive; one that does not is an error that names it.
 func Open(fs *faultfs.FS) (*Dir, error) {
 	if !Available() {
 		return nil, ErrUnavailable
 	}
+	if err := arrives(); err != nil {
+		return nil, err
+	}
+	return open(fs)
+}
+
+func open(fs *faultfs.FS) (*Dir, error) {
 	seats.Lock()
 	defer seats.Unlock()
 	for i := range seats.at {
@@ -123,8 +133,8 @@ func (d *Dir) Path() string { return d.path }
 // still has one gets EIO from then on.
 func (d *Dir) Exit() {
 	for _, f := range d.seat.table.kill() {
-		if f.flags&oPath == 0 {
-			d.direct.Flush(nil, &fuseFlushIn{Fh: f.fh})
+		if f.flushes() {
+			d.direct.Flush(nil, &fuse.FlushIn{Fh: f.fh})
 		}
 		d.release(f)
 	}

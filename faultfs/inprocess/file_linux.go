@@ -30,6 +30,11 @@ func (c *call) onDescriptor(s *seat) (uintptr, syscall.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
+	switch { // the kernel looks at these before it looks at the descriptor
+	case c.trap == unix.SYS_FTRUNCATE && int64(c.a[1]) < 0,
+		(c.trap == unix.SYS_PREAD64 || c.trap == unix.SYS_PWRITE64) && int64(c.a[3]) < 0:
+		return 0, syscall.EINVAL
+	}
 	if f.flags&oPath != 0 {
 		switch c.trap {
 		case unix.SYS_FSTAT, unix.SYS_FSTATFS, unix.SYS_DUP, unix.SYS_FCHDIR, unix.SYS_FCNTL:
@@ -59,7 +64,7 @@ func (c *call) onDescriptor(s *seat) (uintptr, syscall.Errno) {
 // closed is the close of a descriptor.
 func (d *Dir) closed(f *file, last bool) syscall.Errno {
 	status := fuse.OK
-	if f.flags&oPath == 0 {
+	if f.flushes() {
 		status = d.direct.Flush(nil, &fuse.FlushIn{Fh: f.fh})
 	}
 	if last {
@@ -67,6 +72,9 @@ func (d *Dir) closed(f *file, last bool) syscall.Errno {
 	}
 	return syscall.Errno(status)
 }
+
+// flushes reports whether the kernel tells a file system of the close of a descriptor.
+func (f *file) flushes() bool { return f.flags&oPath == 0 && !f.isDir }
 
 func (f *file) dup(s *seat) (uintptr, syscall.Errno) {
 	fd, errno := s.add(f)

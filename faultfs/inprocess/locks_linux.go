@@ -28,7 +28,7 @@ func (c *call) fcntl(s *seat, f *file) (uintptr, syscall.Errno) {
 	case unix.F_GETFL:
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return uintptr(f.flags | largeFile), 0
+		return uintptr(f.flags), 0
 	}
 	if f.flags&oPath != 0 {
 		return 0, syscall.EBADF

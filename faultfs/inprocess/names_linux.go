@@ -167,9 +167,9 @@ func (d *Dir) rename(from, to *spot, flags uint32) syscall.Errno {
 
 // open is openat(2).
 func (d *Dir) open(s *spot, flags, mode uint32) (uintptr, syscall.Errno) {
-	creates := flags&unix.O_CREAT != 0 && flags&oPath == 0
+	creates := flags&unix.O_CREAT != 0
 	switch {
-	case flags&unix.O_TMPFILE == unix.O_TMPFILE && flags&oPath == 0:
+	case flags&unix.O_TMPFILE == unix.O_TMPFILE:
 		switch {
 		case s.ino == 0:
 			return 0, syscall.ENOENT
@@ -177,8 +177,6 @@ func (d *Dir) open(s *spot, flags, mode uint32) (uintptr, syscall.Errno) {
 			return 0, syscall.ENOTDIR
 		}
 		return 0, syscall.EOPNOTSUPP
-	case creates && flags&unix.O_DIRECTORY != 0:
-		return 0, syscall.EINVAL
 	case creates && s.slash:
 		return 0, syscall.EISDIR
 	case creates && flags&unix.O_EXCL != 0 && s.ino != 0:
@@ -242,10 +240,14 @@ func (d *Dir) opened(f *file) (uintptr, syscall.Errno) {
 
 // openFlags returns the flags and the mode of an open.
 func (p *pathCall) openFlags() (flags, mode uint32) {
+	flags, mode = uint32(p.a[2]), uint32(p.a[3])
 	if p.trap == unix.SYS_OPENAT2 {
 		var how unix.OpenHow
 		p.read(bytesOf(&how), p.a[2])
-		return uint32(how.Flags), uint32(how.Mode)
+		flags, mode = uint32(how.Flags), uint32(how.Mode)
 	}
-	return uint32(p.a[2]), uint32(p.a[3])
+	if flags&oPath != 0 {
+		return flags & (oPath | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC), 0
+	}
+	return flags | largeFile, mode
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 )
 
-type fuseFlushIn = fuse.FlushIn
-
 // file is an open file description: what open(2) makes, and dup(2) shares.
 type file struct {
 	dir   *Dir

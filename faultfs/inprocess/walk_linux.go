@@ -29,6 +29,7 @@ const (
 	lookFollow lookMode = iota // a symbolic link is followed
 	lookKeep                   // only with a slash behind it
 	lookParent                 // never: calls that make, remove or move a name
+	lookCreate                 // only without a slash behind it: open with O_CREAT
 )
 
 const (
@@ -75,7 +76,7 @@ func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (sp
 			return s, 0
 		}
 		s.typ = d.fs.TypeAt(s.ino)
-		follows := !last || mode == lookFollow || mode == lookKeep && s.slash
+		follows := !last || mode == lookFollow || mode == lookKeep && s.slash || mode == lookCreate && !s.slash
 		switch {
 		case s.typ == faultfs.Symlink && follows:
 			target, errno := d.fs.TargetAt(s.ino)
@@ -99,7 +100,7 @@ func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (sp
 			if rest = target; rest == "" {
 				return s, 0
 			}
-		case last && (!s.slash || mode == lookParent || s.typ == faultfs.Directory):
+		case last && (!s.slash || mode >= lookParent || s.typ == faultfs.Directory):
 			if s.typ == faultfs.Directory {
 				d.leads(at, s.ino)
 			}
@@ -243,7 +244,7 @@ func realPath(path string, mode lookMode, links *int) (string, syscall.Errno) {
 			return at, 0
 		}
 		last := strings.Trim(rest, "/") == ""
-		if !last || mode == lookFollow {
+		if !last || mode == lookFollow || mode == lookCreate {
 			if target, errno := readlink(at); errno == 0 {
 				if *links++; *links > maxSymlinks {
 					return "", syscall.ELOOP

@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/inprocess"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // doors are the virtual directories of the disks of a check.
@@ -126,35 +128,63 @@ func (d *Dir) checkInProcess(t *testing.T, o runner.Options) (why string) {
 }
 
 // rehearse runs all functions once, without a crash, to see whether they ask for what
-// cannot be had. Other errors are told by those who run them again.
+// cannot be had, and the program once more. Where it does something else then, the first
+// recording is what is judged, with a note that says so. Other errors are told by those who
+// run the functions again.
 func rehearse(s *runner.Scenario) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = nil // it will panic again, where that is told
 		}
 	}()
-	fs := faultfs.New()
-	if s.Setup != nil {
-		if err := s.Setup(fs); err != nil {
-			return err
-		}
-	}
-	fs = fs.Checkpoint()
-	if err := s.Workload(fs); err != nil {
+	fs, err := recorded(s)
+	if err != nil {
 		return err
 	}
-	disk := fs.Fork()
+	first, disk := fs.Trace(), fs.Fork()
 	if s.Recover != nil {
 		if err := s.Recover(disk); err != nil {
 			return err
 		}
 	}
-	for _, v := range s.Oracle.Judge(disk, allMarks(fs.Trace().Marks())) {
+	for _, v := range s.Oracle.Judge(disk, allMarks(first.Marks())) {
 		if v.Err != nil {
 			return v.Err
 		}
 	}
+	again, err := recorded(s)
+	if err != nil {
+		return err
+	}
+	if second := again.Trace(); !first.Same(second) {
+		first.Notes = append(first.Notes, "the program did something else when it was recorded again ("+parted(first, second)+
+			"); random names, the time, goroutines or the order of a map do that: what it did the first time is judged")
+		s.Trace = first
+	}
 	return nil
+}
+
+// recorded runs the setup and the workload on a file system of their own.
+func recorded(s *runner.Scenario) (*faultfs.FS, error) {
+	fs := faultfs.New()
+	if s.Setup != nil {
+		if err := s.Setup(fs); err != nil {
+			return nil, err
+		}
+	}
+	fs = fs.Checkpoint()
+	return fs, s.Workload(fs)
+}
+
+// parted says where two traces part.
+func parted(first, second *faultfs.Trace) string {
+	a, b := slices.Concat(first.Setup, first.Ops), slices.Concat(second.Setup, second.Ops)
+	for i := range min(len(a), len(b)) {
+		if a[i].Line() != b[i].Line() {
+			return fmt.Sprintf("first %s, then %s", a[i].Call(), b[i].Call())
+		}
+	}
+	return fmt.Sprintf("first %s, then %d", show.Count(len(a), "call"), len(b))
 }
 
 // allMarks are the marks of a program that was not cut short.
