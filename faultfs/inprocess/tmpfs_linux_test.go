@@ -194,8 +194,8 @@ func (m *machine) OnFile(t *rapid.T) {
 		case "chmod":
 			return nil, f.Chmod(0o604)
 		case "seek":
-			if info, err := f.Stat(); err == nil && info.IsDir() && whence > 1 {
-				return nil, nil // where a directory ends is up to the file system
+			if info, err := f.Stat(); err == nil && info.IsDir() && whence > 0 {
+				return nil, nil // positions in a directory are up to the file system
 			}
 			return f.Seek(size, whence)
 		case "close":
@@ -206,6 +206,9 @@ func (m *machine) OnFile(t *rapid.T) {
 				return nil, err
 			}
 			pos, err := syscall.Seek(other, 0, 1)
+			if info, err := f.Stat(); err == nil && info.IsDir() {
+				pos = 0
+			}
 			return pos, errors.Join(err, syscall.Close(other))
 		case "deadline":
 			return nil, f.SetDeadline(time.Now())
