@@ -84,6 +84,8 @@ func TestCheckFailsWhatIsBroken(t *testing.T) {
 	runner.Check(&got, saving(""), runner.Options{})
 	require.Len(t, got.errors, 1)
 	require.Contains(t, got.errors[0], "saving under posix: broken(torn,stale), declared kept")
+	require.NotContains(t, got.errors[0], "again:", "nothing is stored where no directory is given")
+	require.NotContains(t, got.errors[0], "not stored")
 }
 
 func TestCheckPassesWhatIsDeclaredBrokenAndFailsWhatIsFixed(t *testing.T) {
@@ -329,6 +331,9 @@ func TestAFailureIsSeenAgainFromItsTest(t *testing.T) {
 		require.Contains(t, out, again+"\n")
 		require.Contains(t, out, "  missing: sync the directory / after rename")
 	}
+	text, err := os.ReadFile(filepath.Join(dir, "testdata", "failures", "saving--posix--torn.txt"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "\ntest github.com/crashsim/crashsim/runner TestChildOfCheck/of_a_table/posix\n")
 	replay := []string{"CRASHSIM_REPLAY=testdata/failures/saving--posix--torn.txt"}
 	out, err := child(t, dir, "", replay)
 	require.Error(t, err)

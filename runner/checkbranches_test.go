@@ -190,3 +190,31 @@ func TestCheckNamesThePageThatStays(t *testing.T) {
 		require.Equal(t, keep != "true", strings.Contains(got.errors[0], "a page with every crash point: go test -artifacts"))
 	}
 }
+
+// All models of a test share its budget of runs.
+func TestCheckSpendsOneBudgetOnAllModels(t *testing.T) {
+	var got recordingT
+	runner.Check(&got, scattered(), runner.Options{MaxRuns: 100, Models: []model.Model{model.MustParse("posix"), model.MustParse("xfs")}})
+	require.Len(t, got.errors, 2)
+	for i, name := range []string{"posix", "xfs"} {
+		require.Contains(t, got.errors[i], "scattered under "+name+": unknown")
+		require.Contains(t, got.errors[i], "runs 50,")
+	}
+}
+
+// A scenario that promises nothing is an error, whatever is to be judged again.
+func TestCheckRefusesAScenarioWithoutAnOracle(t *testing.T) {
+	dir := t.TempDir()
+	runner.Check(&recordingT{}, saving(""), runner.Options{Failures: dir})
+	file := filepath.Join(dir, "saving--posix--torn.txt")
+	require.FileExists(t, file)
+	s := saving("")
+	s.Oracle = nil
+	for _, again := range []string{"", file} {
+		t.Setenv("CRASHSIM_REPLAY", again)
+		var got recordingT
+		runner.Check(&got, s, runner.Options{})
+		require.Len(t, got.fatals, 1)
+		require.Contains(t, got.fatals[0], "oracle")
+	}
+}
