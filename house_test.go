@@ -267,3 +267,35 @@ func TestArchitectureListsEachPackageOnItsFloor(t *testing.T) {
 		require.Contains(t, string(text), "| "+strconv.Itoa(floor)+" | `"+dir+"` |", "ARCHITECTURE.md lacks package %s", dir)
 	}
 }
+
+// grow are the structs that users write, by package. They will get more fields, so a
+// literal without field names must not compile.
+var grow = map[string][]string{
+	"faultfs":        {"Fault", "SyncFailure"},
+	"faultfs/model":  {"Model"},
+	"oracle":         {"AllOrNothing", "NoLitter", "Log", "OldOrNew", "Violation", "Prefix"},
+	"runner":         {"Command", "Options", "Scenario"},
+	"runner/process": {"Dir", "Options", "Program"},
+}
+
+func TestStructsThatUsersWriteNeedFieldNames(t *testing.T) {
+	keyed := map[string]bool{}
+	for _, s := range sources(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if st, ok := spec.Type.(*ast.StructType); ok && !s.test && len(st.Fields.List) > 0 {
+				first := st.Fields.List[0]
+				keyed[s.dir+"."+spec.Name.Name] = len(first.Names) == 1 && first.Names[0].Name == "_"
+			}
+			return true
+		})
+	}
+	for dir, names := range grow {
+		for _, name := range names {
+			require.True(t, keyed[dir+"."+name], "%s.%s does not begin with the field \"_ struct{}\"", dir, name)
+		}
+	}
+}

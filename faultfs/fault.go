@@ -14,6 +14,8 @@ import (
 // Fault makes calls of a program fail: it says which, what the program gets,
 // and what becomes of the data.
 type Fault struct {
+	_ struct{} // written with field names: fields may be added
+
 	Kind OpKind // OpNone: of any kind that can fail
 	Path string // a pattern as path.Match has it, of the path that the op uses or makes; "" any
 	Site Site   // the call site; zero: any

@@ -12,6 +12,8 @@ import (
 // worst of each. What real file systems do was measured by Rebello et al.,
 // "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
 type SyncFailure struct {
+	_ struct{} // written with field names: fields may be added
+
 	Page    FailedPage
 	Report  Report
 	Journal Journal

@@ -19,6 +19,8 @@ import (
 //
 // The zero AllOrNothing promises nothing.
 type AllOrNothing struct {
+	_ struct{} // written with field names: fields may be added
+
 	// Paths are the files, in the order in which they are read. The search is
 	// fastest if the first file is different in each generation.
 	Paths []string

@@ -22,6 +22,8 @@ import (
 // allowed files as exceptions. A pattern without wildcards asks for one name and
 // does not list the directory, so there is less to explore.
 type NoLitter struct {
+	_ struct{} // written with field names: fields may be added
+
 	Match  []string
 	Except []string
 }

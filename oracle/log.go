@@ -33,6 +33,8 @@ import (
 // Refused. In both cases the detail says where the damage begins and whether a
 // whole record follows it.
 type Log struct {
+	_ struct{} // written with field names: fields may be added
+
 	// Path names the log in violations, and is the file that Frames describe.
 	Path string
 	// Read is the program's own reader. It returns the records in order. An

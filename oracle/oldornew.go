@@ -17,6 +17,8 @@ import (
 //
 // The zero OldOrNew promises that a file named "" never exists.
 type OldOrNew struct {
+	_ struct{} // written with field names: fields may be added
+
 	Path string
 	// Versions are what the file held, one after the other. The first one is
 	// what stood there durably before the run. Versions may be equal; then the

@@ -76,6 +76,8 @@ func (k Kind) Warning() bool { return k == Litter }
 
 // Violation is one thing that is wrong with a case.
 type Violation struct {
+	_ struct{} // written with field names: fields may be added
+
 	Kind   Kind
 	Path   string // the file or directory concerned, "" if it is none in particular
 	Detail string // one sentence, without a full stop

@@ -19,6 +19,8 @@ import (
 // torn from alien), Lost (the reader found nothing, and nothing is not one of the
 // states) and Refused (the reader returned an error).
 type Prefix[S any] struct {
+	_ struct{} // written with field names: fields may be added
+
 	// Path names the store in violations.
 	Path string
 	// Read is the program's own reader. If it returns an error that is

@@ -15,6 +15,8 @@ import (
 // that a shell runs, or the name of a check that is built in. In a stored failure
 // they are the text of whoever wrote the file: run them only if that is wanted.
 type Command struct {
+	_ struct{} // written with field names: fields may be added
+
 	Path    string   // at which all of them see the directory; "" leaves that to crashsim
 	Setup   string   // "" if there was none
 	Program []string // with its arguments; nil where only the trace is known

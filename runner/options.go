@@ -13,6 +13,8 @@ import (
 
 // Options say how to run a scenario. The zero value is what go test wants.
 type Options struct {
+	_ struct{} // written with field names: fields may be added
+
 	// Models to run under; nil means each model that the scenario declares a
 	// verdict for, the presets first and in their order, or the default model if it
 	// declares none.

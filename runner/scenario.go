@@ -15,6 +15,8 @@ import (
 // Scenario is a program to crash: what it does to its files, how it recovers,
 // and what it promised.
 type Scenario struct {
+	_ struct{} // written with field names: fields may be added
+
 	Name   string // a short name, of letters, digits and dashes
 	Lesson string // one line: what it shows
 

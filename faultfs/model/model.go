@@ -15,6 +15,8 @@ import (
 // Its zero value promises nothing, of a file system with pages of 4096 bytes.
 // Models are values: equal promises, equal models.
 type Model struct {
+	_ struct{} // written with field names: fields may be added
+
 	Unit     int64    // bytes that persist as a whole; zero means 4096
 	Block    int64    // bytes that are allocated at once; zero means 4096
 	Append   Append   // what a size needs of the data below it

@@ -36,6 +36,8 @@ type Checker struct {
 
 // Options say how a Checker runs its commands.
 type Options struct {
+	_ struct{} // written with field names: fields may be added
+
 	// Timeout is how long a command may take; zero means ten seconds. One that
 	// takes longer is Hung.
 	Timeout time.Duration

@@ -25,6 +25,8 @@ import (
 // file system, a child of the test binary, so that it may map files, lock them, end the
 // process or leave anything behind.
 type Dir struct {
+	_ struct{} // written with field names: fields may be added
+
 	Name string
 	// Setup makes what stands in the directory, durably, before the program
 	// runs. It may be nil.

@@ -16,6 +16,8 @@ import (
 
 // Program is what is to be recorded.
 type Program struct {
+	_ struct{} // written with field names: fields may be added
+
 	// Setup, if it is not empty, is a command that makes what stands on the
 	// disk, durably, before the program runs. What it prints is no mark.
 	Setup []string
