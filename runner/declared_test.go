@@ -59,9 +59,9 @@ func TestWhatIsDeclaredOfMoreThanIsTried(t *testing.T) {
 	}{
 		{"its fault", unheeding, runner.Options{}, true},
 		{"another fault", unheeding, runner.Options{Faults: other}, false},
-		{"no crash in recovery where there is none", unheeding, runner.Options{Depth: -1}, true},
+		{"no crash in recovery where there is none", unheeding, runner.Options{Depth: runner.Times(0)}, true},
 		{"a crash in recovery", clearing, runner.Options{}, true},
-		{"no crash in recovery", clearing, runner.Options{Depth: -1}, false},
+		{"no crash in recovery", clearing, runner.Options{Depth: runner.Times(0)}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.what, func(t *testing.T) {

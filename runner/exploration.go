@@ -122,7 +122,7 @@ func (p *exploration) visit(c *cube) bool {
 	case c.Outcome == nil:
 		return p.goesOn()
 	case c.Outcome.wrote:
-		if len(p.past) < p.judging.options.depth() && p.isOurs() {
+		if len(p.past) < p.judging.options.Depth.times() && p.isOurs() {
 			p.boxes = append(p.boxes, search.Job{Point: c.Point, Part: c.Whole()})
 		}
 		return p.goesOn()

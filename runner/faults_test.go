@@ -117,7 +117,7 @@ func journaled() runner.Scenario {
 }
 
 func TestCrashInRecoveryBreaksWhatOneCrashDoesNot(t *testing.T) {
-	require.Equal(t, runner.Kept, run(t, journaled(), "posix", runner.Options{Depth: -1}).Outcome.Verdict)
+	require.Equal(t, runner.Kept, run(t, journaled(), "posix", runner.Options{Depth: runner.Times(0)}).Outcome.Verdict)
 	r := run(t, journaled(), "posix", runner.Options{})
 	require.Equal(t, runner.Broken, r.Outcome.Verdict)
 	require.Len(t, r.Failures[0].Again, 1)
@@ -145,8 +145,8 @@ func TestEachCrashOfRecoveryCountsAsDepth(t *testing.T) {
 	s := journaled()
 	s.Setup = func(fs *faultfs.FS) error { return errors.Join(put(fs, "/3", ""), put(fs, "/g", "worth")) }
 	s.Recover = countsDown
-	for depth, want := range map[int]runner.Verdict{-1: runner.Kept, 1: runner.Kept, 2: runner.Broken, 3: runner.Broken} {
-		r := run(t, s, "posix", runner.Options{Depth: depth})
+	for depth, want := range map[int]runner.Verdict{0: runner.Kept, 1: runner.Kept, 2: runner.Broken, 3: runner.Broken} {
+		r := run(t, s, "posix", runner.Options{Depth: runner.Times(depth)})
 		require.Equal(t, want, r.Outcome.Verdict, depth)
 		if want == runner.Broken {
 			require.Len(t, r.Failures[0].Again, 2)
@@ -192,7 +192,7 @@ func TestKillAndWorkOnBreaksWhatThePowerCutDoesNot(t *testing.T) {
 	calm := trusting()
 	calm.WorkOn = nil
 	require.Equal(t, runner.Kept, run(t, calm, "posix", runner.Options{}).Outcome.Verdict)
-	require.Equal(t, runner.Kept, run(t, trusting(), "posix", runner.Options{Depth: -1}).Outcome.Verdict)
+	require.Equal(t, runner.Kept, run(t, trusting(), "posix", runner.Options{Depth: runner.Times(0)}).Outcome.Verdict)
 	r := run(t, trusting(), "posix", runner.Options{})
 	require.Equal(t, runner.Broken, r.Outcome.Verdict)
 	require.Positive(t, r.Coverage.Kills)
@@ -288,7 +288,7 @@ func TestFailuresOfEveryKindOfFaultAreStoredAndReplay(t *testing.T) {
 	deep.Recover, deep.Name = countsDown, "deep"
 	for _, s := range []runner.Scenario{faulty, journaled(), deep, trusting(), summed(false)} {
 		dir := t.TempDir()
-		r := run(t, s, "posix", runner.Options{Failures: dir, Depth: 2})
+		r := run(t, s, "posix", runner.Options{Failures: dir, Depth: runner.Times(2)})
 		require.NotEmpty(t, r.Failures, s.Name)
 		for _, f := range r.Failures {
 			require.NotEmpty(t, f.File, s.Name)
@@ -304,7 +304,7 @@ func TestFailuresOfEveryKindOfFaultAreStoredAndReplay(t *testing.T) {
 			require.Equal(t, f.How, stored.How)
 		}
 		again := &recordingT{}
-		runner.Check(again, s, runner.Options{Failures: dir, Depth: 2})
+		runner.Check(again, s, runner.Options{Failures: dir, Depth: runner.Times(2)})
 		require.NotEmpty(t, again.errors, s.Name)
 	}
 }

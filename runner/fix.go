@@ -40,7 +40,7 @@ func (s Scenario) Fix(ctx context.Context, m model.Model, o Options) (repair.Rep
 func (s Scenario) change(ctx context.Context, program repair.Variant, m model.Model, o Options) (string, error) {
 	var err error
 	var kinds []oracle.Kind // that were found last
-	right := func(under model.Model, depth int) bool {
+	right := func(under model.Model, depth Depth) bool {
 		if err == nil {
 			variant := o
 			variant.Depth = depth
@@ -54,15 +54,15 @@ func (s Scenario) change(ctx context.Context, program repair.Variant, m model.Mo
 	strictWhole.Unit = whole
 	change := ""
 	switch {
-	case (s.Recover != nil || s.WorkOn != nil) && right(m, -1):
+	case (s.Recover != nil || s.WorkOn != nil) && right(m, Times(0)):
 		change = "it is the recovery that breaks it, when it is interrupted or the program was killed first, and syncs in it do not help: it must bear to be run again, and must not destroy what it still needs"
-	case !right(kill, -1) && !slices.ContainsFunc(kinds, func(k oracle.Kind) bool { return k != oracle.Lost && k != oracle.Stale }):
+	case !right(kill, Times(0)) && !slices.ContainsFunc(kinds, func(k oracle.Kind) bool { return k != oracle.Lost && k != oracle.Stale }):
 		change = "the program says that it is done before it has made the calls that do it: a process that is killed then has told the world what is not so. Say it afterwards"
 	case len(kinds) > 0:
 		change = "the order of the calls is wrong: a process that is killed between two of them leaves what is wrong, with nothing lost. Change everything with one call, such as a rename of a new file, or write down first what will be done"
-	case right(strict, -1):
+	case right(strict, Times(0)):
 		change = "a single call persists in parts, such as the size of an append and its data: add a checksum, so that what is incomplete can be told, or write a new file and rename it"
-	case right(strictWhole, -1):
+	case right(strictWhole, Times(0)):
 		change = "a write is torn: part of it persists and part does not. Write a new file and rename it, or keep a copy elsewhere until it is done; a checksum can tell that it happened"
 	default:
 		change = "a single call persists in parts, and what is there before is destroyed by then: write a new file and rename it"

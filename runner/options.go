@@ -48,11 +48,9 @@ type Options struct {
 	// Seed is where these draws begin.
 	Seed uint64
 
-	// Depth is how often the power may fail again while the program recovers,
-	// and whether it is killed, recovers and works on before the power fails;
-	// zero means once, negative means neither. Without either, a verdict that is
-	// declared Broken may be Kept.
-	Depth int
+	// Depth is how often the power may fail again while the program recovers. The zero
+	// Depth is Times(1).
+	Depth Depth
 
 	// Faults replace those of the scenario, where there are any. Sweep lets each
 	// op of the workload fail once in each way that fits it, alone; of the ops
@@ -109,15 +107,27 @@ func (o Options) aside() Options {
 	return o
 }
 
-// depth returns how often recovery may be crashed.
-func (o *Options) depth() int {
-	switch {
-	case o.Depth < 0:
-		return 0
-	case o.Depth == 0:
+// Depth is how often the power may fail again while the program recovers. The zero
+// Depth is Times(1).
+type Depth struct{ plusOne int }
+
+// Times returns the depth at which the power fails again up to n times while the
+// program recovers. With Times(0) it does not, and the program is not killed either, to
+// recover and work on before the power fails: then a verdict that is declared Broken may
+// be Kept. It panics if n is negative.
+func Times(n int) Depth {
+	if n < 0 {
+		panic(fmt.Sprintf("runner.Times(%d): want 0 or more", n))
+	}
+	return Depth{n + 1}
+}
+
+// times is how often recovery may be crashed.
+func (d Depth) times() int {
+	if d == (Depth{}) {
 		return 1
 	}
-	return o.Depth
+	return d.plusOne - 1
 }
 
 // Progress is how far a run has come.

@@ -177,7 +177,7 @@ func TestCrashesInRecoveryAreThoseOfBruteForceAtDepthTwo(t *testing.T) {
 			faulty++
 		}
 		require.Equal(t, slices.Sorted(maps.Keys(slow.ends)), lives(t, trace, m, recovery, 2), "%s\n%s", m, trace.Text())
-		if len(lives(t, trace, m, recovery, -1)) < len(slow.ends) {
+		if len(lives(t, trace, m, recovery, 0)) < len(slow.ends) {
 			once++
 		}
 		if len(lives(t, trace, m, recovery, 1)) < len(slow.ends) {
@@ -208,7 +208,7 @@ func livesOf(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery d
 		}),
 	}
 	plan := persist.Lower(trace, m)
-	o := &Options{Depth: depth, Workers: 1}
+	o := &Options{Depth: Times(depth), Workers: 1}
 	j := &judging{
 		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
 		result: &Result{Model: m}, found: map[ground]bool{}, failing: map[ground]int{}, first: -1, reached: everything, round: of,

@@ -129,7 +129,7 @@ func (d *doubt) rejects(ctx context.Context) bool {
 	s := *d.Scenario
 	s.Faults, s.Media, s.Declared, s.memory = nil, nil, nil, s.memory.besides("without syncs")
 	o := *d.options
-	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, -1, 0, nil
+	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, Times(0), 0, nil
 	o.Enough, o.onlyLosses, o.Found = Claim{}, true, nil
 	o.Merge = false
 	o.MaxRuns, o.MaxLosses, o.MaxTime = min(max(fewDoubts, d.result.Coverage.Runs), manyDoubts), 0, d.time

@@ -142,11 +142,13 @@ func (j *judging) deal(ctx context.Context, p *program, passes []pass) (d dealt)
 }
 
 // crashesRecovery reports whether recoveries are to be crashed.
-func (j *judging) crashesRecovery() bool { return j.scenario.Recover != nil && j.options.depth() > 0 }
+func (j *judging) crashesRecovery() bool {
+	return j.scenario.Recover != nil && j.options.Depth.times() > 0
+}
 
 // kills reports whether the program is to be killed before the power fails.
 func (j *judging) kills() bool {
-	return j.scenario.restarts() && j.options.depth() > 0 && j.result.Model.Cache != model.CacheKept
+	return j.scenario.restarts() && j.options.Depth.times() > 0 && j.result.Model.Cache != model.CacheKept
 }
 
 // rots reports whether data at rest is to be damaged: where the page cache is kept, no

@@ -58,7 +58,7 @@ func (w trouble) spared(s runner.Scenario) (runner.Scenario, runner.Options) {
 	case callFails:
 		s.Faults = nil
 	case recoveryCrashes:
-		o.Depth = -1
+		o.Depth = runner.Times(0)
 	case worksOn:
 		s.WorkOn = nil
 	case dataRots:

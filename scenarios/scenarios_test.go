@@ -250,7 +250,7 @@ func TestListedCasesAreWrongAsTheSearchSays(t *testing.T) {
 			m, err := model.Parse(name)
 			require.NoError(t, err)
 			results, err := runner.Run(t.Context(), s, runner.Options{
-				Models: []model.Model{m}, All: true, Depth: -1, Faults: []faultfs.Fault{},
+				Models: []model.Model{m}, All: true, Depth: runner.Times(0), Faults: []faultfs.Fault{},
 			})
 			require.NoError(t, err)
 			r := results[0]

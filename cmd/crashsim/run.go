@@ -132,10 +132,7 @@ func (f *runFlags) finish() error {
 			return usagef("--%s is negative", n.name)
 		}
 	}
-	f.options.Depth = f.depth
-	if f.depth == 0 {
-		f.options.Depth = -1
-	}
+	f.options.Depth = runner.Times(f.depth)
 	for _, text := range f.faults {
 		if text == "sweep" {
 			f.options.Sweep = true

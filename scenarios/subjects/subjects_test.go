@@ -91,7 +91,7 @@ func (s *subject) judge(t *testing.T, trace *faultfs.Trace, names []string) []ru
 	for _, name := range names {
 		m, err := model.Parse(name)
 		require.NoError(t, err)
-		options := runner.Options{Models: []model.Model{m}, Timeout: time.Minute, Depth: -1}
+		options := runner.Options{Models: []model.Model{m}, Timeout: time.Minute, Depth: runner.Times(0)}
 		if s.isBounded(name) {
 			options.MaxLosses = s.losses
 		}
