@@ -215,7 +215,11 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
 		dump := newDump()
 		out := &output{next: dump}
-		if err := c.on(disk.(*faultfs.FS), func() []string { return nil }, args, out); err != nil {
+		fs, err := ofRunner(disk)
+		if err == nil {
+			err = c.on(fs, func() []string { return nil }, args, out)
+		}
+		if err != nil {
 			return judged(out, err)
 		}
 		return held.judge(dump.end(), marks, file)

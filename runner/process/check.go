@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -154,7 +155,18 @@ func (c *Checker) leave(fs *faultfs.FS) error {
 	return err
 }
 
-// Oracle returns the oracle that asks a command.
+// ofRunner returns a disk as a command needs it. Only the disk that the runner hands out
+// can be mounted: the error for any other is oracle.ErrNoVerdict, wrapped.
+func ofRunner(disk afero.Fs) (*faultfs.FS, error) {
+	fs, ok := disk.(*faultfs.FS)
+	if !ok {
+		return nil, oracle.Unjudged(fmt.Errorf("a command checks the disk that the runner hands out, and no %T around it", disk))
+	}
+	return fs, nil
+}
+
+// Oracle returns the oracle that asks a command. It judges only the disk that the runner
+// hands out: for another file system around that disk there is no verdict.
 func (c *Checker) Oracle(args []string) (oracle.Oracle, error) {
 	args, err := absolute(args)
 	if err != nil {
@@ -162,7 +174,11 @@ func (c *Checker) Oracle(args []string) (oracle.Oracle, error) {
 	}
 	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
 		out := &output{}
-		return judged(out, c.on(disk.(*faultfs.FS), marks.All, args, out))
+		fs, err := ofRunner(disk)
+		if err == nil {
+			err = c.on(fs, marks.All, args, out)
+		}
+		return judged(out, err)
 	}), nil
 }
 
@@ -176,9 +192,12 @@ func (c *Checker) Recover(args []string) (func(disk afero.Fs) error, error) {
 		return nil, errors.New("a recovery that is to be crashed cannot be materialised: let the check do it")
 	}
 	return func(disk afero.Fs) error {
-		fs := disk.(*faultfs.FS)
+		fs, err := ofRunner(disk)
+		if err != nil {
+			return err
+		}
 		out := &output{}
-		err := c.on(fs, func() []string { return nil }, args, out)
+		err = c.on(fs, func() []string { return nil }, args, out)
 		if fs.Trace() != nil { // it is recorded once, and comes no more
 			if left := c.leave(fs); left != nil {
 				return c.spoiled(left)
