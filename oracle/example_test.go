@@ -7,9 +7,10 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/spf13/afero"
+
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/oracle"
-	"github.com/spf13/afero"
 )
 
 // show judges a disk that holds the files, after n marks "saved".
@@ -167,4 +168,60 @@ func ExampleAccepted() {
 	// Output:
 	// kept
 	// refused /db: the program's own check failed: no magic number
+}
+
+// An oracle of one's own reads the disk and says what is wrong with it. An error that
+// says nothing of the program, such as a service that cannot be asked, is no verdict.
+func ExampleFunc() {
+	balance := oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		text, err := oracle.ReadFile(disk, "/balance")
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && !marks.Has("saved"):
+			return nil
+		case errors.Is(err, fs.ErrPermission):
+			return oracle.NoVerdict(err)
+		case err != nil:
+			return []oracle.Violation{{Kind: oracle.Lost, Path: "/balance", Detail: "is missing"}}
+		case len(text) == 0:
+			return []oracle.Violation{{Kind: oracle.Torn, Path: "/balance", Detail: "is empty"}}
+		}
+		return nil
+	})
+	show(balance, 0, nil)
+	show(balance, 1, nil)
+	show(balance, 0, map[string]string{"/balance": ""})
+	// Output:
+	// kept
+	// lost /balance: is missing
+	// torn /balance: is empty
+}
+
+// Where durable data can rot, a program has to notice it: to lose data is one failure, to
+// take damaged data for good is another.
+func ExampleDetects() {
+	promise := oracle.Detects(oracle.OldOrNew{Path: "/config", Versions: []oracle.Content{oracle.Data("port=80")}})
+	show(promise, 0, nil)
+	show(promise, 0, map[string]string{"/config": "port=81"})
+	// Output:
+	// lost /config: is missing, but it exists in every version
+	// alien /config: holds 7 bytes, which are no version of the file: none has the byte 0x31 at offset 6
+}
+
+func ExampleParseKind() {
+	kind, err := oracle.ParseKind("stale")
+	fmt.Println(kind, err)
+	_, err = oracle.ParseKind("old")
+	fmt.Println(err)
+	// Output:
+	// stale <nil>
+	// unknown kind "old", want one of lost, torn, stale, alien, refused, hung, litter
+}
+
+// A recovery that cannot do its work for a reason that is not the program's says so, and
+// the run ends with this error and without a verdict.
+func ExampleUnjudged() {
+	err := oracle.Unjudged(errors.New("the database server of the test does not answer"))
+	fmt.Println(errors.Is(err, oracle.ErrNoVerdict), err)
+	// Output:
+	// true no verdict: the database server of the test does not answer
 }

@@ -90,7 +90,7 @@ func explorePlan(b testing.TB, s *Scenario, plan *persist.Plan, o Options, measu
 // checker that opens and reads one small file.
 func BenchmarkSmallFile(b *testing.B) {
 	s := smallFile(300)
-	trace, err := Record(s)
+	trace, err := s.Record()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func BenchmarkSyncedLog(b *testing.B) {
 	for _, n := range []int{100, 1000, 3000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := syncedLog(n)
-			trace, err := Record(s)
+			trace, err := s.Record()
 			if err != nil {
 				b.Fatal(err)
 			}

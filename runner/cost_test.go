@@ -74,7 +74,7 @@ func BenchmarkManyFiles(b *testing.B) {
 }
 
 func benchmarkShare(b *testing.B, s Scenario) {
-	trace, err := Record(s)
+	trace, err := s.Record()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func BenchmarkSlowChecks(b *testing.B) {
 			return nil
 		}),
 	}
-	trace, err := Record(s)
+	trace, err := s.Record()
 	if err != nil {
 		b.Fatal(err)
 	}

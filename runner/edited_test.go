@@ -57,7 +57,7 @@ func TestMarksOfTheSetupCountInEveryVariantOfAProgram(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found.Syncs, 1)
 	require.Equal(t, "/f.tmp", found.Syncs[0].Path)
-	mutants, err := Mutate(t.Context(), onceReady(true), options)
+	mutants, err := onceReady(true).Mutate(t.Context(), options)
 	require.NoError(t, err)
 	require.Equal(t, "sync", mutants[0].Lacks)
 	require.Equal(t, Killed, mutants[0].Fate, "the sync is needed")
@@ -110,7 +110,7 @@ func TestAMutantIsNotKilledByBytesOfAnotherFile(t *testing.T) {
 		},
 	} {
 		s := Scenario{Name: "others-write", Setup: func(fs *faultfs.FS) error { return put(fs, "/f", "a", false) }, Workload: program}
-		trace, err := Record(s)
+		trace, err := s.Record()
 		require.NoError(t, err)
 		rename := faultfs.OpNum(slices.IndexFunc(trace.Ops, func(op faultfs.Op) bool { return op.Kind == faultfs.OpRename }))
 		copies, err := mutated(trace, rename)

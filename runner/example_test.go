@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -99,8 +100,8 @@ func ExampleRun_fault() {
 
 // Mutate leaves out one sync of a program at a time: here the only one that it
 // has. That the oracle notices is what makes it a test.
-func ExampleMutate() {
-	mutants, err := runner.Mutate(context.Background(), inPlace(nil), runner.Options{})
+func ExampleScenario_Mutate() {
+	mutants, err := inPlace(nil).Mutate(context.Background(), runner.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -110,4 +111,127 @@ func ExampleMutate() {
 	}
 	// Output:
 	// without the sync: killed by stale under strict
+}
+
+// overwrite is the program of ExampleRun.
+func overwrite() runner.Scenario {
+	write := func(text string) func(*faultfs.FS) error {
+		return func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/config", []byte(text), 0o644) }
+	}
+	return runner.Scenario{
+		Name: "overwrite", Setup: write("old"), Workload: write("new"),
+		Oracle: oracle.OldOrNew{Path: "/config", Versions: []oracle.Content{oracle.Data("old"), oracle.Data("new")}},
+	}
+}
+
+// printer is what Check needs of a test. In a test it is the t of the test.
+type printer struct{ runner.TB }
+
+func (printer) Helper()                         {}
+func (printer) Logf(format string, args ...any) { fmt.Printf("passes: "+format+"\n", args...) }
+func (printer) Errorf(format string, args ...any) {
+	first, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n")
+	fmt.Println("fails:", first)
+}
+
+// A program that is known to be broken declares it: the test fails when it is repaired,
+// or broken in another way.
+func ExampleCheck() {
+	s := overwrite()
+	s.Declared = map[model.Model]runner.Outcome{
+		model.MustParse("kill"):   runner.Breaks(oracle.Torn),
+		model.MustParse("strict"): runner.Keeps(),
+	}
+	runner.Check(printer{}, s, runner.Options{Depth: runner.Times(0)})
+	// Output:
+	// passes: overwrite under kill: broken(torn); cuts 3, cases judged 3, runs 3, exhaustive
+	// fails: overwrite under strict: broken(torn), declared kept
+}
+
+// A failure is stored as a text file, which shows it again by itself.
+func ExampleParseFailure() {
+	results, err := runner.Run(context.Background(), overwrite(), runner.Options{})
+	if err != nil || results[0].Outcome.Verdict != runner.Broken {
+		fmt.Println("not broken:", err)
+		return
+	}
+	text := results[0].Stored(results[0].Failures[0]).Text()
+	stored, err := runner.ParseFailure("failure.txt", text)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	violations, err := stored.Judge(overwrite(), runner.Options{})
+	fmt.Println(violations, err)
+	_, err = runner.ParseFailure("failure.txt", []byte("crashsim failure 9\n"))
+	fmt.Println(err)
+	// Output:
+	// [torn /config: is empty; no version of the file is empty] <nil>
+	// failure.txt:1: failure version "9" is not known, only 1
+}
+
+// Record shows what a program does to its files.
+func ExampleScenario_Record() {
+	trace, err := overwrite().Record()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := range trace.Ops {
+		fmt.Println(trace.Ops[i].Summary())
+	}
+	// Output:
+	// truncate /config to 0
+	// write /config [0,3)
+	// close /config
+}
+
+// A result says how much was tried, and each failure where the power was cut, what was lost
+// there, and what it looks like.
+func ExampleResult() {
+	results, err := runner.Run(context.Background(), overwrite(), runner.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := &results[0]
+	fmt.Println(r.Outcome, r.Coverage.Points, r.Coverage.Exhaustive, r.Recovery == nil)
+	for _, f := range r.Failures {
+		fmt.Println(f.Kind, f.Crash.After, len(f.Crash.Lost), f.Violations)
+	}
+	// Output:
+	// broken(torn) 4 true true
+	// torn 0 0 [torn /config: is empty; no version of the file is empty]
+}
+
+// The program is repaired since: its stored failure no longer occurs.
+func ExampleStored_Explain() {
+	results, err := runner.Run(context.Background(), overwrite(), runner.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stored := results[0].Stored(results[0].Failures[0])
+	repaired := overwrite()
+	repaired.Recover = func(disk afero.Fs) error { return afero.WriteFile(disk, "/config", []byte("old"), 0o644) }
+	_, _, err = stored.Explain(repaired, runner.Options{})
+	fmt.Println(errors.Is(err, runner.ErrNoFailure))
+	// Output:
+	// true
+}
+
+// A State is a case: the tree of files that a program finds, and the marks made before.
+func ExampleState() {
+	s := runner.State{Marks: []string{"saved"}, Tree: map[string]runner.Entry{"/f": {Data: []byte("hi"), Mode: "0644"}}}
+	fmt.Println(s.Line())
+	// Output:
+	// {"marks":["saved"],"tree":{"/f":{"data":"aGk=","mode":"0644"}}} <nil>
+}
+
+// What was judged, and not only how long it took, is a value with a text form.
+func ExampleParseClaim() {
+	c, err := runner.ParseClaim("all cases with at most 2 losses")
+	fmt.Println(c == runner.Claim{FewerLosses: 3}, err)
+	// Output:
+	// true <nil>
 }

@@ -21,7 +21,7 @@ func (s Scenario) Fix(ctx context.Context, m model.Model, o Options) (repair.Rep
 	program := s.Trace
 	if program == nil {
 		var err error
-		if program, err = Record(s); err != nil {
+		if program, err = s.Record(); err != nil {
 			return repair.Repair{}, err
 		}
 	}

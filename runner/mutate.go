@@ -51,7 +51,7 @@ func (f Fate) String() string {
 // models. A mutant is judged under the models under which the scenario itself is
 // kept, without its faults; where there is none, or the oracle cannot be
 // believed, there is no score, but an error.
-func Mutate(ctx context.Context, s Scenario, o Options) ([]Mutant, error) {
+func (s Scenario) Mutate(ctx context.Context, o Options) ([]Mutant, error) {
 	if o.Models == nil {
 		for _, p := range model.Presets() {
 			o.Models = append(o.Models, p.Model)

@@ -50,7 +50,7 @@ func replacing(promise oracle.Oracle) runner.Scenario {
 func TestMutantsAreKilledHarmlessOrSurvive(t *testing.T) {
 	old, saved := oracle.Data("old"), oracle.Data("new")
 	fates := func(promise oracle.Oracle) (list []string) {
-		mutants, err := runner.Mutate(t.Context(), replacing(promise), runner.Options{})
+		mutants, err := replacing(promise).Mutate(t.Context(), runner.Options{})
 		require.NoError(t, err)
 		for _, m := range mutants {
 			list = append(list, m.Lacks+" "+m.Fate.String())

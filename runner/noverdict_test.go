@@ -145,7 +145,7 @@ func TestStoredFailureThatCannotBeJudgedIsNoVerdict(t *testing.T) {
 	require.ErrorIs(t, err, errOurs)
 	_, err = s.States(context.Background(), model.Default())
 	require.ErrorIs(t, err, errOurs)
-	_, err = runner.Mutate(context.Background(), s, runner.Options{})
+	_, err = s.Mutate(context.Background(), runner.Options{})
 	require.ErrorIs(t, err, errOurs)
 	_, err = s.Fix(context.Background(), model.Default(), runner.Options{})
 	require.ErrorIs(t, err, errOurs)

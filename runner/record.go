@@ -17,7 +17,7 @@ import (
 // Record runs a scenario's setup and workload on a file system of their own
 // and returns what they did. It does so twice: a workload that does not do the
 // same again is refused, with the difference of the two traces.
-func Record(s Scenario) (*faultfs.Trace, error) {
+func (s Scenario) Record() (*faultfs.Trace, error) {
 	first, err := s.record()
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (s *Scenario) prepare() (*recording, error) {
 	if s.Trace != nil {
 		return &recording{trace: s.Trace, faulty: map[takeKey]*faulty{}}, nil
 	}
-	trace, err := Record(*s)
+	trace, err := s.Record()
 	return &recording{trace: trace, faulty: map[takeKey]*faulty{}}, err
 }
 

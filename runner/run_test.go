@@ -189,7 +189,7 @@ func TestTheDifferenceOfTwoRunsIsShortAndNamesItsLikelyCause(t *testing.T) {
 		}, " lines more"},
 	} {
 		n = 0
-		_, err := runner.Record(runner.Scenario{Name: "restless", Workload: func(fs *faultfs.FS) error { n++; return c.workload(fs) }})
+		_, err := runner.Scenario{Name: "restless", Workload: func(fs *faultfs.FS) error { n++; return c.workload(fs) }}.Record()
 		require.ErrorContains(t, err, "scenario restless does not do the same twice: ")
 		require.ErrorContains(t, err, c.says)
 		require.ErrorContains(t, err, "set Trace, not Workload")

@@ -180,10 +180,10 @@ func TestNothingThatWasRecordedIsNotKept(t *testing.T) {
 	oldOrNew := oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Absent, oracle.Data("old"), oracle.Data("new")}}
 	only := oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data("old")}}
 	empty := runner.Scenario{Workload: func(*faultfs.FS) error { return nil }}
-	emptyTrace, err := runner.Record(empty)
+	emptyTrace, err := empty.Record()
 	require.NoError(t, err)
 	empty.Setup = writeF
-	idleTrace, err := runner.Record(empty)
+	idleTrace, err := empty.Record()
 	require.NoError(t, err)
 
 	const noPackageOS = "it wrote with package os, or to another file system, instead of the one that it was given"

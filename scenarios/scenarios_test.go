@@ -79,7 +79,7 @@ func TestAReplayIsTheStoredTrace(t *testing.T) {
 	for _, file := range files {
 		s, ok := scenarios.Find(strings.TrimSuffix(filepath.Base(file), ".txt"))
 		require.True(t, ok, "%s belongs to no scenario", file)
-		trace, err := runner.Record(s)
+		trace, err := s.Record()
 		require.NoError(t, err)
 		stored, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestFixedScenariosSurviveAKillAndThenAPowerCut(t *testing.T) {
 		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			trace, err := runner.Record(s)
+			trace, err := s.Record()
 			require.NoError(t, err)
 			told := false
 			for i := range trace.Ops {
@@ -167,7 +167,7 @@ func TestFixedScenariosNeedAllThatTheyDo(t *testing.T) {
 		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			mutants, err := runner.Mutate(t.Context(), s, runner.Options{})
+			mutants, err := s.Mutate(t.Context(), runner.Options{})
 			require.NoError(t, err)
 			killed := 0
 			for _, m := range mutants {
@@ -213,7 +213,7 @@ func perform(fs *faultfs.FS, ops []faultfs.Op) error {
 // scenario lacks, there are no more of them than its twin has found.
 func TestFixNeedsNoMoreThanTheTwin(t *testing.T) {
 	syncs := func(s runner.Scenario) (n int) {
-		trace, err := runner.Record(s)
+		trace, err := s.Record()
 		require.NoError(t, err)
 		for i := range trace.Ops {
 			if trace.Ops[i].Kind.Syncs() {

@@ -38,7 +38,7 @@ Exit status: 0 if all is known, 3 if anything is not.`,
 			out := auditJSON{Schema: auditSchema, Syncs: []auditedJSON{}, Errors: []string{}}
 			for _, s := range chosen {
 				for _, m := range parsed {
-					mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: []model.Model{m}})
+					mutants, err := s.Mutate(cmd.Context(), runner.Options{Models: []model.Model{m}})
 					if err := endsAll(cmd.Context(), err); err != nil {
 						return err
 					}

@@ -113,7 +113,7 @@ func (a *app) program(side *diffSide) error {
 	s, err := a.find(side.name)
 	if err == nil {
 		side.scenario = &s
-		side.trace, err = runner.Record(s)
+		side.trace, err = s.Record()
 		return err
 	}
 	if _, statErr := os.Stat(side.name); errors.Is(statErr, fs.ErrNotExist) {

@@ -80,7 +80,7 @@ func patchOf(s runner.Scenario, found repair.Repair) ([]byte, error) {
 	program := s.Trace
 	if program == nil {
 		var err error
-		if program, err = runner.Record(s); err != nil {
+		if program, err = s.Record(); err != nil {
 			return nil, err
 		}
 	}

@@ -56,7 +56,7 @@ func BenchmarkFixAndAuditOfTheLibrary(b *testing.B) {
 			}
 			_, err := s.Fix(b.Context(), model.Default(), runner.Options{})
 			require.NoError(b, err)
-			_, _ = runner.Mutate(b.Context(), s, runner.Options{Models: []model.Model{model.Default()}})
+			_, _ = s.Mutate(b.Context(), runner.Options{Models: []model.Model{model.Default()}})
 		}
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/library")

@@ -164,7 +164,7 @@ func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *re
 		part.Fix = fixLines(repairOf(s.Name, r.Model, found, err))
 	}
 	if r.Outcome.Verdict == runner.Kept && s.Trace == nil {
-		mutants, err := runner.Mutate(ctx, s, runner.Options{Models: []model.Model{r.Model}, Workers: o.Workers, Timeout: o.Timeout})
+		mutants, err := s.Mutate(ctx, runner.Options{Models: []model.Model{r.Model}, Workers: o.Workers, Timeout: o.Timeout})
 		if lasting := endsAll(ctx, err); lasting != nil {
 			return lasting
 		}

@@ -58,7 +58,7 @@ Exit status: 0 if no mutant survived, 1 if one did, 3 if one could not be judged
 			}
 			out := mutateJSON{Schema: mutateSchema, Mutants: []mutantJSON{}, Errors: []string{}}
 			for _, s := range chosen {
-				mutants, err := runner.Mutate(cmd.Context(), s, runner.Options{Models: parsed})
+				mutants, err := s.Mutate(cmd.Context(), runner.Options{Models: parsed})
 				if cmd.Context().Err() != nil {
 					return err
 				}

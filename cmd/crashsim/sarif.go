@@ -135,7 +135,7 @@ func repairs(ctx context.Context, s runner.Scenario, r *runner.Result, o runner.
 		}
 	case r.Outcome.Verdict == runner.Kept && s.Trace == nil:
 		o.Models = []model.Model{r.Model}
-		mutants, err := runner.Mutate(ctx, s, o)
+		mutants, err := s.Mutate(ctx, o)
 		if err := endsAll(ctx, err); err != nil {
 			return nil, err
 		}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-
-	"github.com/crashsim/crashsim/runner"
 )
 
 func (a *app) traceCommand() *cobra.Command {
@@ -23,7 +21,7 @@ a litmus file.`,
 			if err != nil {
 				return err
 			}
-			trace, err := runner.Record(s)
+			trace, err := s.Record()
 			if err != nil {
 				return err
 			}

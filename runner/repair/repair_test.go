@@ -93,7 +93,7 @@ func TestFixIsSmallestOfAllSets(t *testing.T) {
 	}
 	for _, preset := range model.Presets() {
 		r := fix(t, s, preset.Name)
-		trace, err := runner.Record(s)
+		trace, err := s.Record()
 		require.NoError(t, err)
 		sites := repair.Sites(trace)
 		smallest := sites + 1

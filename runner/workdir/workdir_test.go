@@ -85,7 +85,7 @@ func TestNoCrashTearsOrLosesWhatWasPut(t *testing.T) {
 
 func TestEachSyncOfPutIsMissedWhereItIsNotThere(t *testing.T) {
 	scenario := runner.Scenario{Name: "workdir", Workload: putting, Oracle: oracle.Func(stored)}
-	mutants, err := runner.Mutate(t.Context(), scenario, runner.Options{MaxRuns: 200000, Depth: runner.Times(0)})
+	mutants, err := scenario.Mutate(t.Context(), runner.Options{MaxRuns: 200000, Depth: runner.Times(0)})
 	require.NoError(t, err)
 	killed := map[string]int{}
 	for _, m := range mutants {

@@ -24,7 +24,7 @@ const here = "here"
 func ops(s runner.Scenario) part {
 	return func(context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "what the file system is asked for"}
-		trace, err := runner.Record(s)
+		trace, err := s.Record()
 		if err != nil {
 			return b, err
 		}
@@ -38,7 +38,7 @@ func ops(s runner.Scenario) part {
 // until is a program up to its first op of a kind, and no further. The zero kind
 // stands for its end.
 func until(s runner.Scenario, last faultfs.OpKind) (*faultfs.Trace, error) {
-	whole, err := runner.Record(s)
+	whole, err := s.Record()
 	if err != nil {
 		return nil, err
 	}

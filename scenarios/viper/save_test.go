@@ -44,7 +44,7 @@ func TestWriteConfigDurably(t *testing.T) {
 // checkStored holds the trace that package scenarios replays to what viper does.
 func checkStored(t *testing.T, s runner.Scenario) {
 	t.Helper()
-	trace, err := runner.Record(s)
+	trace, err := s.Record()
 	require.NoError(t, err)
 	name := filepath.Join("..", "traces", s.Name+".txt")
 	if *update {
