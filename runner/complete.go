@@ -111,7 +111,8 @@ func (s *shards) missing(count string, there map[string]bool) string {
 }
 
 // Kept says what the directories of results did for the run: how many runs of the
-// checker were known, and how many were made.
+// checker were known, and how many were made. Once results of before are there, a run
+// that this search made and asks for again counts as known too.
 func (r *Result) Kept() (known, made int) {
 	if r.memory == nil {
 		return 0, 0

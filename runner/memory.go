@@ -115,7 +115,9 @@ func (m *memory) around(p *pool, name string) func(context.Context, []*attempt) 
 				left = append(left, a)
 			}
 		}
-		m.reused += len(attempts) - len(left)
+		if m.runs > 0 {
+			m.reused += len(attempts) - len(left)
+		}
 		if len(left) == 0 {
 			return
 		}
