@@ -38,7 +38,7 @@ var watched = map[string][]string{
 	"os/exec":       {"Cmd", "ErrDot", "ExitError"},
 	"path/filepath": {"Base", "Clean", "Dir", "IsAbs", "IsLocal", "Join", "Rel", "ToSlash"},
 	"syscall": {
-		"Close", "Errno", "Flock", "Kill", "SetNonblock", "Stat_t", "SysProcAttr", "WaitStatus",
+		"Close", "CloseOnExec", "Errno", "Flock", "ForkLock", "Kill", "SetNonblock", "Signal", "Socketpair", "Stat_t", "SysProcAttr", "WaitStatus",
 	},
 	"golang.org/x/sys/unix": {
 		"Cachestat", "CachestatRange", "Cachestat_t", "Close", "CmsgSpace", "Errno", "Fadvise", "FcntlInt", "FsconfigCreate", "FsconfigSetString", "Fsmount", "Fsopen",
@@ -64,7 +64,7 @@ var homes = []struct {
 	why string
 	in  map[string][]string // by package and function: what it calls
 }{
-	{"it is a file of /proc or /dev", map[string][]string{
+	{"it is a file of /proc, /dev or /sys", map[string][]string{
 		"faultfs/mount.openList":               {"unix.Open"},
 		"faultfs/mount.Abandoned":              {"os.ReadFile"},
 		"faultfs/mount.begin":                  {"os.Open", "os.Readlink"},
@@ -83,6 +83,9 @@ var homes = []struct {
 		"runner/process.directory":             {"os.ReadFile"},
 		"runner/process.hasOthers":             {"os.ReadFile"},
 		"runner/process.hasLivingChildren":     {"os.ReadFile"},
+		"runner/process.findShortages":         {"os.ReadFile"},
+		"runner/process.better":                {"os.Stat"},
+		"runner/process.counter":               {"os.Open"},
 		"runner/process.trySpace":              {"os.Readlink", "os.Stat"},
 		"runner/process.mountNumber":           {"os.ReadFile"},
 		"runner/process.newForker":             {"pty.Open"},
@@ -159,6 +162,9 @@ var homes = []struct {
 		"runner/process.forkable":       {"exec.Command"},
 		"runner/process.newForker":      {"exec.Command"},
 		"runner/process.process":        {"exec.CommandContext"},
+		"runner/process.findShortages":  {"os.ReadFile"},
+		"runner/process.better":         {"os.Stat"},
+		"runner/process.counter":        {"os.Open"},
 		"runner/process.trySpace":       {"exec.Command"},
 		"runner/process.startGuardian":  {"exec.Command"},
 		"faultfs/internal/mapped.Start": {"exec.Command"},

@@ -85,7 +85,18 @@ type Violation struct {
 	// Err, if set, says why the case could not be judged. It is then no violation:
 	// see NoVerdict.
 	Err error
+
+	// Doubtful says that something which is no part of the program may have caused
+	// it: see ErrDoubtful.
+	Doubtful bool
 }
+
+// ErrDoubtful says that something which is no part of the program may have made a
+// case wrong, such as a system that is short of memory and killed the check. An oracle
+// reports it by a violation that is Doubtful, and a recovery returns an error that
+// wraps it. The case is judged again: where it is not wrong again in the same way,
+// there is no verdict, as after ErrNoVerdict.
+var ErrDoubtful = errors.New("something outside of the program may be the reason")
 
 // ErrNoVerdict says that a case could not be judged, because something failed that
 // is no part of the program: a command could not be started, a file system was

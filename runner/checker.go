@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -208,7 +209,44 @@ func (w *worker) try(a *attempt) bool {
 	} else {
 		j = w.judge()
 	}
+	if j.doubtful() {
+		j = w.judgeAgain(a, j)
+	}
 	return w.publish(j)
+}
+
+// doubtful reports whether something that is no part of the program may have made a
+// case wrong.
+func (j *judgement) doubtful() bool {
+	return j != nil && slices.ContainsFunc(j.violations, func(v oracle.Violation) bool { return v.Doubtful })
+}
+
+// kindsOf returns the kinds of what is wrong with a case, each once, in order.
+func kindsOf(j *judgement) []oracle.Kind {
+	var kinds []oracle.Kind
+	if j != nil {
+		for _, v := range j.violations {
+			kinds = append(kinds, v.Kind)
+		}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
+// judgeAgain judges a doubtful case again, and ends the run if it is not wrong in the
+// same way: then the program was not the reason, the first time or the second.
+func (w *worker) judgeAgain(a *attempt, first *judgement) *judgement {
+	if w.current.Load() == nil {
+		return first // nobody waits for it
+	}
+	w.fs.Reset()
+	w.disk.Begin(a.Point, a.Part)
+	w.runs.Add(1)
+	second := w.judge()
+	if s := w.pool.scenario; s.unjudged != nil && !slices.Equal(kindsOf(first), kindsOf(second)) {
+		s.unjudged.note(oracle.Unjudged(fmt.Errorf("%s; the same case was judged again, and was not wrong in that way: %w", first.violations[0], oracle.ErrDoubtful)))
+	}
+	return second
 }
 
 // judge runs recovery and the oracle, and turns a panic into a judgement.

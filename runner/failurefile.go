@@ -64,7 +64,7 @@ func failureName(scenario string, m model.Model, kind string) string {
 }
 
 func readStored(file string) (*Stored, error) {
-	text, err := os.ReadFile(file)
+	text, err := outfile.Read(file)
 	if err != nil {
 		return nil, err
 	}

@@ -60,17 +60,6 @@ func (j *judging) exploration(plan *persist.Plan, how, name string) *exploration
 	return &exploration{judging: j, plan: plan, pool: pool, box: plan.NewBox(), how: how, name: name, runs: func() int { return 0 }}
 }
 
-func kindsOf(j *judgement) []oracle.Kind {
-	var kinds []oracle.Kind
-	if j != nil {
-		for _, v := range j.violations {
-			kinds = append(kinds, v.Kind)
-		}
-	}
-	slices.Sort(kinds)
-	return slices.Compact(kinds)
-}
-
 func (j *judging) note(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(j.result.Notes, text) {
 		j.result.Notes = append(j.result.Notes, text)

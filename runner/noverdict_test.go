@@ -164,3 +164,43 @@ func TestFailureThatCouldNotBeStoredIsKnown(t *testing.T) {
 	require.Contains(t, results[0].Report(), "torn /f")
 	require.Contains(t, results[0].Report(), results[0].Unstored.Error())
 }
+
+// What was wrong for a reason that may lie outside of the program is judged again: if
+// it is wrong again, it is a finding, and if it is not, there is no verdict.
+func TestADoubtfulFailureIsJudgedAgain(t *testing.T) {
+	doubtful := func(until int64, recovery bool) runner.Scenario {
+		var count atomic.Int64
+		sick := func() bool { n := count.Add(1); return n > 2 && n <= until }
+		s := tornScenario(func() error { return nil })
+		s.Workload = func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/g", []byte("new"), 0o600) }
+		s.Oracle = oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+			_, err := afero.ReadFile(disk, "/g") // each state is another case
+			if !recovery && (sick() || err != nil && !errors.Is(err, os.ErrNotExist)) {
+				return []oracle.Violation{{Kind: oracle.Refused, Detail: "the check was killed", Doubtful: true}}
+			}
+			return nil
+		})
+		if recovery {
+			s.Recover = func(disk afero.Fs) error {
+				if _, err := afero.ReadFile(disk, "/g"); sick() {
+					return fmt.Errorf("killed: %w", errors.Join(err, oracle.ErrDoubtful))
+				}
+				return nil
+			}
+		}
+		return s
+	}
+	options := runner.Options{Models: []model.Model{model.Default()}, Workers: 1}
+	for _, recovery := range []bool{false, true} {
+		_, err := runner.Run(t.Context(), doubtful(3, recovery), options)
+		require.ErrorIs(t, err, oracle.ErrNoVerdict)
+		require.ErrorIs(t, err, oracle.ErrDoubtful)
+		require.ErrorContains(t, err, "killed")
+		results, err := runner.Run(t.Context(), doubtful(1<<40, recovery), options)
+		require.NoError(t, err)
+		require.Equal(t, runner.Breaks(oracle.Refused), results[0].Outcome, results[0].Report())
+		results, err = runner.Run(t.Context(), doubtful(0, recovery), options)
+		require.NoError(t, err)
+		require.Equal(t, runner.Kept, results[0].Outcome.Verdict, results[0].Report())
+	}
+}

@@ -140,7 +140,9 @@ func (s *Scenario) judge(disk afero.Fs, marks oracle.Marks) *judgement {
 			if s.rotten || errors.Is(err, oracle.ErrNoVerdict) {
 				return nil // it has noticed, or nothing is known
 			}
-			return &judgement{violations: []oracle.Violation{{Kind: oracle.Refused, Detail: "recovery failed: " + err.Error()}}}
+			return &judgement{violations: []oracle.Violation{{
+				Kind: oracle.Refused, Detail: "recovery failed: " + err.Error(), Doubtful: errors.Is(err, oracle.ErrDoubtful),
+			}}}
 		}
 	}
 	violations := s.asks(disk, marks)

@@ -83,7 +83,7 @@ func (r *Result) recovery() string {
 // again is the command that shows a failure that was stored again.
 func (r *Result) again(f *Failure) string {
 	if r.test == (testName{}) {
-		return "crashsim replay " + show.ShellWord(f.File)
+		return "crashsim replay " + show.ShellFile(f.File)
 	}
 	return r.test.command(f.File)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -62,7 +61,12 @@ func (f *programFlags) record(cmd *cobra.Command, a *app, args []string) (*fault
 	defer output.end()
 	p := f.program(args)
 	p.Output = output
-	return process.Record(cmd.Context(), p)
+	trace, err := process.Record(cmd.Context(), p)
+	if output.err != nil && cmd.Context().Err() == nil {
+		// The program was told so, too: what it did then it does not do as a rule.
+		return nil, a.written(0, fmt.Errorf("what the program prints cannot be shown: %w", output.err))
+	}
+	return trace, err
 }
 
 // atFlag adds the flag that says where programs see their directory.
@@ -302,7 +306,7 @@ func (a *app) checkCommand() *cobra.Command {
 			if a.inPrivate(cmd.Context()) {
 				return nil
 			}
-			text, err := os.ReadFile(args[0])
+			text, err := outfile.Read(args[0])
 			if err != nil {
 				return err
 			}

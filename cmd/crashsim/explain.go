@@ -14,6 +14,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/blame"
+	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/runner/show"
 )
@@ -110,7 +111,7 @@ func (a *app) explain(ctx context.Context, args []string, models []model.Model) 
 }
 
 func (a *app) explainFile(ctx context.Context, out *explained, file string) error {
-	text, err := os.ReadFile(file)
+	text, err := outfile.Read(file)
 	if err != nil {
 		return err
 	}
@@ -341,7 +342,7 @@ func (a *app) printPage(e *explainedFailure) {
 	}
 	a.printCure(e)
 	if e.file != "" {
-		fmt.Fprintf(w, "\nTo see it again: crashsim replay %s\n", e.file)
+		fmt.Fprintf(w, "\nTo see it again: crashsim replay %s\n", show.ShellFile(e.file))
 	} else {
 		fmt.Fprintf(w, "\nTo store it as a file that replays: crashsim run %s --model %s --failures DIR\n", e.stored.Scenario, e.stored.Model)
 	}

@@ -153,3 +153,26 @@ func TestLongForeignTextIsBounded(t *testing.T) {
 		require.Less(t, out.Len(), 100_000, args)
 	}
 }
+
+// A file that no memory could hold is an error at once, whichever command reads it.
+func TestFilesThatAreTooLongAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	sparse := filepath.Join(dir, "sparse")
+	require.NoError(t, os.WriteFile(sparse, nil, 0o600))
+	if err := os.Truncate(sparse, 1<<43); err != nil {
+		t.Skip(err)
+	}
+	log := filepath.Join(dir, "log")
+	require.NoError(t, os.WriteFile(log, nil, 0o600))
+	for _, args := range [][]string{
+		{"states", sparse}, {"litmus", sparse}, {"replay", sparse}, {"explain", sparse}, {"diff", sparse, sparse}, {"import", "strace", sparse, "-o", filepath.Join(dir, "t")},
+		{"import", "strace", log, "--root", "/r", "--before", dir, "-o", filepath.Join(dir, "t")},
+	} {
+		var out, errs strings.Builder
+		require.Equal(t, exitUsage, run(args, &out, &errs), "%q: %s", args, errs.String())
+		require.Empty(t, out.String())
+		require.Contains(t, errs.String(), sparse+": ")
+		require.Regexp(t, "more than [0-9]+ bytes", errs.String())
+		require.NoFileExists(t, filepath.Join(dir, "t"))
+	}
+}

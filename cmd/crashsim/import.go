@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,7 @@ cut, writable shared maps, io_uring, files that were there before.`,
   crashsim import strace LOG --root /var/lib/app --before /backup/app -o t.txt`,
 		Args: wants("log"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := os.ReadFile(args[0])
+			text, err := outfile.Read(args[0])
 			if err != nil {
 				return err
 			}

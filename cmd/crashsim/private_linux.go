@@ -99,7 +99,9 @@ func runInit(role string, signals <-chan os.Signal, stderr io.Writer) (status in
 	defer runtime.UnlockOSThread()
 	cmd := again(role)
 	cmd.ExtraFiles = []*os.File{theirs} // the first of them is number 3, the lifeline
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Setpgid: true}
+	// In a session of its own it has no terminal: Ctrl-C reaches it once, through this
+	// process, and nothing stops it when it writes while another process reads there.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Setsid: true}
 	if role == asInit {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID
@@ -155,8 +157,8 @@ func passedOn() chan os.Signal {
 	return signals
 }
 
-// passTo passes signals on to a process, which has a process group of its own so
-// that a terminal's Ctrl-C reaches it once, until stop is called.
+// passTo passes signals on to a process, which has a session of its own so that a
+// terminal's Ctrl-C reaches it once, until stop is called.
 func passTo(p *os.Process, signals <-chan os.Signal) (stop func()) {
 	over := make(chan struct{})
 	go func() {
@@ -212,13 +214,18 @@ func beInit(ctx context.Context, withPIDs bool, stderr io.Writer) int {
 }
 
 // waitForInner waits for the end of the inner process, and meanwhile for that of the
-// processes that others have left to this one.
+// processes that others have left to this one. A check can stop the inner process,
+// which would then wait for ever: it goes on at once.
 func waitForInner(inner int, stderr io.Writer) int {
 	for {
 		var state syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &state, 0, nil)
+		pid, err := syscall.Wait4(-1, &state, syscall.WUNTRACED, nil)
 		switch {
 		case errors.Is(err, syscall.EINTR):
+		case err == nil && state.Stopped():
+			if pid == inner {
+				_ = syscall.Kill(inner, syscall.SIGCONT)
+			}
 		case err != nil:
 			_, _ = fmt.Fprintf(stderr, "crashsim: wait: %v\n", err)
 			return exitUsage

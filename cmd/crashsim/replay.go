@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
+	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/process"
 	"github.com/crashsim/crashsim/runner/show"
 )
@@ -37,7 +37,7 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
   crashsim replay testdata/failures/seed-defer-close--posix--lost.txt`,
 		Args: wants("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := os.ReadFile(args[0])
+			text, err := outfile.Read(args[0])
 			if err != nil {
 				return err
 			}

@@ -70,7 +70,7 @@ func (a *app) details(rep *trial) string {
 	for _, s := range stories(rep.results, failuresIn) {
 		line("[%s] %s", s.models, a.style.story(onTwoLines(s.text)))
 		if s.file != "" {
-			again := s.file
+			again := show.ShellFile(s.file)
 			if rep.scenario.Command != nil {
 				again += " --run-check"
 			}

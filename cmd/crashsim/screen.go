@@ -100,8 +100,12 @@ func isClosedOutput(err error) bool {
 	return errors.As(err, &file) && errors.Is(err, syscall.EPIPE) && slices.Contains([]string{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}, file.Path)
 }
 
-// print writes marked text to the standard output.
+// print writes marked text to the standard output. Where there is none, nothing is
+// written: that could fail all the same, and another process has said so.
 func (a *app) print(text string) error {
+	if text == "" {
+		return nil
+	}
 	width := 0
 	if !a.exact {
 		width = widthOf(a.stdout)
@@ -123,6 +127,7 @@ func (a *app) written(_ int, err error) error {
 type foreign struct {
 	w    io.Writer
 	held []byte
+	err  error // what kept it from showing something
 }
 
 func (f *foreign) Write(p []byte) (int, error) {
@@ -130,6 +135,7 @@ func (f *foreign) Write(p []byte) (int, error) {
 	end := len(text) - partial(text)
 	f.held = append([]byte(nil), text[end:]...)
 	if _, err := io.WriteString(f.w, show.Text(strings.ReplaceAll(string(text[:end]), "\r\n", "\n"))); err != nil {
+		f.err = errors.Join(f.err, err)
 		return 0, err
 	}
 	return len(p), nil

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/runner"
 	"github.com/crashsim/crashsim/runner/litmus"
+	"github.com/crashsim/crashsim/runner/outfile"
 )
 
 func (a *app) statesCommand() *cobra.Command {
@@ -66,7 +65,7 @@ func oneModel(names []string) (model.Model, error) {
 }
 
 func readLitmus(file string) (*litmus.Test, error) {
-	text, err := os.ReadFile(file)
+	text, err := outfile.Read(file)
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,32 @@ func TestCloseTakesAMountFromPrograms(t *testing.T) {
 	require.NoError(t, os.Remove(dir))
 }
 
+// A program may mount something in the file system, and it somewhere in itself. To
+// name those mounts would be to ask the process that ends them.
+func TestCloseTakesWhatProgramsHaveMountedInIt(t *testing.T) {
+	const inIt = `cd "$1" && mkdir x && mount -t tmpfs none x && mkdir x/y && mount --bind . x/y && mkdir z && mount --bind /tmp z && echo ready; sleep 1000`
+	dir := t.TempDir()
+	m, err := mount.Serve(faultfs.New(), dir, mount.Options{})
+	if errors.Is(err, mount.ErrUnavailable) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = m.Close() })
+	running(t, exec.Command("sh", "-c", inIt, "sh", dir))
+	require.Greater(t, len(mounts(t, dir)), 3)
+	require.NoError(t, m.Close())
+	require.Empty(t, mounts(t, dir))
+
+	// The same, where the process that served is no more.
+	server := child(t, "server", dir)
+	running(t, server)
+	running(t, exec.Command("sh", "-c", inIt, "sh", dir))
+	require.NoError(t, server.Process.Kill())
+	_ = server.Wait()
+	require.NoError(t, mount.RemoveBelow(filepath.Dir(dir)))
+	require.Empty(t, mounts(t, dir))
+}
+
 // serveUntilKilled is a program: it mounts a file system and runs a program
 // that outlives it.
 func serveUntilKilled(dir string) error {

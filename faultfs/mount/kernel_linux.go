@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -254,6 +255,9 @@ func below(name, dir string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }
 
+// inside reports whether a name is that of something in a directory.
+func inside(name, dir string) bool { return name != dir && below(name, dir) }
+
 // resolve follows the symbolic links of a path, as filepath.EvalSymlinks does. It
 // never asks a mount of this package, which may be one of this process: where the
 // path leads into one, it removes the mount if a process has left it that is no
@@ -352,7 +356,8 @@ func Abandoned(pid int, dir string) bool {
 
 // RemoveBelow takes away all that is mounted below a directory, whoever uses it
 // and whoever mounted it. The caller knows that the directory is its own, and
-// that the process which mounted there is no more.
+// that the process which mounted there is no more. What is mounted in a file system of
+// this package goes with it: nobody would answer who names it.
 func RemoveBelow(dir string) error {
 	up, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if err != nil {
@@ -365,7 +370,7 @@ func RemoveBelow(dir string) error {
 	}
 	for i := len(table) - 1; i >= 0; i-- {
 		m := table[i]
-		if m.at == dir || !below(m.at, dir) {
+		if !inside(m.at, dir) || slices.ContainsFunc(table, func(up mounted) bool { return up.crashsim() && inside(up.at, dir) && inside(m.at, up.at) }) {
 			continue
 		}
 		if m.crashsim() {

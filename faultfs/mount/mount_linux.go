@@ -300,7 +300,8 @@ func (m *Mount) answered(wait time.Duration) bool {
 }
 
 // detachAll takes the file system away wherever it is mounted, and what is
-// mounted upon it.
+// mounted upon it. What is mounted somewhere in it goes with it: to name that would
+// be to ask this process.
 func (m *Mount) detachAll() error {
 	table, err := mountTable()
 	if err != nil {
@@ -314,16 +315,12 @@ func (m *Mount) detachAll() error {
 	}
 	for i := len(table) - 1; i >= 0; i-- {
 		other := table[i]
-		for _, at := range places {
-			if !below(other.at, at) {
-				continue
-			}
-			if other.source == m.source {
-				err = errors.Join(err, detach(other.at))
-			} else {
-				err = errors.Join(err, syscall.Unmount(other.at, syscall.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
-			}
-			break
+		switch {
+		case slices.ContainsFunc(places, func(at string) bool { return inside(other.at, at) }):
+		case other.source == m.source:
+			err = errors.Join(err, detach(other.at))
+		case slices.Contains(places, other.at):
+			err = errors.Join(err, syscall.Unmount(other.at, syscall.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
 		}
 	}
 	return err

@@ -31,7 +31,12 @@ func Load(dir string) (*faultfs.FS, error) {
 type loader struct {
 	fs    *faultfs.FS
 	files []loaded
+	size  int64 // of the files that were copied
 }
+
+// maxBefore is how many bytes the files of a directory may have: a trace that can be
+// read again holds no more.
+const maxBefore = 256 << 20
 
 // loaded is a file that was copied.
 type loaded struct {
@@ -82,6 +87,9 @@ func (l *loader) entry(from string, info fs.FileInfo, op faultfs.Op) (err error)
 			_, err = l.do(from, op)
 			return err
 		}
+	}
+	if l.size += info.Size(); l.size > maxBefore {
+		return fmt.Errorf("%s: the files of the directory have more than %d bytes", from, int64(maxBefore))
 	}
 	data, err := os.ReadFile(from)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package outfile writes the files that a user asks for by name.
+// Package outfile writes, and reads, the files that a user asks for by name.
 //
 // The words of this package:
 //

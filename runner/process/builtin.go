@@ -133,7 +133,12 @@ func oldOrNew(trace *faultfs.Trace, file string) (oracle.Oracle, error) {
 		return nil, err
 	}
 	return oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
-		return promise.Judge(disk, counted{marks, acknowledged})
+		violations := promise.Judge(disk, counted{marks, acknowledged})
+		for i := range violations {
+			// The promise knows one label. What acknowledges here is any mark, and the last counts.
+			violations[i].Detail = strings.ReplaceAll(violations[i].Detail, fmt.Sprintf("the mark %q", anyMark), "the last mark")
+		}
+		return violations
 	}), nil
 }
 
@@ -200,11 +205,15 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 		dump := newDump()
 		out := &output{next: dump}
 		command := command{args: args, dir: dir, room: dir, output: out, timeout: c.options.Timeout}
-		if err := command.run(context.Background()); err != nil {
-			if !mark {
-				return nil // killed there, it would not do either
-			}
+		exit := (*exec.ExitError)(nil)
+		switch err := undisturbed(func() error { return command.run(context.Background()) }); {
+		case err == nil:
+		case errors.As(err, &exit) && exit.Exited() && !mark:
+			return nil // killed there, it would not do either
+		case mark:
 			return fmt.Errorf("sqlite3 at a mark: %s", out.said(err))
+		default:
+			return fmt.Errorf("sqlite3 after a change: %s", out.said(err))
 		}
 		held.add(dump.end(), mark)
 		return removeTree(dir)

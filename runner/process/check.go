@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -204,10 +205,31 @@ func (c *Checker) Recover(args []string) (func(disk afero.Fs) error, error) {
 			}
 		}
 		if err != nil && !errors.Is(err, oracle.ErrNoVerdict) {
-			return errors.New(out.said(err))
+			return &recoveryError{out.said(err), killed(err)}
 		}
 		return err
 	}, nil
+}
+
+// recoveryError is a recovery that failed, in the words that it said.
+type recoveryError struct {
+	said   string
+	killed bool
+}
+
+func (e *recoveryError) Error() string { return e.said }
+
+func (e *recoveryError) Is(target error) bool { return e.killed && target == oracle.ErrDoubtful }
+
+// fromOutside are signals that a system sends which is short of memory, or which shuts
+// down, or a person.
+var fromOutside = []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT}
+
+// killed reports whether a signal has ended a command, or what it ran last, that
+// somebody else may have sent.
+func killed(err error) bool {
+	exit := exitStatus(0)
+	return errors.As(err, &exit) && slices.Contains(fromOutside, syscall.Signal(exit-128))
 }
 
 // on runs a command on a disk. The error is that of the command: errTimeout,
@@ -223,7 +245,7 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 			err = c.spoiled(left)
 		}
 	}()
-	err = c.runAt(at, args, out)
+	err = undisturbed(func() error { return c.runAt(at, args, out) })
 	exit := exitStatus(0)
 	switch {
 	case err == nil:
@@ -232,7 +254,7 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 		return c.spoiled(err)
 	}
 	// Was it the program, or what it stands on?
-	if broken := at.intact(); broken != nil {
+	if broken := errors.Join(at.intact(), room(c.place.dir)); broken != nil {
 		return c.spoiled(broken)
 	}
 	return err
@@ -397,9 +419,9 @@ func judged(out *output, err error) []oracle.Violation {
 		return []oracle.Violation{{Kind: oracle.Hung, Detail: "the check did not end: " + out.said(err)}}
 	}
 	if kind, detail := out.kind(); kind != oracle.NoKind {
-		return []oracle.Violation{{Kind: kind, Detail: detail}}
+		return []oracle.Violation{{Kind: kind, Detail: detail, Doubtful: killed(err)}}
 	}
-	return []oracle.Violation{{Kind: oracle.Refused, Detail: "the check failed: " + out.said(err)}}
+	return []oracle.Violation{{Kind: oracle.Refused, Detail: "the check failed: " + out.said(err), Doubtful: killed(err)}}
 }
 
 // copyOut writes a disk into a directory that it makes. Names of one inode stay

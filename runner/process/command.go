@@ -50,10 +50,10 @@ var errTimeout = errors.New("timeout")
 // be started.
 func (c *command) run(ctx context.Context) error {
 	ended, interrupted := atWork(c.room), ctx
+	ctx, tooLate := context.WithCancelCause(ctx)
+	defer tooLate(nil)
 	if c.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.timeout)
-		defer cancel()
+		defer afterAwake(c.timeout, func() { tooLate(errTimeout) })()
 	}
 	cmd, err := c.process(ctx)
 	if err != nil {
@@ -87,6 +87,7 @@ func (c *command) run(ctx context.Context) error {
 		read <- err
 	}()
 	err = cmd.Wait()
+	late := context.Cause(ctx) == errTimeout
 	var cut error
 	complete := false
 	if !c.check {
@@ -107,7 +108,7 @@ func (c *command) run(ctx context.Context) error {
 		return strays
 	case interrupted.Err() != nil:
 		return interrupted.Err()
-	case ctx.Err() == context.DeadlineExceeded:
+	case late:
 		return fmt.Errorf("%w after %s", errTimeout, c.timeout)
 	case err == nil && !errors.Is(cut, os.ErrDeadlineExceeded):
 		return cut

@@ -31,7 +31,7 @@ type forker struct {
 	cmd     *exec.Cmd
 	first   bool          // of a PID namespace that it has to itself, with its runs
 	gone    chan struct{} // closed when the shell, and with it its namespace, has ended
-	jobs    *os.File      // a line for each run
+	jobs    *os.File      // a line for each run; the other end says how it ended
 	results *bufio.Reader
 	closers []io.Closer
 	place   string // where the pipes of runs are
@@ -111,24 +111,18 @@ func newForker(text, place, dir string, start func(*exec.Cmd) error) (f *forker,
 	}
 	defer func() { _ = terminal.Close() }()
 	defer func() { _ = tty.Close() }()
-	told, jobs, err := os.Pipe()
+	ours, theirs, err := socketPair()
 	if err != nil {
 		return f, err
 	}
-	f.jobs, f.closers = jobs, append(f.closers, jobs)
-	defer func() { _ = told.Close() }()
-	results, says, err := os.Pipe()
-	if err != nil {
-		return f, err
-	}
-	f.results, f.closers = bufio.NewReader(results), append(f.closers, results)
-	defer func() { _ = says.Close() }()
+	f.jobs, f.results, f.closers = ours, bufio.NewReader(ours), append(f.closers, ours)
+	defer func() { _ = theirs.Close() }()
 	if f.first, err = ownSpace(); err != nil {
 		return f, err
 	}
 	cmd := exec.Command(shell, "-c", loop(text, place, dir))
 	// Extra files begin at 3, so that these are 8 and 9.
-	cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, nil, told, says}
+	cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, nil, theirs, theirs}
 	// Where directories are those of one run, what it starts is known by it for ours.
 	cmd.Env = append(os.Environ(), "CRASHSIM_DIR="+dir, "CRASHSIM_MARKS=", "CRASHSIM_MARK=")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
@@ -136,9 +130,8 @@ func newForker(text, place, dir string, start func(*exec.Cmd) error) (f *forker,
 	if err := f.start(cmd, start); err != nil {
 		return f, err
 	}
-	_ = says.Close() // so that the end of the shell is seen
-	stop := time.AfterFunc(patience, f.kill)
-	defer stop.Stop()
+	_ = theirs.Close() // so that the end of the shell is seen
+	defer afterAwake(patience, f.kill)()
 	if line, err := f.results.ReadString('\n'); err != nil || line != "ready\n" {
 		return f, fmt.Errorf("the shell that is to run checks does not stand by: %q, %w", line, err)
 	}
@@ -178,6 +171,23 @@ func (f *forker) start(cmd *exec.Cmd, start func(*exec.Cmd) error) error {
 	}
 	f.cmd, f.gone = cmd, gone
 	return nil
+}
+
+// socketPair returns two connected sockets that no program inherits. A check could
+// open a pipe through /proc, and take what the shell says out of it; not so a socket.
+func socketPair() (ours, theirs *os.File, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	syscall.CloseOnExec(pair[0])
+	syscall.CloseOnExec(pair[1])
+	if err := syscall.SetNonblock(pair[0], true); err != nil { // so that Close ends what waits
+		return nil, nil, errors.Join(err, syscall.Close(pair[0]), syscall.Close(pair[1]))
+	}
+	return os.NewFile(uintptr(pair[0]), "shell"), os.NewFile(uintptr(pair[1]), "shell"), nil
 }
 
 // hungUp waits until the other side of a terminal is closed.
@@ -286,8 +296,7 @@ func namedPipe(name string) (r, w *os.File, err error) {
 // whether it was ended because it took too long.
 func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late bool, err error) {
 	start := time.Now()
-	deadline := time.AfterFunc(timeout+patience, f.kill) // it does not even die
-	defer deadline.Stop()
+	defer afterAwake(timeout+patience, f.kill)() // it does not even die
 	if _, err := f.jobs.WriteString(job); err != nil {
 		return 0, 0, false, fmt.Errorf("%w: %w", errForker, err)
 	}
@@ -296,7 +305,7 @@ func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late 
 	}
 	var mu sync.Mutex
 	over := false
-	timer := time.AfterFunc(timeout, func() {
+	stop := afterAwake(timeout, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if !over {
@@ -305,7 +314,7 @@ func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late 
 		}
 	})
 	status, err = f.number()
-	timer.Stop()
+	stop()
 	mu.Lock()
 	defer mu.Unlock()
 	over = true

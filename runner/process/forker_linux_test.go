@@ -255,3 +255,30 @@ func TestWorkersDoNotShareAShell(t *testing.T) {
 	}
 	require.NoError(t, c.Close())
 }
+
+// A check cannot take the answer of its shell away, nor give one itself: what a
+// process has open can be opened through /proc if it is a pipe.
+func TestAForkedRunCannotAnswerForItsShell(t *testing.T) {
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		t.Skip(err)
+	}
+	place := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
+	f, err := newForker(fmt.Sprintf(`read -r n <own
+( echo 7 >/proc/%[1]d/fd/$n ) 2>/dev/null && echo opened
+( timeout 1 cat </proc/%[1]d/fd/$n ) 2>/dev/null && echo opened
+exit 3`, os.Getpid()), place, filepath.Join(place, "1"), (*exec.Cmd).Start)
+	require.NoError(t, err)
+	defer f.close()
+	conn, err := f.jobs.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, conn.Control(func(fd uintptr) {
+		require.NoError(t, os.WriteFile(filepath.Join(place, "1", "own"), fmt.Appendln(nil, fd), 0o600))
+	}))
+	for range 2 {
+		out := &output{}
+		_, err := f.run(out, time.Minute)
+		require.EqualError(t, err, "exit status 3")
+		require.NotContains(t, out.raw(), "opened")
+	}
+}

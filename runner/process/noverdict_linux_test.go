@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,8 +146,8 @@ func TestFullDiskIsNoVerdict(t *testing.T) {
 	require.NoError(t, syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"))
 	defer func() { require.NoError(t, syscall.Unmount(small, syscall.MNT_DETACH)) }()
 	t.Setenv("TMPDIR", small)
-	for at := int64(1); at < 4; at++ {
-		_, err := judgedWhile(t, Options{Materialise: true}, at, func(*Checker) {
+	for at := int64(1); at < 8; at++ {
+		_, err := judgedWhile(t, Options{Materialise: at < 4}, at%4, func(*Checker) {
 			f, err := os.Create(filepath.Join(small, "filler"))
 			require.NoError(t, err)
 			defer func() { require.NoError(t, f.Close()) }()
@@ -155,6 +156,10 @@ func TestFullDiskIsNoVerdict(t *testing.T) {
 			}
 			require.ErrorIs(t, err, syscall.ENOSPC)
 		})
+		if at == 4 {
+			require.NoError(t, err, "nothing happened")
+			continue
+		}
 		require.ErrorIs(t, err, oracle.ErrNoVerdict)
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		require.NoError(t, os.Remove(filepath.Join(small, "filler")))
@@ -178,4 +183,66 @@ func TestNoDescriptorsIsNoVerdict(t *testing.T) {
 			require.ErrorIs(t, err, syscall.EMFILE)
 		}
 	}
+}
+
+// A check that a signal ended which may come from outside is run again: a system that
+// is short of memory kills whatever it likes. One that does it each time is a finding.
+func TestACheckThatWasKilledOnceIsNoVerdict(t *testing.T) {
+	once := filepath.Join(t.TempDir(), "once")
+	judgedBy := func(check string) ([]runner.Result, error) {
+		c, err := NewChecker(Options{})
+		if errors.Is(err, mount.ErrUnavailable) {
+			t.Skip(err)
+		}
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Close()) }()
+		fs := faultfs.New().Checkpoint()
+		require.NoError(t, afero.WriteFile(fs, "/f", []byte("new"), 0o600))
+		s := runner.Scenario{Name: "program", Trace: fs.Trace()}
+		s.Oracle, err = c.Oracle(Shell(check))
+		require.NoError(t, err)
+		return runner.Run(context.Background(), s, runner.Options{Models: []model.Model{model.Default()}, Timeout: time.Minute})
+	}
+	for _, signal := range []string{"KILL", "TERM"} {
+		_ = os.Remove(once)
+		_, err := judgedBy("[ ! -e f ] || [ -e " + once + " ] || { echo >" + once + "; kill -" + signal + " 0; }")
+		require.ErrorIs(t, err, oracle.ErrNoVerdict)
+		require.ErrorIs(t, err, oracle.ErrDoubtful)
+		results, err := judgedBy("[ ! -e f ] || kill -" + signal + " 0")
+		require.NoError(t, err)
+		require.Equal(t, runner.Breaks(oracle.Refused), results[0].Outcome, results[0].Report())
+	}
+}
+
+// A command during which the system was short of something says nothing, whether it
+// failed or not.
+func TestAShortageIsNoVerdict(t *testing.T) {
+	require.NotEmpty(t, shortages(), "this system has no counter of what it kills")
+	name := filepath.Join(t.TempDir(), "events")
+	counts := func(kills, refused int) {
+		text := fmt.Sprintf("low 0\nmax %d\noom 9\noom_kill %d\noom_group_kill 0\n", refused, kills)
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	}
+	counts(4, 7)
+	known := []shortage{{counter(name, "oom_kill "), errMemory}, {counter(name, "max "), errProcesses}}
+	system := shortages
+	shortages = func() []shortage { return known }
+	defer func() { shortages = system }()
+	failed := errors.New("the command failed")
+	require.NoError(t, undisturbed(func() error { return nil }))
+	require.Equal(t, failed, undisturbed(func() error { return failed }))
+	require.Equal(t, errMemory, undisturbed(func() error { counts(5, 7); return nil }))
+	require.Equal(t, errProcesses, undisturbed(func() error { counts(5, 8); return nil }))
+	err := undisturbed(func() error { counts(11, 8); return failed })
+	require.ErrorIs(t, err, errMemory)
+	require.ErrorContains(t, err, "the command failed")
+	require.NoError(t, undisturbed(func() error { return nil }))
+
+	// In the middle of a run it ends the run.
+	_, err = judgedWhile(t, Options{}, 3, func(*Checker) {
+		n := 0
+		known = []shortage{{func() (int, bool) { n++; return n, true }, errMemory}}
+	})
+	require.ErrorIs(t, err, oracle.ErrNoVerdict)
+	require.ErrorIs(t, err, errMemory)
 }

@@ -180,7 +180,7 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 		c.start = m.Start
 		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(w.dir, o.Marks)}
 	}
-	err = c.run(ctx)
+	err = undisturbed(func() error { return c.run(ctx) })
 	if left := endLeftIn(w.room); left != nil {
 		return nil, left
 	}

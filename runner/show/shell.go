@@ -14,3 +14,12 @@ func ShellWord(text string) string {
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
+
+// ShellFile returns the name of a file as one word for a shell that no command takes
+// for a flag.
+func ShellFile(name string) string {
+	if strings.HasPrefix(name, "-") {
+		name = "./" + name
+	}
+	return ShellWord(name)
+}

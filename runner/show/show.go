@@ -6,6 +6,8 @@
 //     what a check printed, the story in a stored failure of a stranger. It may hold
 //     anything. [Line] and [Text] return it so that a terminal, a page or a report
 //     shows it and does not obey it; [Clip] bounds how long it is.
+//   - A command that is printed for a reader to paste has arguments that a shell takes
+//     as they are ([ShellWord], [ShellFile]).
 //   - A number ([Number]) of cuts can have hundreds of digits; a count ([Count]) is
 //     a number with the noun that it counts.
 //

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -36,6 +37,19 @@ func TestNothingHiddenIsLeft(t *testing.T) {
 		require.Equal(t, Line(text), Line(Line(text)), "what is written out stays as it is")
 		require.NotContains(t, Line(text), "\n")
 	})
+}
+
+func TestAShellTakesArgumentsAsTheyAre(t *testing.T) {
+	require.Equal(t, "a/b-1.txt", ShellWord("a/b-1.txt"))
+	require.Equal(t, "./-x", ShellFile("-x"))
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip(err)
+	}
+	for _, text := range []string{"", "a b", "it's", "$(id)", "*", "a\nb", "~", "\\", "#", "\xff"} {
+		got, err := exec.Command("sh", "-c", "printf %s "+ShellFile(text)).Output()
+		require.NoError(t, err)
+		require.Equal(t, text, string(got))
+	}
 }
 
 func TestLongTextIsBoundedAndSaysSo(t *testing.T) {
