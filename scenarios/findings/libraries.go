@@ -23,7 +23,7 @@ func libraries() []finding {
 			story: "Each start writes a new manifest, and a file CURRENT.N that leads to it; the manifest is not synced before. " +
 				"Recovery prefers that file to CURRENT, finds a manifest that is NUL or leads to a table that is missing, and the database does not open, though what CURRENT leads to is whole.",
 			sites: []string{"leveldb/storage.go:60", "storage/file_storage.go:504"},
-			lacks: "`leveldb/session_util.go:225`, `newManifest`: a sync of the manifest before `SetMeta`; and a sync of the directory before it, where names have no order.",
+			lacks: "`leveldb/session_util.go:244`, `newManifest`: a sync of the manifest before `SetMeta`; and a sync of the directory before it, where names have no order.",
 			later: "the next commits (v1.0.1-0.20220721030215-126854af5e6d, no release has them) sync the manifest.",
 			fixed: &fixed{replace: "github.com/syndtr/goleveldb@v1.0.1-0.20220721030215-126854af5e6d",
 				verdicts: all(none, "kept", "kill")},
