@@ -155,6 +155,10 @@ var homes = []struct {
 		"runner/process.entry":          {"unix.Unlinkat"},
 		"runner/process.directory ":     {"unix.Renameat", "unix.Unlinkat"},
 	}},
+	{"nothing is mounted by this process yet, or any more", map[string][]string{
+		"runner/process.input":     {"os.Open"},
+		"runner/process.WriteDisk": {"os.Lstat"},
+	}},
 	{"it is a program, found and started outside of all mounts, in the working directory of this process or in /", map[string][]string{
 		"runner/process.absolute":       {"exec.LookPath", "filepath.Abs"},
 		"runner/process.sqlite":         {"exec.LookPath"},

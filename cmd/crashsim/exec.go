@@ -34,18 +34,20 @@ broken, and what the check printed is the reason. Or it is one of
 type programFlags struct {
 	name    string
 	setup   string
+	stdin   string
 	at      string
 	timeout time.Duration
 }
 
 func (f *programFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.setup, "setup", "", "let the shell run this `command` before, on the same directory; what it does is durable")
+	cmd.Flags().StringVar(&f.stdin, "stdin", "", "let the program read this `file` as its standard input (default none)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "end the program after this `time`")
 }
 
 // program is the program that is to be recorded.
 func (f *programFlags) program(args []string) process.Program {
-	p := process.Program{Args: args, Timeout: f.timeout, At: f.at}
+	p := process.Program{Args: args, Stdin: f.stdin, Timeout: f.timeout, At: f.at}
 	if f.setup != "" {
 		p.Setup = process.Shell(f.setup)
 	}

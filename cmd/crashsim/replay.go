@@ -4,11 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/spf13/afero"
 	"github.com/spf13/cobra"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/oracle"
 	"github.com/crashsim/crashsim/runner"
@@ -19,6 +23,7 @@ import (
 
 func (a *app) replayCommand() *cobra.Command {
 	var asJSON bool
+	var to string
 	var commands replayCommands
 	cmd := &cobra.Command{
 		Use:   "replay FILE",
@@ -29,7 +34,8 @@ not know, the disk is shown and not judged.
 
 A failure of a program that "crashsim exec" recorded names its check. That is text
 which whoever wrote the file has chosen, and so it is only shown: --run-check runs
-it, and --check and --recover give commands of your own.
+it, and --check and --recover give commands of your own. With --to, the disk is
+written into a directory, as the program finds it when it starts again.
 
 Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 3 if it could not be judged.`,
@@ -58,6 +64,11 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 				return err
 			}
 			r.file = args[0]
+			if to != "" {
+				if err := writeDisk(stored, to); err != nil {
+					return err
+				}
+			}
 			if asJSON {
 				return a.printJSON(r.json())
 			}
@@ -69,6 +80,7 @@ Exit status: 0 if nothing is wrong any more, 1 if the failure is still there,
 	cmd.Flags().StringVar(&commands.check, "check", "", "let the shell run this `command` on the disk, or one of old-or-new:FILE, log:FILE, sqlite:FILE")
 	cmd.Flags().StringVar(&commands.recover, "recover", "", "let the shell run this `command` on the disk before the check")
 	atFlag(cmd, &commands.path)
+	cmd.Flags().StringVar(&to, "to", "", "write the disk into this `directory`, which is made, to look at it; nothing is run there")
 	cmd.Flags().DurationVar(&commands.slow, "check-timeout", 10*time.Second, "a check that takes longer than this `time` has failed")
 	cmd.MarkFlagsMutuallyExclusive("run-check", "check")
 	cmd.MarkFlagsMutuallyExclusive("run-check", "recover")
@@ -122,6 +134,26 @@ func (c *replayCommands) judge(s *runner.Stored) (violations []oracle.Violation,
 		return nil, err
 	}
 	return s.Judge(scenario, runner.Options{Timeout: 2*c.slow + 10*time.Second})
+}
+
+// writeDisk writes the disk of a failure, as a check finds it, into a directory.
+func writeDisk(s *runner.Stored, dir string) error {
+	if _, err := os.Lstat(dir); err == nil {
+		return usagef("--to %s: it exists already, want a directory that is to be made", dir)
+	}
+	var once sync.Once
+	written := errors.New("the disk was not looked at")
+	look := oracle.Func(func(disk afero.Fs, _ oracle.Marks) []oracle.Violation {
+		once.Do(func() { written = process.WriteDisk(disk.(*faultfs.FS), dir) })
+		return nil
+	})
+	if _, err := s.Judge(runner.Scenario{Name: s.Scenario, Trace: s.Trace, Oracle: look}, runner.Options{}); err != nil {
+		return err
+	}
+	if written != nil {
+		return fmt.Errorf("--to %s: %w", dir, written)
+	}
+	return nil
 }
 
 // replayed is a stored failure that was judged again.

@@ -424,6 +424,19 @@ func judged(out *output, err error) []oracle.Violation {
 	return []oracle.Violation{{Kind: oracle.Refused, Detail: "the check failed: " + out.said(err), Doubtful: killed(err)}}
 }
 
+// WriteDisk writes a disk into a directory, which it makes. If it fails, nothing of the
+// directory is left.
+func WriteDisk(disk *faultfs.FS, dir string) error {
+	if _, err := os.Lstat(dir); err == nil {
+		return &os.PathError{Op: "write a disk to", Path: dir, Err: fs.ErrExist}
+	}
+	err := copyOut(disk, dir)
+	if err != nil {
+		err = errors.Join(err, removeTree(dir))
+	}
+	return err
+}
+
 // copyOut writes a disk into a directory that it makes. Names of one inode stay
 // names of one. A path can be as long as the system allows on the disk itself: it is
 // walked from the directory on, whose own path does not count.

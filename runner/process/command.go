@@ -27,7 +27,8 @@ const enter = "cd -- \"$CRASHSIM_DIR\" || exit 125\n"
 // command is a process to be run on a directory.
 type command struct {
 	args    []string
-	stdout  string // the standard output as a file in dir, "" for output
+	stdin   *os.File // nil for none
+	stdout  string   // the standard output as a file in dir, "" for output
 	dir     string
 	room    string // of those who work there: see household
 	env     []string
@@ -65,6 +66,9 @@ func (c *command) run(ctx context.Context) error {
 		return err
 	}
 	cmd.Stdout, cmd.Stderr = w, w
+	if c.stdin != nil {
+		cmd.Stdin = c.stdin
+	}
 	// This thread is to live as long as the process that it starts.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -23,6 +24,9 @@ type Program struct {
 	Setup []string
 	// Args are the program and its arguments.
 	Args []string
+	// Stdin is the file that the program reads as its standard input, from the beginning
+	// in each run; "" for none.
+	Stdin string
 	// Output gets what both print; nil: nobody does.
 	Output io.Writer
 	// Timeout is how long each may take; zero: as long as it likes.
@@ -162,6 +166,14 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 	if o.Stdout != "" {
 		o.Output = out
 	}
+	var in *os.File
+	if o.Marks != "" {
+		// Before there is a mount to which its name could lead.
+		if in, err = p.input(); err != nil {
+			return nil, err
+		}
+		defer func() { _ = in.Close() }() // where there is none, it does nothing
+	}
 	m, err := w.serve(fs, o)
 	if err != nil {
 		return nil, err
@@ -177,7 +189,7 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 	}()
 	c := command{args: args, stdout: o.Stdout, dir: w.dir, room: w.room, start: w.start, output: out, timeout: p.Timeout}
 	if o.Marks != "" {
-		c.start = m.Start
+		c.stdin, c.start = in, m.Start
 		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(w.dir, o.Marks)}
 	}
 	err = undisturbed(func() error { return c.run(ctx) })
@@ -195,6 +207,14 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 		return m.Notes(), &programError{told}
 	}
 	return nil, told
+}
+
+// input opens the standard input of the program, nil for none.
+func (p *Program) input() (*os.File, error) {
+	if p.Stdin == "" {
+		return nil, nil
+	}
+	return os.Open(p.Stdin)
 }
 
 // toldError is an error with what a program has printed before it.
