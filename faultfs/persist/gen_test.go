@@ -254,6 +254,10 @@ func (a *author) drawSync() faultfs.Op {
 	if kind != faultfs.OpSync {
 		op.Path, _ = a.pick("synced", a.paths(faultfs.Directory), a.paths(faultfs.Regular), a.paths(faultfs.Regular))
 	}
+	if kind == faultfs.OpFdatasync && slices.Contains(a.paths(faultfs.Regular), op.Path) && rapid.Bool().Draw(a.t, "limited") {
+		op.Only.From = a.place("only from", 2)
+		op.Only.To = op.Only.From + 1 + a.place("only", 1)
+	}
 	if a.faults && rapid.IntRange(0, 2).Draw(a.t, "fails") > 0 {
 		op.Errno = rapid.SampledFrom([]syscall.Errno{syscall.EIO, syscall.EIO, 0}).Draw(a.t, "error")
 		op.Lost = faultfs.Everything
