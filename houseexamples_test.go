@@ -26,8 +26,9 @@ var unshown = map[string][]string{
 	"faultfs.errors": {"TextError"},
 	// What a run reports while it goes on, and which commands were run: for the command.
 	"runner": {"Progress", "Command"},
-	// The namespace of the command, the checks that have a name there, and the runs with faults.
-	"runner/process": {"AloneWith", "IsBuiltin", "Rerun"},
+	// The namespace of the command, the checks that have a name there, the runs with faults,
+	// and a disk that is written to be looked at.
+	"runner/process": {"AloneWith", "IsBuiltin", "Rerun", "WriteDisk"},
 }
 
 // declared is what a package exports: each name with the other names that stand for it in an

@@ -225,3 +225,20 @@ func ExampleUnjudged() {
 	// Output:
 	// true no verdict: the database server of the test does not answer
 }
+
+// A recovery that the system killed returns an error that wraps ErrDoubtful: the case is
+// judged again, and is no finding unless it is wrong once more.
+func ExampleErrDoubtful() {
+	recovery := func(killed bool) error {
+		if killed {
+			return fmt.Errorf("the recovery was killed: %w", oracle.ErrDoubtful)
+		}
+		return nil
+	}
+	err := recovery(true)
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, oracle.ErrDoubtful))
+	// Output:
+	// the recovery was killed: something outside of the program may be the reason
+	// true
+}
