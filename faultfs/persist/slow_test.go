@@ -501,8 +501,9 @@ func (s *slow) forceCell(sync int, cell slowCell) {
 func (s *slow) sync(i int, op *faultfs.Op) {
 	isDir := s.types[op.Ino] == faultfs.Directory
 	for cell := range s.cells {
+		// A unit persists as a whole, so that one which is forced in part is not.
 		limited := cell.kind == "data" && !op.Only.Empty() &&
-			(cell.unit*s.model.Unit >= op.Only.To || (cell.unit+1)*s.model.Unit <= op.Only.From)
+			(cell.unit*s.model.Unit < op.Only.From || (cell.unit+1)*s.model.Unit > op.Only.To)
 		if cell.ino == op.Ino && !limited && (cell.kind != "mode" || isDir || op.Kind == faultfs.OpFsync) {
 			s.forceCell(i, cell)
 		}

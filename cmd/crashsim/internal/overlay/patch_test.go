@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,7 +18,9 @@ func standard(t *testing.T, name string) (string, []byte) {
 	if runtime.GOOS != "linux" {
 		t.Skip("package syscall is patched for Linux")
 	}
-	file := filepath.Join(runtime.GOROOT(), "src", "syscall", name)
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	file := filepath.Join(strings.TrimSpace(string(root)), "src", "syscall", name)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Skipf("there is no source of the standard library: %v", err)
