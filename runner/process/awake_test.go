@@ -1,6 +1,7 @@
 package process
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,21 +12,21 @@ import (
 // However long a process was stopped, that is not the time that a check took.
 func TestTimeInWhichNothingRanDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var stopped time.Duration // how long the process has been stopped in all
-		ended := false
+		var stopped atomic.Int64 // for how many nanoseconds the process has been stopped in all
+		var ended atomic.Bool
 		a := &awake{
-			now:  func() time.Time { return time.Now().Add(stopped) },
-			step: time.Second, left: awakeLooks * time.Second, end: func() { ended = true },
+			now:  func() time.Time { return time.Now().Add(time.Duration(stopped.Load())) },
+			step: time.Second, left: awakeLooks * time.Second, end: func() { ended.Store(true) },
 		}
 		a.begin()
 		time.Sleep(4*time.Second + time.Millisecond)
-		stopped = time.Hour
+		stopped.Store(int64(time.Hour))
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		require.False(t, ended, "an hour counts as two seconds")
+		require.False(t, ended.Load(), "an hour counts as two seconds")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.True(t, ended)
+		require.True(t, ended.Load())
 		require.False(t, a.stop())
 	})
 }
