@@ -25,7 +25,7 @@ var texts = []string{strings.Repeat("first", 1000), "second"}
 
 // putting puts texts, and says after each that it is stored.
 func putting(fs *faultfs.FS) error {
-	d, err := workdir.Open(fs, "/work")
+	d, err := workdir.Open(fs, "/results")
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func putting(fs *faultfs.FS) error {
 
 // stored promises that what was put is there, and that nothing is torn.
 func stored(disk afero.Fs, marks oracle.Marks) (wrong []oracle.Violation) {
-	d, err := workdir.Open(disk, "/work")
+	d, err := workdir.Open(disk, "/results")
 	if err != nil {
 		return []oracle.Violation{{Kind: oracle.Refused, Detail: err.Error()}}
 	}
@@ -101,13 +101,13 @@ func TestEachSyncOfPutIsMissedWhereItIsNotThere(t *testing.T) {
 
 func TestTornFilesAreNoticedAndPutAgain(t *testing.T) {
 	fs := afero.NewMemMapFs()
-	d, err := workdir.Open(fs, "/work")
+	d, err := workdir.Open(fs, "/results")
 	require.NoError(t, err)
 	name, err := d.Put("shelf", []byte("whole"))
 	require.NoError(t, err)
-	file := "/work/shelf/" + name
+	file := "/results/shelf/" + name
 	require.NoError(t, afero.WriteFile(fs, file, []byte("who"), 0o644))
-	require.NoError(t, afero.WriteFile(fs, "/work/shelf/.new-x", []byte("not complete"), 0o644))
+	require.NoError(t, afero.WriteFile(fs, "/results/shelf/.new-x", []byte("not complete"), 0o644))
 
 	count := func() (texts, torn []string) {
 		torn, err := d.Each("shelf", func(_ string, text []byte) error {
