@@ -174,22 +174,26 @@ func firstPart(addr uintptr, n int) int { return min(n, maxRequest-int(addr%page
 const maxCount = 0x7ffff000
 
 func (c *call) readCall(f *file) (uintptr, syscall.Errno) {
-	n := int(min(c.a[2], maxCount))
-	positional := c.trap == unix.SYS_PREAD64
-	if errno := f.mayRead(positional, int64(c.a[3])); errno != 0 {
+	off, positional := int64(c.a[3]), c.trap == unix.SYS_PREAD64
+	if errno := f.mayRead(positional, off); errno != 0 {
 		return 0, errno
 	}
-	p, back := c.view(c.a[1], n)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at := &f.pos
-	if positional {
-		off := int64(c.a[3])
-		at = &off
-	}
+	p, back := c.view(c.a[1], int(min(c.a[2], maxCount)))
+	at, release := f.at(positional, off)
+	defer release()
 	done, errno := f.read(p, int(c.a[1]%pageSize), at)
 	back(done)
 	return uintptr(done), errno
+}
+
+// at locks a file, and returns where a call begins, which the call moves: at an offset of
+// its own, or where the calls before have come to.
+func (f *file) at(positional bool, off int64) (at *int64, release func()) {
+	f.mu.Lock()
+	if positional {
+		return &off, f.mu.Unlock
+	}
+	return &f.pos, f.mu.Unlock
 }
 
 func (f *file) mayRead(positional bool, off int64) syscall.Errno {
@@ -228,19 +232,13 @@ func (f *file) read(p []byte, in int, at *int64) (done int, errno syscall.Errno)
 }
 
 func (c *call) writeCall(f *file) (uintptr, syscall.Errno) {
-	n := int(min(c.a[2], maxCount))
-	positional := c.trap == unix.SYS_PWRITE64
-	if errno := f.mayWrite(positional, int64(c.a[3])); errno != 0 {
+	off, positional := int64(c.a[3]), c.trap == unix.SYS_PWRITE64
+	if errno := f.mayWrite(positional, off); errno != 0 {
 		return 0, errno
 	}
-	p, _ := c.view(c.a[1], n)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at := &f.pos
-	if positional {
-		off := int64(c.a[3])
-		at = &off
-	}
+	p, _ := c.view(c.a[1], int(min(c.a[2], maxCount)))
+	at, release := f.at(positional, off)
+	defer release()
 	done, errno := f.write(p, int(c.a[1]%pageSize), at, f.flags)
 	return uintptr(done), errno
 }
@@ -318,12 +316,8 @@ func (c *call) vectors(f *file) (uintptr, syscall.Errno) {
 			at += n
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at := &f.pos
-	if positional {
-		at = &off
-	}
+	at, release := f.at(positional, off)
+	defer release()
 	switch c.trap {
 	case unix.SYS_READV, unix.SYS_PREADV, unix.SYS_PREADV2:
 		done, errno := f.read(all, 0, at)

@@ -62,14 +62,21 @@ func (s *seat) get(fd int32) (*file, syscall.Errno) {
 	t := &s.table
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	i := int(fd - s.first())
-	if i >= len(t.files) || t.files[i] == nil {
-		return nil, syscall.EBADF
+	f, _, errno := s.find(fd)
+	if errno == 0 && f.dead {
+		return nil, syscall.EIO
 	}
-	if f := t.files[i]; !f.dead {
-		return f, 0
+	return f, errno
+}
+
+// find returns the file of a descriptor, dead or not, and its place in the table, which
+// the caller has locked.
+func (s *seat) find(fd int32) (f *file, i int32, errno syscall.Errno) {
+	i = fd - s.first()
+	if files := s.table.files; int(i) < len(files) && files[i] != nil {
+		return files[i], i, 0
 	}
-	return nil, syscall.EIO
+	return nil, 0, syscall.EBADF
 }
 
 // take ends a descriptor. last says that its file has no other.
@@ -77,11 +84,10 @@ func (s *seat) take(fd int32) (f *file, last bool, errno syscall.Errno) {
 	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := fd - s.first()
-	if int(i) >= len(t.files) || t.files[i] == nil {
-		return nil, false, syscall.EBADF
+	f, i, errno := s.find(fd)
+	if errno != 0 {
+		return nil, false, errno
 	}
-	f = t.files[i]
 	t.files[i] = nil
 	t.free = append(t.free, i)
 	f.refs--
@@ -96,11 +102,10 @@ func (s *seat) put(fd int32, f *file) (was *file, last bool, errno syscall.Errno
 	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := fd - s.first()
-	if int(i) >= len(t.files) || t.files[i] == nil {
-		return nil, false, syscall.EBADF
+	was, i, errno := s.find(fd)
+	if errno != 0 {
+		return nil, false, errno
 	}
-	was = t.files[i]
 	f.refs++
 	t.files[i] = f
 	was.refs--
