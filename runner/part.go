@@ -78,14 +78,7 @@ func (f *Failure) cure() string {
 
 // numbers are the coverage as a report lists it.
 func (c Coverage) numbers() []report.Number {
-	cuts := show.Number(c.Cuts)
-	if !c.CutsExact {
-		cuts = "at most " + cuts
-	}
-	how := c.Bound
-	if c.Exhaustive {
-		how = "exhaustive"
-	}
+	cuts, how := c.told()
 	numbers := []report.Number{
 		{Name: "ops", Value: strconv.Itoa(c.Ops)}, {Name: "cells", Value: strconv.Itoa(c.Cells)},
 		{Name: "crash points", Value: strconv.Itoa(c.Points)}, {Name: "legal cuts", Value: cuts},

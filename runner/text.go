@@ -30,16 +30,21 @@ func (r *Result) verdict() string {
 
 // String returns the coverage in one line.
 func (c Coverage) String() string {
-	cuts := show.Number(c.Cuts)
+	cuts, how := c.told()
+	parts := []string{"cuts " + cuts, c.Besides(), fmt.Sprintf("cases judged %d, runs %d", c.Cases, c.Runs), how}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
+}
+
+// told says how many cuts there are, and how far the search has come.
+func (c Coverage) told() (cuts, how string) {
+	cuts, how = show.Number(c.Cuts), c.Bound
 	if !c.CutsExact {
 		cuts = "at most " + cuts
 	}
-	how := c.Bound
 	if c.Exhaustive {
 		how = "exhaustive"
 	}
-	parts := []string{"cuts " + cuts, c.Besides(), fmt.Sprintf("cases judged %d, runs %d", c.Cases, c.Runs), how}
-	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
+	return cuts, how
 }
 
 // Besides says what happened besides the power cut, such as "kills 8,
