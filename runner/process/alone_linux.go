@@ -50,24 +50,7 @@ func endStrays(room string, left bool) (unknown bool, err error) {
 // endAllStrays ends all processes that the init of the namespace has got.
 func endAllStrays() error {
 	init := int(alone.Load())
-	for began := time.Now(); ; {
-		all, err := processes()
-		if err != nil {
-			return err
-		}
-		var strays []int
-		for _, p := range all {
-			if p.parent == init {
-				strays = append(strays, p.pid)
-			}
-		}
-		if len(strays) == 0 {
-			return nil
-		}
-		if err := endThem(strays, began); err != nil {
-			return err
-		}
-	}
+	return endWhere(func(p running) bool { return p.parent == init })
 }
 
 // endLeftOf ends the processes that a process has left which is no more: those that
@@ -170,16 +153,22 @@ func processes() ([]running, error) {
 		if err != nil {
 			continue // it has ended
 		}
-		// See proc_pid_stat(5): the name, in brackets, may hold brackets itself.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 2 || fields[0] == "Z" || fields[0] == "X" {
-			continue
-		}
-		if parent, err := strconv.Atoi(fields[1]); err == nil {
+		if parent, living := parseStat(stat); living {
 			all = append(all, running{pid: pid, parent: parent})
 		}
 	}
 	return all, nil
+}
+
+// parseStat reads what /proc/PID/stat says: the parent of a process, and whether it has
+// not ended. See proc_pid_stat(5): the name, in brackets, may hold brackets itself.
+func parseStat(stat []byte) (parent int, living bool) {
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 2 || fields[0] == "Z" || fields[0] == "X" {
+		return 0, false
+	}
+	parent, err := strconv.Atoi(fields[1])
+	return parent, err == nil
 }
 
 // room returns the room in which a process works, "" if that cannot be told: the mount

@@ -29,11 +29,10 @@ type Checker struct {
 	place   *place
 	windows *windows
 
-	mu      sync.Mutex
-	mounts  map[*faultfs.FS]*mounted
-	unfit   map[string]bool // commands that need a shell of their own for each run
-	checked map[string]bool // commands of which that is known
-	err     error           // the first thing that kept a command from running
+	mu     sync.Mutex
+	mounts map[*faultfs.FS]*mounted
+	fit    map[string]bool // whether a shell that stands by may run a command, where that is known
+	err    error           // the first thing that kept a command from running
 }
 
 // Options say how a Checker runs its commands.
@@ -72,7 +71,7 @@ func NewChecker(o Options) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, unfit: map[string]bool{}, checked: map[string]bool{}}
+	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
 	if c.windows, err = newWindows(place, o.At); err != nil {
 		return nil, errors.Join(err, place.remove())
 	}
@@ -331,7 +330,7 @@ func (c *Checker) forker(w *window, args []string) (*forker, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.unfit[key] = true
+	c.fit[key] = false
 	return nil, nil
 }
 
@@ -340,10 +339,12 @@ func (c *Checker) forkable(args []string) bool {
 	key := commandKey(args)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.checked[key] {
-		c.checked[key], c.unfit[key] = true, !forkable(args)
+	fit, known := c.fit[key]
+	if !known {
+		fit = forkable(args)
+		c.fit[key] = fit
 	}
-	return !c.unfit[key]
+	return fit
 }
 
 // presented is a disk that stands at a directory.

@@ -96,8 +96,7 @@ func hasLivingChildren(pid int) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		rest := string(stat[strings.LastIndexByte(string(stat), ')')+1:])
-		if !strings.HasPrefix(rest, " Z") && !strings.HasPrefix(rest, " X") {
+		if _, living := parseStat(stat); living {
 			return true, nil
 		}
 	}

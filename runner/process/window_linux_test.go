@@ -82,7 +82,7 @@ func TestWithoutViewsEachHasAPathOfItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, trace.Notes, 1)
 	require.Contains(t, trace.Notes[0], "a program that keeps absolute paths may be judged wrongly")
-	c := &Checker{options: Options{Timeout: time.Minute}, place: place, windows: w, mounts: map[*faultfs.FS]*mounted{}, unfit: map[string]bool{}, checked: map[string]bool{}}
+	c := &Checker{options: Options{Timeout: time.Minute}, place: place, windows: w, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
 	s := runner.Scenario{Name: "program", Trace: trace}
 	s.Oracle, err = c.Oracle(Shell(`grep -q . f && { [ ! -s "$CRASHSIM_MARKS" ] || grep -q new f; }; ok=$?; [ ! -e lost ] && exit $ok`))
 	require.NoError(t, err)
