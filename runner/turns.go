@@ -11,8 +11,8 @@ import (
 	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
-// This file says in which order the cases of all passes are judged, what part of the
-// budget each pass has, and what can be claimed in the end.
+// This file says what part of the budget each pass has in a round, and what can be
+// claimed in the end.
 
 // round is which cases are judged: first all of them, fewest losses first. What a budget
 // cuts off is then judged as people reason about it, a family of cases in each round,
