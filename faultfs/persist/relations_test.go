@@ -28,7 +28,7 @@ func small(trace *faultfs.Trace, m model.Model) bool {
 // own both force the names of an inode, but own says nothing of the name under
 // which a directory was made (see TestOwnNamesAreNotMoreThanNames), and inode
 // says nothing of names that changed later.
-func stronger(m model.Model) map[string]model.Model {
+func stronger(m model.Model, trace *faultfs.Trace) map[string]model.Model {
 	models := map[string]model.Model{}
 	add := func(name string, change func(*model.Model)) {
 		n := m
@@ -61,11 +61,18 @@ func stronger(m model.Model) map[string]model.Model {
 		add("sync", func(n *model.Model) { n.Sync = model.SyncJournal })
 	}
 	// The steps of order=all are units: smaller ones are more steps, which say
-	// more than one step does unless its size needs its data anyway.
-	if m.Block%(2*m.Unit) == 0 && (m.Order == model.OrderNone || m.Append == model.AppendAll) {
+	// more than one step does unless its size needs its data anyway. A sync that is
+	// limited to a part forces what lies in it as a whole, which smaller units do more
+	// often, unless the part begins and ends with a unit.
+	if m.Block%(2*m.Unit) == 0 && (m.Order == model.OrderNone || m.Append == model.AppendAll) && limitedTo(trace, 2*m.Unit) {
 		add("unit", func(n *model.Model) { n.Unit *= 2 })
 	}
 	return models
+}
+
+// limitedTo reports whether the syncs that are limited to a part are limited to whole units.
+func limitedTo(trace *faultfs.Trace, unit int64) bool {
+	return !slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Only.From%unit != 0 || op.Only.To%unit != 0 })
 }
 
 func TestModelThatPromisesMoreLeavesASubset(t *testing.T) {
@@ -78,7 +85,7 @@ func TestModelThatPromisesMoreLeavesASubset(t *testing.T) {
 				continue
 			}
 			whole := lines(t, trace, m)
-			for name, n := range stronger(m) {
+			for name, n := range stronger(m, trace) {
 				subset(t, lines(t, trace, n), whole, "more "+name+" adds to "+m.String(), n, trace)
 			}
 		}
@@ -92,6 +99,19 @@ func TestLargerUnitCanAddCasesWhereUnitsAreSteps(t *testing.T) {
 	small := model.MustParse("posix,order=all,unit=4,block=8")
 	large := model.MustParse("posix,order=all,unit=8,block=8")
 	require.Len(t, without(lines(t, trace, large), lines(t, trace, small)), 1, "eight NULs, and nothing of the data")
+}
+
+// A larger unit is no promise where a sync is limited to a part of it: it then forces
+// nothing of that unit.
+func TestLargerUnitCanAddCasesWhereASyncIsLimited(t *testing.T) {
+	trace := parse(t, "write /f 0 \"b\"*4\nfdatasync /f ; only=0-5\nmark synced\n")
+	small := model.MustParse("xfs,unit=4,block=8")
+	large := model.MustParse("xfs,unit=8,block=8")
+	require.Equal(t, []string{
+		`{"marks":["synced"],"tree":{"/f":{"data":"AAAAAA==","mode":"0644"}}}`,
+	}, without(lines(t, trace, large), lines(t, trace, small)))
+	require.False(t, limitedTo(trace, 8))
+	require.True(t, limitedTo(parse(t, "create /f\nfdatasync /f ; only=0-8\n"), 8))
 }
 
 func TestPresetsLieInEachOther(t *testing.T) {
