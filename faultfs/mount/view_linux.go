@@ -23,7 +23,8 @@ type View struct {
 	id    string
 	space *os.File
 	jobs  chan func()
-	end   func() // is called by the thread when the view is closed
+	over  chan struct{} // closed when the view is
+	end   func()        // is called by the thread when the view is closed
 }
 
 // NewView makes a view whose path is at, which is absolute. Where nothing is at that
@@ -67,7 +68,7 @@ func noView(what string, err error) error { return fmt.Errorf("%w: %s: %w", ErrN
 // newView starts the thread of a view, which begins with a function that returns the
 // path of the view without symbolic links. The thread is never used for anything else.
 func newView(at string, begin func() (string, error)) (*View, error) {
-	v := &View{at: at, jobs: make(chan func())}
+	v := &View{at: at, jobs: make(chan func()), over: make(chan struct{})}
 	began := make(chan error)
 	thread.Own(func() {
 		err := v.begin(begin)
@@ -76,8 +77,13 @@ func newView(at string, begin func() (string, error)) (*View, error) {
 			return
 		}
 		defer v.end()
-		for job := range v.jobs {
-			job()
+		for {
+			select {
+			case job := <-v.jobs:
+				job()
+			case <-v.over:
+				return
+			}
 		}
 	})
 	if err := <-began; err != nil {
@@ -116,10 +122,15 @@ func (v *View) enter() error {
 
 // Do runs a function on a thread that is in the view, one at a time, and returns its
 // error. The rules of this package hold there too: nothing that is served may be used.
+// Once the view is closed, the function is not run, and the error is os.ErrClosed, wrapped.
 func (v *View) Do(f func() error) error {
 	done := make(chan error, 1)
-	v.jobs <- func() { done <- f() }
-	return <-done
+	select {
+	case v.jobs <- func() { done <- f() }:
+		return <-done
+	case <-v.over:
+		return fmt.Errorf("the view of %s: %w", v.at, os.ErrClosed)
+	}
 }
 
 // Path is the path of the view, as NewView was told it.
@@ -164,7 +175,7 @@ func (v *View) Start(cmd *exec.Cmd) error { return v.Do(cmd.Start) }
 // Close ends the view. What runs in it still goes on to see it. What is served in it
 // is closed first.
 func (v *View) Close() error {
-	close(v.jobs)
+	close(v.over)
 	return v.space.Close()
 }
 

@@ -131,6 +131,33 @@ func TestAPathThatCannotBeAViewsIsRefused(t *testing.T) {
 	}
 }
 
+// Somebody for whom nobody waits any more can come when the view is closed.
+func TestAClosedViewRunsNothing(t *testing.T) {
+	v, err := mount.NewView(t.TempDir())
+	if errors.Is(err, mount.ErrNoView) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	began, ended := make(chan struct{}, 8), make(chan error, 8)
+	for range cap(ended) {
+		go func() {
+			err := v.Do(func() error { return nil })
+			for began <- struct{}{}; err == nil; {
+				err = v.Do(func() error { return nil })
+			}
+			ended <- err
+		}()
+	}
+	for range cap(began) {
+		<-began
+	}
+	require.NoError(t, v.Close())
+	for range cap(ended) {
+		require.ErrorIs(t, <-ended, os.ErrClosed)
+	}
+	require.ErrorIs(t, v.Start(exec.Command("true")), os.ErrClosed)
+}
+
 func TestAViewBindsADirectory(t *testing.T) {
 	at, dir := t.TempDir(), t.TempDir()
 	v := newView(t, at)

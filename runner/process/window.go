@@ -22,8 +22,9 @@ type window struct {
 	view *mount.View // nil: the directory is one of its own
 	room string      // names those who work there: see household
 
-	mu   sync.Mutex
-	idle map[string][]*forker // shells that stand by, by command
+	mu     sync.Mutex
+	idle   map[string][]*forker // shells that stand by, by command
+	closed bool
 }
 
 // windows make windows with one path. Their methods may be called from several
@@ -33,9 +34,10 @@ type windows struct {
 	first *mount.View // of which the others are made; nil: there are no views
 	why   error       // there are none
 
-	mu    sync.Mutex
-	count int
-	idle  []*window
+	mu     sync.Mutex
+	count  int
+	idle   []*window
+	closed bool
 }
 
 // usualPoints are directories at which nothing stands as a rule. A path that is the
@@ -128,10 +130,15 @@ func (w *windows) get() (*window, error) {
 	return one, err
 }
 
-// put gives a window back in which nothing is shown.
+// put gives a window back in which nothing is shown. If the others have been closed
+// meanwhile, so is that one.
 func (w *windows) put(one *window) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		_ = one.close() // those who wanted to know have been told of the end
+		return
+	}
 	w.idle = append(w.idle, one)
 }
 
@@ -156,7 +163,7 @@ func (w *windows) close() error {
 	for _, one := range w.idle {
 		err = errors.Join(err, one.close())
 	}
-	w.idle = nil
+	w.idle, w.closed = nil, true
 	if w.first != nil {
 		err = errors.Join(err, w.first.Close())
 	}
@@ -173,6 +180,7 @@ func (w *window) close() error {
 		}
 	}
 	clear(w.idle)
+	w.closed = true
 	if w.view != nil {
 		return errors.Join(leaveRoom(w.view), w.view.Close())
 	}
@@ -208,9 +216,14 @@ func (w *window) take(command string) *forker {
 	return f
 }
 
-// rest lets a shell stand by again.
+// rest lets a shell stand by again. In a window that was closed meanwhile, since nobody
+// waited for the command any more, it ends.
 func (w *window) rest(command string, f *forker) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		f.close()
+		return
+	}
 	w.idle[command] = append(w.idle[command], f)
 }

@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -119,4 +120,23 @@ func TestADirectoryThatIsInUseIsNotTheUsualPoint(t *testing.T) {
 	require.Equal(t, empty, usualPoint())
 	t.Chdir(empty)
 	require.Equal(t, lastPoint, usualPoint())
+}
+
+// A check for which nobody waits any more can come back when all is closed.
+func TestWhatComesBackToAClosedWindowEnds(t *testing.T) {
+	place := t.TempDir()
+	f, err := newForker("exit 0", place, place, (*exec.Cmd).Start)
+	require.NoError(t, err)
+	all := &windows{why: mount.ErrNoView}
+	one := &window{dir: place, idle: map[string][]*forker{}}
+	require.NoError(t, all.close())
+	all.put(one)
+	one.rest("exit 0", f)
+	select {
+	case <-f.gone:
+	default:
+		t.Error("the shell goes on")
+	}
+	require.Nil(t, one.take("exit 0"))
+	require.Empty(t, all.idle)
 }
