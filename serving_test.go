@@ -32,7 +32,7 @@ var serving = []string{
 // these packages, such names are constants.
 var watched = map[string][]string{
 	"os": {
-		"Args", "DevNull", "Environ", "ErrDeadlineExceeded", "ErrNotExist", "Exit", "File", "Getegid", "Getenv", "Geteuid", "Getpid", "ModeDir", "NewFile", "NewSyscallError",
+		"Args", "DevNull", "Environ", "ErrClosed", "ErrDeadlineExceeded", "ErrNotExist", "Exit", "File", "Getegid", "Getenv", "Geteuid", "Getpid", "ModeDir", "NewFile", "NewSyscallError",
 		"PathError", "Pipe", "Root", "SameFile", "Signal", "Stderr", "Stdin", "Stdout", "TempDir",
 	},
 	"os/exec":       {"Cmd", "ErrDot", "ExitError"},
