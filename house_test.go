@@ -273,7 +273,7 @@ func TestArchitectureListsEachPackageOnItsFloor(t *testing.T) {
 var grow = map[string][]string{
 	"faultfs":        {"Fault", "SyncFailure"},
 	"faultfs/model":  {"Model"},
-	"oracle":         {"AllOrNothing", "NoLitter", "Log", "OldOrNew", "Violation", "Prefix"},
+	"oracle":         {"AllOrNothing", "NoLitter", "Log", "OldOrNew", "Violation", "Prefix", "Durable"},
 	"runner":         {"Command", "Options", "Scenario"},
 	"runner/process": {"Dir", "Options", "Program"},
 }

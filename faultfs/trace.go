@@ -17,7 +17,8 @@ type Trace struct {
 	// as calls that are missing in Ops. A verdict on the trace says them.
 	Notes []string
 
-	base Base
+	base  Base
+	kills []OpNum // see Kills
 }
 
 // add appends an op. A long trace grows by doubling: it is copied less often
@@ -41,8 +42,13 @@ func (t *Trace) Base() Base {
 // Then returns a trace that does what the receiver does up to an op, and then
 // more ops, recorded where that left off.
 func (t *Trace) Then(last OpNum, more []Op) *Trace {
-	return &Trace{Setup: t.Setup, Ops: joined(t.Ops[:last+1:last+1], more), Notes: t.Notes, base: t.base}
+	kills := append(t.kills[:len(t.kills):len(t.kills)], last)
+	return &Trace{Setup: t.Setup, Ops: joined(t.Ops[:last+1:last+1], more), Notes: t.Notes, base: t.base, kills: kills}
 }
+
+// Kills returns the ops after which Then went on with more: the program was killed there,
+// and started again. The text form of a trace does not hold them.
+func (t *Trace) Kills() []OpNum { return t.kills }
 
 // Marks returns the labels of the trace's marks, in order.
 func (t *Trace) Marks() []string {

@@ -2,8 +2,11 @@ package oracle
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/spf13/afero"
+
+	"github.com/crashsim/crashsim/faultfs"
 )
 
 // All is several promises together. It asks the oracles in order and returns the
@@ -20,6 +23,18 @@ func (a all) Judge(disk afero.Fs, marks Marks) []Violation {
 	return violations
 }
 
+// OfRun shows the run to each oracle that wants to see it.
+func (a all) OfRun(trace *faultfs.Trace, moments iter.Seq2[int, *faultfs.FS]) (Oracle, error) {
+	seen := make(all, len(a))
+	for i, o := range a {
+		var err error
+		if seen[i], err = seeing(o, trace, moments); err != nil {
+			return nil, err
+		}
+	}
+	return seen, nil
+}
+
 // When is a promise that begins with the first mark that has the label. Before
 // that mark it does not read the disk and accepts every case.
 func When(label string, promise Oracle) Oracle { return when{label, promise} }
@@ -34,6 +49,12 @@ func (w when) Judge(disk afero.Fs, marks Marks) []Violation {
 		return nil
 	}
 	return w.promise.Judge(disk, marks)
+}
+
+// OfRun shows the run to the promise.
+func (w when) OfRun(trace *faultfs.Trace, moments iter.Seq2[int, *faultfs.FS]) (Oracle, error) {
+	promise, err := seeing(w.promise, trace, moments)
+	return when{w.label, promise}, err
 }
 
 // Exists is the promise that a path leads to a file or a directory, whatever it
@@ -84,14 +105,22 @@ func Accepted(path string, check func(disk afero.Fs) error) Oracle {
 // later: either the given promise is kept, or the program itself reports that it
 // cannot keep it. Detects drops violations of the kind Refused and returns all
 // others.
-func Detects(promise Oracle) Oracle {
-	return Func(func(disk afero.Fs, marks Marks) []Violation {
-		var violations []Violation
-		for _, v := range promise.Judge(disk, marks) {
-			if v.Kind != Refused {
-				violations = append(violations, v)
-			}
+func Detects(promise Oracle) Oracle { return detects{promise} }
+
+type detects struct{ promise Oracle }
+
+func (d detects) Judge(disk afero.Fs, marks Marks) []Violation {
+	var violations []Violation
+	for _, v := range d.promise.Judge(disk, marks) {
+		if v.Kind != Refused {
+			violations = append(violations, v)
 		}
-		return violations
-	})
+	}
+	return violations
+}
+
+// OfRun shows the run to the promise.
+func (d detects) OfRun(trace *faultfs.Trace, moments iter.Seq2[int, *faultfs.FS]) (Oracle, error) {
+	promise, err := seeing(d.promise, trace, moments)
+	return detects{promise}, err
 }

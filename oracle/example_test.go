@@ -242,3 +242,41 @@ func ExampleErrDoubtful() {
 	// the recovery was killed: something outside of the program may be the reason
 	// true
 }
+
+// What the program answers after a crash is what it answered without one: nobody types
+// versions by hand. The runner shows the run to the oracle; here it is done by hand.
+func ExampleSameAs() {
+	o := oracle.SameAs(func(disk afero.Fs) (string, error) {
+		data, err := afero.ReadFile(disk, "/config")
+		return string(data), err
+	})
+	fmt.Println(o.Judge(faultfs.New(), times(0)))
+
+	run := faultfs.New()
+	moments := func(yield func(int, *faultfs.FS) bool) {
+		for n, text := range []string{"port=80", "port=8080"} {
+			_ = afero.WriteFile(run, "/config", []byte(text), 0o666)
+			if n > 0 {
+				run.Mark("saved")
+			}
+			if !yield(n, run.Fork()) {
+				return
+			}
+		}
+	}
+	for range moments { // the program runs
+	}
+	seen, err := o.(oracle.OfRun).OfRun(run.Trace(), moments)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	show(seen, 1, map[string]string{"/config": "port=8080"})
+	show(seen, 1, map[string]string{"/config": "port=80"})
+	show(seen, 1, map[string]string{"/config": "port="})
+	// Output:
+	// [no verdict: the oracle has seen no run of the program: it judges as the Oracle of a scenario]
+	// kept
+	// stale: the program answers as it did before the first mark: port=80; without a crash, after mark 1, saved, it answers port=8080
+	// torn: the program answers what it never did: port=; without a crash, after mark 1, saved, it answers port=8080
+}

@@ -30,7 +30,8 @@ type attempt = search.Attempt[*judgement]
 // disks of a plan. A checker that panics, ends its goroutine or hangs fails
 // the case it was judging, nothing else.
 type pool struct {
-	scenario *Scenario
+	scenario *Scenario // whose oracles have seen the run
+	asked    *Scenario // as it was given
 	plan     *persist.Plan
 	workers  int
 	timeout  time.Duration
@@ -64,7 +65,7 @@ const defaultTimeout = 10 * time.Second
 const watchTicks = 8
 
 func newPool(s *Scenario, plan *persist.Plan, o *Options) *pool {
-	p := &pool{scenario: s, plan: plan, workers: o.Workers, timeout: o.Timeout}
+	p := &pool{scenario: s.ofRun(plan.Trace()), asked: s, plan: plan, workers: o.Workers, timeout: o.Timeout}
 	if p.workers <= 0 {
 		p.workers = runtime.GOMAXPROCS(0)
 	}
@@ -77,9 +78,16 @@ func newPool(s *Scenario, plan *persist.Plan, o *Options) *pool {
 
 func (p *pool) close() { p.ticker.Stop() }
 
-// later returns a pool that runs the same checker on the disks of another plan.
+// later returns a pool that runs the same checker on the disks of another plan: of another
+// run, or of what recovery did after the crash of a run that left the cuts of seat.
 func (p *pool) later(plan *persist.Plan, seat *persist.Box) *pool {
-	return &pool{scenario: p.scenario, plan: plan, workers: p.workers, timeout: p.timeout, ticker: p.ticker, gone: p.gone, seat: seat}
+	scenario := p.scenario
+	if seat == nil {
+		scenario = p.asked.ofRun(plan.Trace())
+	}
+	return &pool{
+		scenario: scenario, asked: p.asked, plan: plan, workers: p.workers, timeout: p.timeout, ticker: p.ticker, gone: p.gone, seat: seat,
+	}
 }
 
 func (p *pool) worker() *worker {

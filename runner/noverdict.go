@@ -25,6 +25,7 @@ func (s *Scenario) watched(ctx context.Context) (context.Context, *Scenario) {
 	own := *s
 	ctx, end := context.WithCancel(ctx)
 	own.unjudged = &unjudged{end: end}
+	own.runs = s.newRuns()
 	return ctx, &own
 }
 

@@ -70,10 +70,10 @@ func (r *rotten) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
 // starts again, and it has rotted before it does. Where the page cache is kept,
 // no disk is read.
 func (j *judging) rot(ctx context.Context, _ *program) {
-	seen := *j.scenario
-	seen.Oracle, seen.rotten = j.scenario.Media, true
 	pool := j.pool.later(j.round.narrow(j.pool.plan), nil)
-	pool.scenario = &seen
+	rotten := *pool.scenario
+	rotten.Oracle, rotten.rotten = rotten.Media, true
+	pool.scenario = &rotten
 	sectors := restingSectors(j.pool.plan)
 	for i := range sectors {
 		for _, d := range j.damages(sectors, i) {

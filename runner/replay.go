@@ -182,6 +182,13 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 		scenario.Oracle, scenario.rotten = scenario.Media, true
 	}
 	_, watched := scenario.watched(context.Background())
+	if watched.runs != nil && s.Fault != nil { // what marks acknowledge, the run without the fault says
+		sound, err := scenario.prepare()
+		if err != nil {
+			return nil, err
+		}
+		watched.ofRun(sound.trace)
+	}
 	p := newPool(watched, s.plan, &o)
 	p.damage = s.damage
 	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.part, s.Lost}

@@ -71,6 +71,7 @@ type Scenario struct {
 	variant  *repair.Variant // syncs that its later lives make besides their own; nil: none
 	unjudged *unjudged       // set while the scenario is judged
 	memory   *memory         // the same; nil: nothing is remembered
+	runs     *runs           // that its oracles have seen; nil: they want to see none, or have seen theirs
 }
 
 // restarts reports whether anything happens after a kill.

@@ -19,14 +19,15 @@ func (j *judging) refusesStart() string {
 		return ""
 	}
 	plan := j.pool.plan
-	if len(plan.Marks(0)) > 0 && !judgeDisk(j.scenario, j.options, plan.Trace().Base(), nil).wrong() {
+	if len(plan.Marks(0)) > 0 && !judgeDisk(j.pool.scenario, j.options, plan.Trace().Base(), nil).wrong() {
 		return ""
 	}
 	return fmt.Sprintf("the oracle rejects the disk before the first op, where nothing was lost and nothing was acknowledged: %s; "+
 		"the oracle, the recovery or the setup is wrong, and no other case was judged", got.violations[0])
 }
 
-// judgeDisk judges a disk on which everything is durable, with marks.
+// judgeDisk judges a disk on which everything is durable, with marks. The oracles of the
+// scenario have seen their run: see ofRun.
 func judgeDisk(s *Scenario, o *Options, base faultfs.Base, marks []string) *judgement {
 	fs := faultfs.Over(base)
 	for _, m := range marks {

@@ -98,7 +98,7 @@ func (d *doubt) idle() string {
 		return "" // recovery is the program
 	case d.Workload == nil:
 		return "there was nothing to judge: the scenario has no workload"
-	case holds && len(marks) > 0 && judgeDisk(d.Scenario, d.options, faultfs.New().Trace().Base(), r.Plan.Marks(r.Plan.Points()-1)).wrong():
+	case holds && len(marks) > 0 && judgeDisk(d.ofRun(d.trace), d.options, faultfs.New().Trace().Base(), r.Plan.Marks(r.Plan.Points()-1)).wrong():
 		r.Notes = append(r.Notes, "the workload made marks and changed nothing: only the disk that the setup left was judged")
 		return ""
 	}
@@ -123,7 +123,7 @@ func (d *doubt) rejects(ctx context.Context) bool {
 		return true
 	}
 	last := d.result.Plan.Marks(d.result.Plan.Points() - 1)
-	if judgeDisk(d.Scenario, d.options, faultfs.New().Trace().Base(), last).wrong() {
+	if judgeDisk(d.ofRun(d.trace), d.options, faultfs.New().Trace().Base(), last).wrong() {
 		return true
 	}
 	s := *d.Scenario
