@@ -41,6 +41,8 @@ var floors = map[string]int{
 	"runner/repair":              3,
 	"runner/internal/drawn":      3,
 	"runner/internal/search":     3,
+	"runner/queue":               3,
+	"runner/queue/queuetest":     4,
 	"runner/workdir":             3,
 	"runner":                     4,
 	"runner/litmus":              5,

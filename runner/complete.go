@@ -19,7 +19,7 @@ const endedHeader = "crashsim ended 1\n"
 // finish stores what is left, and, at the end of a search that no budget of time and no
 // interruption has ended, says so.
 func (m *memory) finish(o *Options, ended bool) error {
-	if err := m.store(); err != nil || !ended {
+	if err := m.store(); err != nil || !ended || len(m.work.dirs) == 0 {
 		return err
 	}
 	text := fmt.Appendf(nil, "%sshard %s\n", endedHeader, o.shardName())
@@ -42,7 +42,7 @@ type shards struct {
 
 // complete returns an error that says what is missing, if anything is.
 func (m *memory) complete(scenario string, of model.Model) error {
-	if m == nil {
+	if m == nil || len(m.work.dirs) == 0 {
 		return errors.New("to merge results, Options.Workdir must say where they are")
 	}
 	byCount := map[string]*shards{}
@@ -118,6 +118,15 @@ func (r *Result) Kept() (known, made int) {
 		return 0, 0
 	}
 	return r.memory.reused, r.memory.ran
+}
+
+// Given is how many runs of the checker came from a queue while the search went on, those
+// included that this process made as one of its workers.
+func (r *Result) Given() int {
+	if r.memory == nil {
+		return 0
+	}
+	return r.memory.given
 }
 
 // Torn returns the files of results that are torn. What they held was judged again.

@@ -48,6 +48,10 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 		Run: p.judging.scenario.memory.around(p.pool, p.name), Workers: p.pool.workers, Visit: p.counting(p.visit), Budget: budget,
 		Start: p.pool.seat, Tree: tree,
 	}
+	if m := p.judging.scenario.memory; p.givesOut() {
+		options.Run, options.Workers = m.givingOut(p.pool, p.name), workersElsewhere
+		options.Batch = func() int { return m.giving.batch }
+	}
 	if o := p.judging.options; o.Progress != nil {
 		options.Progress = func(stats search.Stats) {
 			total := &p.judging.total

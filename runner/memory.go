@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -39,6 +40,9 @@ type shelf struct {
 	runs    int // that were stored before
 	reused  int // runs that were known
 	ran     int // that were made
+	given   int // that came from a queue, while the search went on
+	giving  *giving
+	also    func(runs []byte) // stores them in the queue, too; nil: there is none
 }
 
 // known are the runs of one search.
@@ -160,6 +164,9 @@ func (k *known) answer(a *attempt, later bool) bool {
 	if err != nil {
 		return false
 	}
+	if slices.ContainsFunc(r.Steps, func(s persist.Step) bool { return !k.box.Has(s.Cell) }) {
+		return false
+	}
 	for _, s := range r.Steps {
 		if _, taken, split := k.box.Choose(s.Cell); split {
 			a.Taken = append(a.Taken, taken)
@@ -175,17 +182,23 @@ func givenTo(point int, box []persist.Bound) string { return fmt.Sprint(point, b
 // note notes a run, to be stored.
 func (m *memory) note(name string, k *known, a *attempt) {
 	m.ran++
-	k.box.Move(a.Point)
-	k.box.RestrictTo(a.Part)
-	r := workdir.Run{Search: name, Point: a.Point, Box: k.box.Narrowed(), Steps: slices.Clone(a.Steps), Outcome: a.Outcome.text()}
-	for _, b := range a.Taken {
-		k.box.Restrict(b)
-	}
-	if cuts, exact := k.box.Count(); exact {
-		r.Cuts = cuts.String()
-	}
+	r := runOf(k.box, name, a)
 	m.pending = append(m.pending, r)
 	k.add(&r, a.Outcome)
+}
+
+// runOf is the record of a run that was made. It moves the box.
+func runOf(box *persist.Box, name string, a *attempt) workdir.Run {
+	box.Move(a.Point)
+	box.RestrictTo(a.Part)
+	r := workdir.Run{Search: name, Point: a.Point, Box: box.Narrowed(), Steps: slices.Clone(a.Steps), Outcome: a.Outcome.text()}
+	for _, b := range a.Taken {
+		box.Restrict(b)
+	}
+	if cuts, exact := box.Count(); exact {
+		r.Cuts = cuts.String()
+	}
+	return r
 }
 
 // add adds a run to what is known.
@@ -208,11 +221,24 @@ func (m *memory) store() error {
 		return nil
 	}
 	slices.SortStableFunc(m.pending, func(a, b workdir.Run) int { return cmp.Compare(a.Search, b.Search) })
-	name, err := m.work.dirs[0].Put(m.name, workdir.Append(nil, m.pending))
+	text := workdir.Append(nil, m.pending)
+	if m.also != nil {
+		m.also(text)
+	}
+	m.pending = m.pending[:0]
+	return m.put(text)
+}
+
+// put puts a file of runs into the first directory, if there is one.
+func (m *memory) put(text []byte) error {
+	if len(m.work.dirs) == 0 {
+		return nil
+	}
+	name, err := m.work.dirs[0].Put(m.name, text)
 	if err != nil {
 		return fmt.Errorf("results could not be stored: %w", err)
 	}
-	m.files, m.pending = append(m.files, name), m.pending[:0]
+	m.files = append(m.files, name)
 	return nil
 }
 
@@ -250,6 +276,9 @@ func (m *memory) recall(r *workdir.Run, again bool, loose *[]string) error {
 	outcome, err := parseOutcome(r.Outcome)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(r.Steps, func(s persist.Step) bool { return s.Value < 0 }) {
+		return errors.New("no cell has a value below zero")
 	}
 	k := m.known[r.Search]
 	if k == nil {

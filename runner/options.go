@@ -8,6 +8,7 @@ import (
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/model"
+	"github.com/crashsim/crashsim/runner/queue"
 	"github.com/crashsim/crashsim/runner/show"
 )
 
@@ -97,13 +98,23 @@ type Options struct {
 	// nothing is missing, and otherwise returns an error.
 	Merge bool
 
+	// Queue, if it is set, is where boxes are given out to other processes, on any number of
+	// machines, that work with the same scenario and Work. They share the search of the
+	// power cut. The report is the same as without a queue, and needs none of them: this
+	// process works, too. See package queue.
+	Queue queue.Queue
+	// Work lets this process work for the one that gives out boxes at the Queue. It judges
+	// nothing: it comes to its end when that has ended, or when nothing was heard of
+	// anybody who gives out boxes for a minute.
+	Work bool
+
 	onlyLosses bool // what a budget cuts off is left at that
 }
 
 // aside returns the options of a search beside the one that was asked for: it is not
 // divided, and its results are not kept.
 func (o Options) aside() Options {
-	o.Workdir, o.Shard, o.Shards, o.Merge = nil, 0, 0, false
+	o.Workdir, o.Shard, o.Shards, o.Merge, o.Queue, o.Work = nil, 0, 0, false, nil, false
 	return o
 }
 

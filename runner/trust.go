@@ -27,6 +27,14 @@ func verdict(ctx context.Context, s *Scenario, take *recording, m model.Model, o
 		return Result{}, oracle.Unjudged(err)
 	}
 	s.memory = memory
+	if o.Work {
+		return s.worksFor(ctx, take, m, o)
+	}
+	end, err := memory.giveOut(ctx)
+	defer end()
+	if err != nil {
+		return Result{}, oracle.Unjudged(err)
+	}
 	start := time.Now()
 	r := judgeModel(ctx, s, take, m, o)
 	if r.Outcome.Verdict == Kept && ctx.Err() == nil {

@@ -16,14 +16,17 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/crashsim/crashsim/faultfs/model"
+	"github.com/crashsim/crashsim/runner/queue"
 	"github.com/crashsim/crashsim/runner/workdir"
 )
 
-// work is the directories of Options.Workdir for one call of Run or Check, and what
+// work is the directories of Options.Workdir, and the queue, for one call of Run or Check, and what
 // tells its results from those of others.
 type work struct {
-	dirs  []*workdir.Dir
-	about string // the program, the check, and this version of crashsim
+	dirs     []*workdir.Dir
+	queue    queue.Queue // nil: none
+	about    string      // the program, the check, and this version of crashsim
+	scenario string
 }
 
 // resultsFs is where the directories lie. It is a variable for tests, which need no syncs.
@@ -48,10 +51,10 @@ func nthCall(name string) int {
 
 // openWork opens the directories of the options; nil: there are none.
 func (s *Scenario) openWork(o *Options, take *recording, test testName) (*work, error) {
-	if len(o.Workdir) == 0 {
+	if len(o.Workdir) == 0 && o.Queue == nil {
 		return nil, nil
 	}
-	w := &work{}
+	w := &work{queue: o.Queue, scenario: s.Name}
 	for _, path := range o.Workdir {
 		d, err := workdir.Open(resultsFs, filepath.ToSlash(path))
 		if err != nil {
@@ -83,6 +86,12 @@ func (w *work) memory(m model.Model) (*memory, error) {
 	key := []byte("crashsim key 1\n" + w.about + "model " + m.String() + "\n")
 	sum := sha256.Sum256(key)
 	mem := &memory{shelf: &shelf{work: w, name: hex.EncodeToString(sum[:16]), known: map[string]*known{}}}
+	if w.queue != nil {
+		mem.giving = &giving{queue: w.queue, job: queue.Job{Key: mem.name, About: string(key), Scenario: w.scenario, Model: m.String()}}
+	}
+	if len(w.dirs) == 0 {
+		return mem, nil
+	}
 	if _, err := w.dirs[0].Put(mem.name, key); err != nil {
 		return nil, fmt.Errorf("results cannot be stored: %w", err)
 	}

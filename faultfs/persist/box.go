@@ -195,6 +195,14 @@ func (b *Box) lower(id Cell, to Version) bool {
 // Bound returns the versions that the box leaves to a cell.
 func (b *Box) Bound(id Cell) Bound { return Bound{id, b.lo[id], b.hi[id]} }
 
+// Has reports whether the plan has a cell, or a question about the marks, with that number.
+func (b *Box) Has(id Cell) bool {
+	if id < 0 {
+		return -int64(id) <= int64(questions(len(b.plan.byIndex)))
+	}
+	return int(id) < len(b.lo)
+}
+
 // Choose gives a cell the newest value that the box allows. It returns a
 // number for the value (see Step) and the versions that have it; split says
 // that the box held cuts with other values before, all of them older.

@@ -95,6 +95,9 @@ func (s *Search[T]) runAhead(ctx context.Context, losses int, tasks []task[T]) {
 	if idle {
 		s.ahead = max(s.ahead, 4*s.Workers)
 		for _, t := range s.waiters {
+			if s.Batch != nil { // a run that may not be needed is not worth the way
+				break
+			}
 			if len(s.batch)%s.Workers == 0 || len(s.batch) >= limit {
 				break
 			}
@@ -133,6 +136,9 @@ func (s *Search[T]) tell(atHand int) {
 // small batches, so that what is found is seen soon.
 func (s *Search[T]) limit() int {
 	limit := s.Budget.batch(s.stats.Runs)
+	if s.Batch != nil {
+		return min(limit, max(s.Batch(), 1))
+	}
 	if s.pace > 0 {
 		limit = min(limit, max(int(batchTime/s.pace), 1)*s.Workers)
 	}

@@ -10,6 +10,29 @@ func (t *Tree[T]) Add(steps []persist.Step, outcome T) bool {
 	return same
 }
 
+// Way returns the cuts of an attempt's part that lead to the node at which the tree knows no
+// more: the bounds of its cells that are narrower than at the crash point. All that is read
+// of them below that node is read of no other cuts. It moves the box. With ok false, the
+// tree knows the outcome, or the part is empty.
+func (t *Tree[T]) Way(box *persist.Box, j Job) (bounds []persist.Bound, ok bool) {
+	box.Move(j.Point)
+	if !box.RestrictTo(j.Part) {
+		return nil, false
+	}
+	at := int32(0)
+	for t.nodes[at].kind == reads {
+		cell := t.nodes[at].cell
+		if !box.Has(cell) {
+			return nil, false
+		}
+		value, _, _ := box.Choose(cell)
+		if at = t.known(at, value); at == 0 {
+			return box.Narrowed(), true
+		}
+	}
+	return box.Narrowed(), t.nodes[at].kind != leaf
+}
+
 // Size returns the number of nodes of the tree.
 func (t *Tree[T]) Size() int { return len(t.nodes) }
 
@@ -24,6 +47,9 @@ func (t *Tree[T]) Answer(box *persist.Box, a *Attempt[T]) bool {
 	at := int32(0)
 	for t.nodes[at].kind == reads {
 		cell := t.nodes[at].cell
+		if !box.Has(cell) { // who wrote that run judged something else
+			break
+		}
 		value, bound, split := box.Choose(cell)
 		if split {
 			a.Taken = append(a.Taken, bound)

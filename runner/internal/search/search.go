@@ -60,6 +60,9 @@ type Options[T any] struct {
 	// Workers is how many runs are made at once; zero means one. What is found does
 	// not depend on it.
 	Workers int
+	// Batch, if it is set, says how many runs may be given to Run at once, where those are made
+	// elsewhere, and many at a time; without it, slow runs are given in small batches.
+	Batch func() int
 	// Visit is called for each cube, from one goroutine and in an order that
 	// does not depend on the number of workers. It returns false to end the search.
 	Visit func(*Cube[T]) bool
