@@ -186,14 +186,25 @@ func (f *FS) ReadAt(op Op, p []byte) (int, syscall.Errno) {
 // Records reports whether the file system records a trace.
 func (f *FS) Records() bool { return f.trace != nil }
 
-// StoreAt is a store to a mapped file that has happened: p is what a part of it holds
-// now. It records a write of what has changed, without a site, and nothing if nothing
-// has. What lies beyond the end of the file is lost, as it is of a map. No fault
-// strikes it.
-func (f *FS) StoreAt(ino Ino, p []byte, off int64) syscall.Errno {
-	c := call{f: f, op: Op{Kind: OpWrite, Ino: ino}}
+// Store records what programs have stored into mapped files and one look has seen:
+// writes, each of Data at Off into Ino. Of each, what has changed is recorded, with the
+// number of the look and without a site, and nothing comes between them. What lies beyond
+// the end of a file is lost, as it is of a map. No fault strikes a store. The error is ENOENT where one of the inodes is no file, and EIO where
+// power is lost.
+func (f *FS) Store(writes ...Op) (errno syscall.Errno) {
 	f.mu.Lock()
-	defer c.end()
+	defer f.mu.Unlock()
+	look := f.looks + 1
+	for i := range writes {
+		if e := f.store(&writes[i], look); e != 0 {
+			errno = e
+		}
+	}
+	return errno
+}
+
+func (f *FS) store(w *Op, look int) syscall.Errno {
+	ino, p, off := w.Ino, w.Data, w.Off
 	switch {
 	case f.dead:
 		return syscall.EIO
@@ -213,11 +224,12 @@ func (f *FS) StoreAt(ino Ino, p []byte, off int64) syscall.Errno {
 	if from == to {
 		return 0
 	}
+	c := call{f: f, op: Op{Kind: OpWrite, Ino: ino, Look: look}}
 	c.op.Begin = Edge(f.edge.Add(1))
 	c.op.Path, c.op.Off, c.op.Data = f.pathOf(ino), off+int64(from), slices.Clone(p[from:to])
 	f.write(ino, c.op.Data, c.op.Off)
 	c.stamp()
-	c.leave(0)
+	c.record(0)
 	return 0
 }
 

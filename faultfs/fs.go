@@ -51,6 +51,7 @@ type FS struct {
 	life  atomic.Uint64 // handles of an earlier life are dead
 	dead  bool
 	clock int64
+	looks int // the number of the newest look that has seen a store into a map
 
 	inject *injector // nil: no faults
 
@@ -89,7 +90,7 @@ func (f *FS) Checkpoint() *FS {
 	f.dead = true
 	frozen := f.vol
 	next := Over(&frozen)
-	next.clock = f.clock
+	next.clock, next.looks = f.clock, f.looks
 	if f.trace != nil {
 		next.trace.Setup = joined(f.trace.Setup, f.trace.Ops)
 		next.places = f.places
@@ -142,7 +143,7 @@ func (f *FS) Reset() {
 // through the receiver, which must not change while it is used.
 func (f *FS) Fork() *FS {
 	fork := Over(&f.vol)
-	fork.clock = f.clock
+	fork.clock, fork.looks = f.clock, f.looks
 	fork.places = maps.Clone(f.places)
 	return fork
 }
@@ -204,6 +205,13 @@ func absolute(path string) string {
 
 // leave ends a call: the op goes into the trace, and the lock is given back.
 func (c *call) leave(errno syscall.Errno) {
+	c.record(errno)
+	c.left = true
+	c.f.mu.Unlock()
+}
+
+// record adds the op to the trace, if that is still kept. The lock is held.
+func (c *call) record(errno syscall.Errno) {
 	if c.f.trace != nil && errno != deadErrno && !c.f.dead {
 		c.op.Errno = errno
 		if errno == closedErrno {
@@ -214,12 +222,11 @@ func (c *call) leave(errno syscall.Errno) {
 		}
 		c.op.End = Edge(c.f.edge.Add(1))
 		c.f.trace.add(&c.op)
+		c.f.looks = max(c.f.looks, c.op.Look)
 		if errno == 0 && c.f.syncAfter != nil {
 			c.f.addSyncs(c.op)
 		}
 	}
-	c.left = true
-	c.f.mu.Unlock()
 }
 
 // failure makes the error of a call.

@@ -154,6 +154,11 @@ type Op struct {
 	// no data outside them. An msync of a part of a file is such a call.
 	Only Span
 
+	// Look, if it is not zero, says that a write is what a program stored into a map of
+	// the file, and the number of the look that saw it. What came in which order between
+	// two looks is not known: see Trace.SeenWithNext.
+	Look int
+
 	// Injected says that a Fault had a hand in what the call returned, or in
 	// what it did.
 	Injected bool

@@ -24,7 +24,7 @@ const (
 // begins with the version and says the notes, with a part "setup" if there was one and a part
 // "ops". An op is a line of litmus syntax, followed behind a ";" by what a
 // litmus file does not say: err=, the error; injected=yes, that a fault had a
-// hand in it; only=, the bytes that an fdatasync is limited to; lost=, the bytes that a sync failed to write, and evicted=yes;
+// hand in it; only=, the bytes that an fdatasync is limited to; look=, the look that saw a store into a map; lost=, the bytes that a sync failed to write, and evicted=yes;
 // at=, the call site, and in=, its function, where it is known; span=, the edges, where the op overlaps another. "#7" instead of a path is inode 7.
 // Long data that is no text stands in base64, as base64:AAECAw==.
 // ParseTrace reads it back.
@@ -113,6 +113,9 @@ func appendAttributes(b []byte, op *Op, position int) []byte {
 	}
 	if !op.Only.Empty() {
 		attr("only", op.Only.String())
+	}
+	if op.Look != 0 {
+		attr("look", strconv.Itoa(op.Look))
 	}
 	if !op.Lost.Empty() {
 		attr("lost", op.Lost.String())
@@ -334,13 +337,16 @@ func setAttributes(op *Op, attrs map[string]string) error {
 		case "only":
 			op.Only, ok = parseLost(value)
 			ok = ok && op.Kind == OpFdatasync
+		case "look":
+			op.Look, ok = parseLook(value)
+			ok = ok && op.Kind == OpWrite
 		case "lost":
 			op.Lost, ok = parseLost(value)
 			ok = ok && op.Kind.Syncs()
 		case "evicted":
 			op.Evicted, ok = true, value == "yes" && op.Kind.Syncs()
 		default:
-			return fmt.Errorf("unknown attribute %s, want err, injected, only, lost, evicted, at, in or span", clip(key))
+			return fmt.Errorf("unknown attribute %s, want err, injected, only, look, lost, evicted, at, in or span", clip(key))
 		}
 		if !ok {
 			return badValue("attribute", key, value)
@@ -356,6 +362,11 @@ func parseSite(s string) (Site, bool) {
 	}
 	line, err := strconv.ParseInt(s[i+1:], 10, 32)
 	return Site{File: s[:i], Line: int(line)}, err == nil && line >= 0
+}
+
+func parseLook(s string) (int, bool) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	return int(n), err == nil && n > 0
 }
 
 func parseSpan(s string) (begin, end Edge, ok bool) {

@@ -31,6 +31,17 @@ func (t *Trace) add(op *Op) {
 	t.Ops = append(t.Ops, *op)
 }
 
+// SeenWithNext reports whether an op and the next one are stores into maps that were
+// seen at once, so that nobody knows which came first, nor whether the program was ever
+// between them.
+func (t *Trace) SeenWithNext(n OpNum) bool {
+	if int(n)+1 >= len(t.Ops) {
+		return false
+	}
+	op, next := &t.Ops[n], &t.Ops[n+1]
+	return op.Look != 0 && op.Look == next.Look && !op.Failed() && !next.Failed()
+}
+
 // Base returns the disk as it durably was before the first op.
 func (t *Trace) Base() Base {
 	if t.base == nil {

@@ -49,7 +49,7 @@ func (s *Scenario) eachKill(
 			return fmt.Errorf("the program cannot be killed after %s: it does something else when it is done again: %w", op.Call(), err)
 		}
 		begun = begun || loses
-		if begun && (loses || !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)) && !f(live, faultfs.OpNum(i)) {
+		if begun && !trace.SeenWithNext(faultfs.OpNum(i)) && (loses || !op.Failed() && (op.Kind.Changes() || op.Kind == faultfs.OpMark)) && !f(live, faultfs.OpNum(i)) {
 			return nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/oracle"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // This file asks whether a verdict Kept can be believed: did the program change
@@ -67,6 +68,10 @@ func (d *doubt) ask(ctx context.Context) {
 		d.refuse(why)
 		return
 	}
+	if n := d.unseen(); n > 0 {
+		d.result.Notes = append(d.result.Notes, fmt.Sprintf("the program stored more than one word into maps of files between two of its calls (%s): "+
+			"what the files held in between cannot be seen and was not judged, so that a verdict of kept is not certain", show.Count(n, "time")))
+	}
 	if d.rejects(ctx) || ctx.Err() != nil {
 		return
 	}
@@ -112,6 +117,28 @@ func (d *doubt) idle() string {
 	}
 	return fmt.Sprintf("there was nothing to judge: none of the %s that were recorded changes a file; "+
 		"the workload wrote nothing, or it wrote with package os, or to another file system, instead of the one that it was given", d.ops())
+}
+
+// unseen counts the looks at maps of files that saw more than one store: more than one
+// word of eight bytes had changed.
+func (d *doubt) unseen() int {
+	const word = 8
+	looks := 0
+	ops := d.result.Plan.Trace().Ops
+	for i := 0; i < len(ops); i++ {
+		op := &ops[i]
+		if op.Look == 0 {
+			continue
+		}
+		several := op.Off/word != (op.Off+int64(len(op.Data))-1)/word
+		for ; d.result.Plan.Trace().SeenWithNext(faultfs.OpNum(i)); i++ {
+			several = true
+		}
+		if several {
+			looks++
+		}
+	}
+	return looks
 }
 
 func (d *doubt) ops() string { return fmt.Sprintf("%d ops", len(d.trace.Ops)) }

@@ -306,8 +306,21 @@
 // S100. Under replace=size the new name of a rename over an existing file needs
 // the newest size of the file moved, and none of its data.
 //
+// S101. An fdatasync that is limited to a part of a file (msync) forces the data units
+// that lie in it as a whole, and no other data; besides, what any fdatasync forces.
+//
+// S102. What was stored into mapped files between two looks is one step: nobody knows
+// in which order it was stored.
+//
+// S103. Under order=all, and under cache=kept, stores that were seen at one look
+// persist together: there is no crash point between them. Otherwise each unit
+// persists on its own.
+//
 // # Limits
 //
+// What a page of a mapped file held between two looks at it is not known, and is no
+// version: a case that shows it is not among those of the model. Whoever judges a
+// program that stores into maps must say so.
 // Ownership and times are not modelled: no case shows them. A data unit persists
 // as a whole, with some contents that the page cache really had: disks that tear
 // a sector, and bits that rot, are not in this model. Inodes are never used twice

@@ -22,7 +22,8 @@
 //   - Stores through a shared map become writes of the bytes of a page that changed,
 //     before the next op of any program: a process of its own reads pages that are
 //     dirty whenever an op begins. Several stores to a page between two ops become
-//     one, and those to several pages stand in the order of their offsets. They have
+//     one, and those to several pages stand in the order of their offsets, with the number
+//     of the look that saw them (Op.Look), since nobody knows their order. They have
 //     no site. Where that cannot be done (see package mapped), they become writes when
 //     the kernel writes the pages back, and Notes says so.
 //   - An msync is an fdatasync; of a part of a file, one that forces no other data.

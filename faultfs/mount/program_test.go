@@ -92,7 +92,7 @@ func TestStoresThroughMapsAreNotAppended(t *testing.T) {
 	fs := fixture(t)
 	dir := serve(t, fs, mount.Options{})
 	require.NoError(t, child(t, "appended", dir).Run())
-	require.Equal(t, []string{`write /f 2 "xy"`, "fdatasync /f"}, changes(fs))
+	require.Equal(t, []string{`write /f 2 "xy" ; look=1`, "fdatasync /f"}, changes(fs))
 }
 
 // readThroughMap is a program: it reads a file by a map of it.

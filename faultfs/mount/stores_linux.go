@@ -217,7 +217,7 @@ func (d *disk) writeBack(ino faultfs.Ino, data []byte, offset int64) fuse.Status
 	if watched {
 		return fuse.OK
 	}
-	return fuse.Status(s.fs.StoreAt(ino, data, offset))
+	return fuse.Status(s.fs.Store(faultfs.Op{Ino: ino, Data: data, Off: offset}))
 }
 
 // recordStores records what was stored since the last op.
@@ -251,9 +251,11 @@ func (d *disk) recordStores() {
 	slices.SortStableFunc(pages, func(a, b mapped.Page) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Offset, b.Offset))
 	})
-	for _, p := range pages {
-		s.fs.StoreAt(faultfs.Ino(p.File), p.Data, p.Offset)
+	stores := make([]faultfs.Op, len(pages))
+	for i, p := range pages {
+		stores[i] = faultfs.Op{Ino: faultfs.Ino(p.File), Data: p.Data, Off: p.Offset}
 	}
+	s.fs.Store(stores...)
 }
 
 // takeWritten forgets pages that were written back, and returns those of them that
@@ -290,15 +292,13 @@ func (s *stores) recordWritten(which func(mappedPage) bool) {
 	slices.SortFunc(pages, func(a, b mappedPage) int {
 		return cmp.Or(cmp.Compare(a.ino, b.ino), cmp.Compare(a.offset, b.offset))
 	})
-	data := make([][]byte, len(pages))
+	stores := make([]faultfs.Op, len(pages))
 	for i, p := range pages {
-		data[i] = s.written[p]
+		stores[i] = faultfs.Op{Ino: p.ino, Data: s.written[p], Off: p.offset}
 		delete(s.written, p)
 	}
 	s.mu.Unlock()
-	for i, p := range pages {
-		s.fs.StoreAt(p.ino, data[i], p.offset)
-	}
+	s.fs.Store(stores...)
 }
 
 // endStores records what was stored until now, and ends the helper, which would

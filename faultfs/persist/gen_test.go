@@ -321,6 +321,24 @@ func overlap(t *rapid.T, trace *faultfs.Trace) *faultfs.Trace {
 	return &moved
 }
 
+// looked says of some writes of a program that they were stored into maps, and of some
+// that follow one another that they were seen at once.
+func looked(t *rapid.T, trace *faultfs.Trace) *faultfs.Trace {
+	moved := *trace
+	moved.Ops = slices.Clone(trace.Ops)
+	look := 1
+	for i := range moved.Ops {
+		op := &moved.Ops[i]
+		if rapid.IntRange(0, 3).Draw(t, "next look") == 0 {
+			look++
+		}
+		if op.Kind == faultfs.OpWrite && !op.Failed() && rapid.IntRange(0, 4).Draw(t, "store") > 0 {
+			op.Look = look
+		}
+	}
+	return &moved
+}
+
 // drawModel draws a preset with some promises changed, of units that go with
 // the grid of a program.
 func drawModel(t *rapid.T, grid int64) model.Model {

@@ -103,6 +103,8 @@ type lowerer struct {
 	forced    []force // what syncs force, by op
 	losses    *losses // nil: no sync of the trace lost data
 
+	together []need // effects of the stores into maps that one look has seen, so far
+
 	effects     []need // of all ops, one behind the other
 	firstEffect int    // of the op at hand
 }
@@ -270,6 +272,9 @@ func (l *lowerer) op(num faultfs.OpNum, op *faultfs.Op) {
 	switch op.Kind {
 	case faultfs.OpWrite:
 		l.write(num, op)
+		if !l.trace.SeenWithNext(num) {
+			l.endLook()
+		}
 	case faultfs.OpTruncate:
 		l.truncate(num, op)
 	case faultfs.OpChmod:

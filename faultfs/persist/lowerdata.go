@@ -33,12 +33,47 @@ func (l *lowerer) write(num faultfs.OpNum, op *faultfs.Op) {
 		} else {
 			inside = append(inside, made)
 		}
-		l.endStep(l.ops[num][first:])
+		if op.Look != 0 { // which of its units were stored to first is not known
+			l.together = append(l.together, l.ops[num][first:]...)
+		} else {
+			l.endStep(l.ops[num][first:])
+		}
 	}
 	if s.size != before {
 		l.changed(num, true, op.Ino)
 	}
 }
+
+// endLook says that the effects of stores that one look has seen are complete. They are
+// one step. In which order they were made is not known, so that where that decides what
+// a crash leaves, all of them are there or none.
+func (l *lowerer) endLook() {
+	effects := l.together
+	l.together = nil
+	if len(effects) == 0 || !l.ties() {
+		l.endStep(effects)
+		return
+	}
+	if l.losses != nil { // what is lost is not needed: each need stands for itself
+		l.requireAll(effects, effects)
+		l.endStep(effects)
+		return
+	}
+	last := len(effects) - 1
+	for i, e := range effects {
+		l.require(e, effects[(i+last)%len(effects)])
+	}
+	l.endStep(effects[last:])
+}
+
+// ties reports whether stores that one look has seen persist together.
+func (p *Plan) ties() bool {
+	return p.model.Order == model.OrderAll || p.model.Cache == model.CacheKept
+}
+
+// untold reports whether the next op was seen together with an op, and persists with it:
+// nothing is known of the moment between them.
+func (p *Plan) untold(op faultfs.OpNum) bool { return p.ties() && p.trace.SeenWithNext(op) }
 
 // addData gives a data unit a version that the program made.
 func (l *lowerer) addData(num faultfs.OpNum, ino faultfs.Ino, unit int64, v version) need {

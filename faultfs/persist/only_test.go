@@ -53,6 +53,17 @@ func TestALimitedSyncForcesOnlyItsData(t *testing.T) {
 	}
 }
 
+func TestALookIsThatOfAWrite(t *testing.T) {
+	for _, op := range []string{"fsync /f ; look=1", "write /f 0 \"a\" ; look=0", "write /f 0 \"a\" ; look=-1", "write /f 0 \"a\" ; look=x"} {
+		_, err := faultfs.ParseTrace("trace", []byte("-- ops --\ncreate /f\n"+op+"\n"))
+		require.ErrorContains(t, err, "bad attribute")
+	}
+	const text = "crashsim trace 1\n\n-- ops --\ncreate /f 0644\nwrite /f 0 \"a\" ; look=1\nwrite /f 0 \"b\" ; look=12\n"
+	trace, err := faultfs.ParseTrace("trace", []byte(text))
+	require.NoError(t, err)
+	require.Equal(t, text, string(trace.Text()))
+}
+
 func TestALimitIsThatOfAnFdatasync(t *testing.T) {
 	for _, op := range []string{"fsync /f ; only=0-1", "fdatasync /f ; only=2-1", "fdatasync /f ; only=x"} {
 		_, err := faultfs.ParseTrace("trace", []byte("-- ops --\nwrite /f 0 \"a\"\n"+op+"\n"))

@@ -30,7 +30,9 @@ type edge struct {
 	isEnd bool
 }
 
-// layPoints finds the crash points: before the first op, and after each op.
+// layPoints finds the crash points: before the first op, and after each op, but for
+// those between stores that one look has seen: nobody knows in which order these came.
+// Where nothing depends on that order, the point behind them covers those between them.
 // Where ops overlap, there is one more before a sync returns or a mark is made
 // while ops with effects have begun since the point before; and, where the
 // cache is kept, so that a later point does not cover an earlier one, before
@@ -70,6 +72,9 @@ func (l *lowerer) layPoints() {
 		}
 		if op.Kind == faultfs.OpMark && !op.Failed() && l.below == nil {
 			l.marks = append(l.marks, op.Label)
+		}
+		if l.trace.SeenWithNext(e.op) {
+			continue
 		}
 		b.emit(e.op)
 		effects, last = false, e.op
@@ -124,8 +129,16 @@ func (b *bounds) begin(op faultfs.OpNum) {
 		b.recompute()
 		return
 	}
-	for _, e := range b.ops[op] {
-		b.setHigh(e.cell, e.version)
+	if !b.untold(op) {
+		first := op
+		for first > 0 && b.untold(first-1) {
+			first--
+		}
+		for ; first <= op; first++ {
+			for _, e := range b.ops[first] {
+				b.setHigh(e.cell, e.version)
+			}
+		}
 	}
 	for b.prefix++; int(b.prefix) < len(b.begun) && b.begun[b.prefix]; b.prefix++ {
 		b.holes--

@@ -66,6 +66,7 @@ type slow struct {
 
 	namespace []slowEffect // every namespace effect so far
 	lastStep  []slowEffect
+	look      []slowEffect                 // of stores that one look has seen, so far
 	lastName  []slowEffect                 // namespace effects of the last namespace op
 	lastIn    map[faultfs.Ino][]slowEffect // of the last one that touched a directory
 	made      map[faultfs.Ino]slowEffect   // by which a directory was made
@@ -268,6 +269,28 @@ func (s *slow) step(effects ...slowEffect) {
 	s.lastStep = effects
 }
 
+// seenWithNext: the op and the next one were seen at once.
+func (s *slow) seenWithNext(i int) bool {
+	if i+1 == len(s.trace.Ops) {
+		return false
+	}
+	op, next := s.trace.Ops[i], s.trace.Ops[i+1]
+	return op.Look > 0 && op.Look == next.Look && op.Errno == 0 && next.Errno == 0
+}
+
+// endLook: stores that one look has seen are one step, and persist together where order
+// counts.
+func (s *slow) endLook() {
+	if len(s.look) == 0 {
+		return
+	}
+	s.step(s.look...)
+	if s.model.Order == model.OrderAll || s.model.Cache == model.CacheKept {
+		s.need(s.look, s.look)
+	}
+	s.look = nil
+}
+
 // namespaceOp: what the promise "names" adds.
 func (s *slow) namespaceOp(effects []slowEffect, touched ...faultfs.Ino) {
 	s.namespace = append(s.namespace, effects...)
@@ -296,6 +319,9 @@ func (s *slow) op(i int, op *faultfs.Op) {
 	switch op.Kind {
 	case faultfs.OpWrite:
 		s.write(i, op)
+		if !s.seenWithNext(i) {
+			s.endLook()
+		}
 	case faultfs.OpTruncate:
 		s.truncate(i, op)
 	case faultfs.OpChmod:
@@ -404,9 +430,16 @@ func (s *slow) write(i int, op *faultfs.Op) {
 		copy(b[from-unit*unitSize:], op.Data[from-op.Off:to-op.Off])
 		s.dirty(cell)
 		data := s.put(i, cell, slowValue{data: string(b)})
+		step := func(effects ...slowEffect) {
+			if op.Look == 0 {
+				s.step(effects...)
+			} else {
+				s.look = append(s.look, effects...)
+			}
+		}
 		if to <= s.now(size).number {
 			notGrown = append(notGrown, data)
-			s.step(data)
+			step(data)
 			continue
 		}
 		grown := s.put(i, size, slowValue{number: to})
@@ -417,7 +450,7 @@ func (s *slow) write(i int, op *faultfs.Op) {
 		case s.model.Append == model.AppendAllocated && blockStart >= before:
 			s.needs = append(s.needs, slowNeed{grown, data})
 		}
-		s.step(data, grown)
+		step(data, grown)
 	}
 	if s.now(size).number != before {
 		s.changed(i, true, op.Ino)

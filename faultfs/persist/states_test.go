@@ -131,3 +131,27 @@ func TestStatesAgreeWithTheSlowDefinition(t *testing.T) {
 		}
 	}
 }
+
+// Where writes are stores into maps that were seen at once: also where ops overlap, and
+// where a sync loses what was stored.
+func TestStatesAgreeWithTheSlowDefinitionWhereStoresAreSeenAtOnce(t *testing.T) {
+	for _, grid := range grids {
+		t.Run(fmt.Sprintf("grid=%d", grid), func(t *testing.T) {
+			t.Parallel()
+			var c compared
+			rapid.Check(t, func(t *rapid.T) {
+				draw := rapid.SampledFrom([]func(*rapid.T, int64, int) *faultfs.Trace{drawTrace, drawFaultyTrace}).Draw(t, "draw")
+				trace := draw(t, grid, 5)
+				if rapid.IntRange(0, 3).Draw(t, "overlap") == 0 {
+					trace = overlap(t, trace)
+				}
+				trace = looked(t, trace)
+				for _, m := range models(t, grid, 4) {
+					c.compare(t, trace, m)
+				}
+			})
+			t.Logf("%d programs under a model compared, %d with too many cuts", c.cases, c.tooMany)
+			require.Greater(t, c.cases, c.tooMany, "most programs must be small enough")
+		})
+	}
+}

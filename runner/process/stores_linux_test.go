@@ -123,6 +123,45 @@ func TestAStoreThatPrecedesASyncCanBeThereBefore(t *testing.T) {
 	}
 }
 
+// TestNoOrderOfStoresIsMadeUp judges programs that differ only in the order of two
+// stores between two calls. Under kill, one of them is right and the other is not; nobody
+// can see which, so that neither is called broken, and kept is said with a warning.
+func TestNoOrderOfStoresIsMadeUp(t *testing.T) {
+	program := storing(t)
+	const check = `head -c 4 f | grep -q head && { tail -c +4097 f | head -c 4 | grep -q data || { echo torn: a header without data; exit 1; }; }; exit 0`
+	stores := [][]string{{"store f 0 head", "store f 4096 data"}, {"store f 4096 data", "store f 0 head"}}
+	for _, both := range stores {
+		trace := recordStores(t, program, append(append([]string{"map f"}, both...), "msync f 0 12288", "print saved")...)
+		for model, verdict := range map[string]runner.Verdict{
+			"kill": runner.Kept, "strict": runner.Kept, "ext4": runner.Broken, "posix": runner.Broken, "strict,unit=512": runner.Kept,
+		} {
+			r := judge(t, trace, check, "", model, process.Options{})
+			require.Equal(t, verdict, r.Outcome.Verdict, "%s %v: %s", model, both, r.Why)
+			if verdict == runner.Kept {
+				require.Contains(t, strings.Join(r.Notes, "\n"), "the program stored more than one word into maps of files between two of its calls (1 time)", model)
+			}
+		}
+	}
+}
+
+// TestStoresWithACallBetweenThemHaveTheirOrder has the same two programs with a call of
+// the system between the stores.
+func TestStoresWithACallBetweenThemHaveTheirOrder(t *testing.T) {
+	program := storing(t)
+	const check = `head -c 4 f | grep -q head && { tail -c +4097 f | head -c 4 | grep -q data || { echo torn: a header without data; exit 1; }; }; exit 0`
+	for verdict, args := range map[runner.Verdict][]string{
+		runner.Broken: {"map f", "store f 0 head", "mkdir d", "store f 4096 data"},
+		runner.Kept:   {"map f", "store f 4096 data", "mkdir d", "store f 0 head"},
+	} {
+		trace := recordStores(t, program, args...)
+		for _, model := range []string{"kill", "strict"} {
+			r := judge(t, trace, check, "", model, process.Options{})
+			require.Equal(t, verdict, r.Outcome.Verdict, "%s %v: %s", model, args, r.Why)
+			require.NotContains(t, strings.Join(r.Notes, "\n"), "more than one word", "%s %v", model, args)
+		}
+	}
+}
+
 func TestAnMsyncOfAnotherPageForcesNothing(t *testing.T) {
 	program := storing(t)
 	const check = `grep -q saved $CRASHSIM_MARKS && { head -c 4 f | grep -q head || { echo lost: no header; exit 1; }; }

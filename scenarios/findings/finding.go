@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -27,7 +26,6 @@ type finding struct {
 	sites    []string // places in the program that crashsim names for the effects that were lost
 	lacks    string   // the line of the source that lacks the sync, "" where none does
 	later    string   // what later releases do
-	unjudged string   // models under which it is not judged, and why, after a colon
 	fixed    *fixed   // another version, with another verdict; nil for none
 }
 
@@ -44,6 +42,13 @@ type edit struct{ file, old, new string }
 
 // none is the verdict where no failure was found, and not every case was judged.
 const none = "none found"
+
+// asSeen is a verdict kept of a program that stores into maps of files: what these held
+// between two of its calls was not judged.
+const asSeen = "kept as seen"
+
+// kept reports whether a verdict says that no promise was seen to be broken.
+func kept(verdict string) bool { return verdict == "kept" || verdict == asSeen || verdict == none }
 
 // section is a kind of program.
 type section string
@@ -90,25 +95,11 @@ func all(verdict string, exceptions ...string) verdicts {
 	return v
 }
 
-// without are verdicts without some models.
-func without(v verdicts, models ...string) verdicts {
-	for _, m := range models {
-		delete(v, m)
-	}
-	return v
-}
-
-// models are the models by which a finding is judged.
-func (f *finding) models() []string {
-	without, _, _ := strings.Cut(f.unjudged, ":")
-	return slices.DeleteFunc(slices.Clone(models), func(m string) bool { return slices.Contains(strings.Fields(without), m) })
-}
-
 // command is the command that shows a finding. Flags are added to it.
 func (f *finding) command(flags ...string) string {
 	var b strings.Builder
 	b.WriteString("crashsim exec --strict")
-	for _, m := range f.models() {
+	for _, m := range models {
 		b.WriteString(" --model " + m)
 	}
 	if f.losses > 0 {

@@ -114,6 +114,8 @@ func (r *result) verdicts() (v verdicts, said string) {
 			v[of.Model] = none
 		case of.Verdict == "unknown":
 			v[of.Model] = "unknown: " + of.Why + of.Coverage.Bound
+		case of.Verdict == "kept" && strings.Contains(strings.Join(of.Notes, "\n"), "stored more than one word into maps"):
+			v[of.Model] = asSeen
 		default:
 			v[of.Model] = of.Verdict
 		}
@@ -148,7 +150,7 @@ func (f *finding) judge(t *testing.T, path string) *result {
 	var r result
 	require.NoError(t, json.Unmarshal(out, &r), "%s%s", out, stderr.String())
 	require.Empty(t, r.Errors, stderr.String())
-	require.Len(t, r.Results, len(f.models()), stderr.String())
+	require.Len(t, r.Results, len(models), stderr.String())
 	return &r
 }
 
@@ -220,8 +222,8 @@ func TestFindingsAreComplete(t *testing.T) {
 		require.NotEmpty(t, f.story, f.name)
 		require.NotEqual(t, f.debian == "", f.module == "", f.name)
 		require.Equal(t, f.debian == "", f.version == "", f.name)
-		require.Len(t, f.verdicts, len(f.models()), f.name)
-		broken := slices.ContainsFunc(f.models(), func(m string) bool { return f.verdicts[m] != "kept" && f.verdicts[m] != none })
+		require.Len(t, f.verdicts, len(models), f.name)
+		broken := slices.ContainsFunc(models, func(m string) bool { return !kept(f.verdicts[m]) })
 		require.Equal(t, broken, f.lacks != "", "%s: a broken promise names the line that lacks the sync, a kept one none", f.name)
 		if broken && f.module != "" {
 			require.NotEmpty(t, f.sites, "%s: the lines of Go programs are recorded", f.name)

@@ -60,6 +60,16 @@ func libraries() []finding {
 			sites: []string{"z/file.go:68"},
 			lacks: "no sync helps against the first: `memtable.go`, `openMemTables` refuses a file of no bytes. For the second, a sync of the directory after `z.OpenMmapFile` (`ristretto/z/file.go:68`).",
 		}),
+		library("badger", finding{
+			name: "badger, as it comes", section: databases, module: "github.com/dgraph-io/badger/v4", losses: 1,
+			promise:  "all writes go through a map, and can survive process crashes with SyncWrites set to false",
+			source:   "https://pkg.go.dev/github.com/dgraph-io/badger/v4#Options.WithSyncWrites",
+			verdicts: all("lost, torn, refused", "refused", "kill strict"),
+			story: "Acknowledged values can be lost when the power is cut; of that nothing is said. But a kill can also leave the new file of a memtable empty, and then the database does not open (\"Create a new file\"); " +
+				"and a page of the value log can be missing to which the log of the memtable leads, so that a value is empty.",
+			sites: []string{"z/file.go:68"},
+			lacks: "`memtable.go`, `writeToLSM`, and `value.go`: no sync of the map under this option. No sync helps against the empty file: `openMemTables` refuses it.",
+		}),
 		library("tidwall-wal", finding{
 			name: "tidwall/wal", section: databases, module: "github.com/tidwall/wal",
 			promise:  "High durability; by default: fsync after every write",

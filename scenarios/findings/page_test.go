@@ -31,6 +31,8 @@ This page says what current releases of programs and libraries leave behind when
 Nobody is blamed here. Many programs promise nothing of a power cut, and what they do is what their authors chose; those that keep their promise are
 listed as well. Each program is held to what its own documentation says, which stands beside the verdict. A verdict is about one use
 of one version. *Kept* means that every state that the model allows was judged, up to the number of losses where one is named.
+*Kept as seen* is said of programs that store into maps of files: nobody sees in which order they store between two of their calls, so that
+what their files held in between was not judged.
 
 [MODELS.md](MODELS.md) explains the models: ` + "`kill`" + ` is ` + "`kill -9`" + `, where no power is lost; ` + "`strict`" + ` keeps all effects in order;
 the others are file systems, and ` + "`posix`" + ` is what is portable. The words *torn*, *lost*, *stale* and *refused* are those of [AGENTS.md](AGENTS.md).
@@ -95,9 +97,6 @@ func (f *finding) write(t *testing.T, b *strings.Builder) {
 	if f.lacks != "" {
 		fmt.Fprintf(b, "- **The sync that is missing**: %s\n", f.lacks)
 	}
-	if models, why, ok := strings.Cut(f.unjudged, ":"); ok {
-		fmt.Fprintf(b, "- **Not judged** under %s:%s\n", strings.Join(strings.Fields(models), ", "), why)
-	}
 	if f.fixed != nil && f.fixed.replace == "" {
 		fmt.Fprintf(b, "- **With the sync** in a copy of the source, which a test makes and judges: %s.\n", f.summary(f.fixed.verdicts))
 	}
@@ -144,10 +143,8 @@ func anchor(heading string) string {
 
 // word is the verdict under a model.
 func (f *finding) word(of verdicts, m string) string {
-	v, ok := of[m]
+	v := of[m]
 	switch {
-	case !ok:
-		return "not judged"
 	case v == none && f.losses == 1:
 		return "none up to 1 loss"
 	case v == none:
@@ -160,7 +157,7 @@ func (f *finding) word(of verdicts, m string) string {
 func (f *finding) summary(of verdicts) string {
 	var words []string
 	byVerdict := map[string][]string{}
-	for _, m := range f.models() {
+	for _, m := range models {
 		v := f.word(of, m)
 		if byVerdict[v] == nil {
 			words = append(words, v)

@@ -37,17 +37,13 @@ func tools() []finding {
 			promise: "without the crash tolerance of GDBM, a crash during an update can leave a database inconsistent",
 			source:  "https://www.gnu.org.ua/software/gdbm/manual/Crash-Tolerance.html",
 			setup:   `echo "store a 1" | gdbmtool db`, run: `echo "store b $(printf %05000d 0 | tr 0 x)" | gdbmtool db`, check: "gdbm-whole",
-			verdicts: without(all("torn, refused"), "kill", "strict"),
-			story:    "The database is changed in a map of the file, and synced when it is closed. A cut before that finds the bucket that leads to a value, and not the value, or a file that has grown and a header that does not know of it, and then asks for a recovery.",
+			verdicts: all("torn, refused", "refused", "kill strict"),
+			story:    "The database is changed in a map of the file, and synced when it is closed. A kill while the file grows leaves a database that asks for a recovery. A cut before the sync finds the bucket that leads to a value, and not the value, or a file that has grown and a header that does not know of it, and then asks for a recovery.",
 			sites:    []string{"_gdbm_file_extend"},
-			unjudged: unordered,
 			lacks:    "none helps: old and new are in the same pages.",
 		},
 	}
 }
-
-// unordered are the models by which a program is not judged that stores into a map.
-const unordered = "kill strict: the order of stores into a map is not recorded, and these models keep an order."
 
 func lmdb() []finding {
 	const (
@@ -86,18 +82,17 @@ func lmdb() []finding {
 		store(finding{
 			name: "LMDB, WRITEMAP", run: "lmdb-store put writemap",
 			promise:  "MDB_WRITEMAP uses a writeable memory map; this is faster and loses protection from application bugs",
-			verdicts: all("kept"),
+			verdicts: all(asSeen),
 			story:    "The pages are stored into a map of the file and msynced, and then the meta page is. No order between stores is needed but that.",
 		}),
 		store(finding{
-			name: "LMDB, NOSYNC and WRITEMAP", run: "lmdb-store put writemap sync", losses: 1,
+			name: "LMDB, NOSYNC and WRITEMAP", run: "lmdb-store put writemap sync",
 			promise:  nosync,
-			verdicts: without(all("torn, stale, refused"), "kill", "strict"),
+			verdicts: all("torn, stale, refused", asSeen, "kill", "stale", "strict"),
 			story: "Nothing orders the stores into the map: the kernel may write the page of the meta data before the pages that it leads to. " +
 				"With this flag and that one nothing is promised, and the database can be corrupted.",
-			sites:    []string{"/db/data.mdb"},
-			lacks:    "`mdb.c`, `mdb_txn_commit`: `mdb_env_sync` does nothing under this flag.",
-			unjudged: unordered,
+			sites: []string{"/db/data.mdb"},
+			lacks: "`mdb.c`, `mdb_txn_commit`: `mdb_env_sync` does nothing under this flag.",
 		}),
 	}
 }
