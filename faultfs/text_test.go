@@ -220,7 +220,7 @@ func TestParseTraceNamesFileAndLine(t *testing.T) {
 		{"-- ops --\nmark\n", `f:2: mark: label missing`},
 		{"-- ops --\nrename /a\n", `f:2: rename: path missing`},
 		{"-- ops --\nsync ; at\n", `f:2: bad attribute "at"`},
-		{"-- ops --\nsync ; x=1\n", `f:2: unknown attribute "x", want err, injected, only, lost, evicted, at, in or span`},
+		{"-- ops --\nsync ; x=1\n", `f:2: unknown attribute "x", want err, injected, only, look, lost, evicted, at, in or span`},
 		{"-- ops --\nsync ; err=EFUN\n", `f:2: bad attribute "err=EFUN"`},
 		{"-- ops --\nsync ; at=x at=y\n", `f:2: bad attribute "at=y"`},
 		{"-- ops --\nsync ; at=x:1 ; at=y\n", `f:2: a second "; at=y"`},
