@@ -46,6 +46,7 @@ var floors = map[string]int{
 	"runner/workdir":             3,
 	"runner":                     4,
 	"runner/litmus":              5,
+	"runner/vet":                 0,
 	"runner/process":             5,
 	"scenarios":                  5,
 	"scenarios/lessons":          6,

@@ -42,7 +42,12 @@ import (
 	"github.com/crashsim/crashsim/scenarios"
 )
 
-func main() { os.Exit(newApp(scenarios.All(), os.Stdout, os.Stderr).runProcess()) }
+func main() {
+	if isVetTool(os.Args[1:]) {
+		vetTool()
+	}
+	os.Exit(newApp(scenarios.All(), os.Stdout, os.Stderr).runProcess())
+}
 
 // run runs the command on the scenarios of the project.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -213,7 +218,7 @@ from each of them, and judges what it finds there.
 	}{
 		{"learn", "Learn what a crash can leave:", []*cobra.Command{a.demoCommand(), a.listCommand(), a.modelsCommand()}},
 		{"test", "Test programs:", []*cobra.Command{
-			a.testCommand(), a.runCommand(), a.execCommand(), a.recordCommand(), a.checkCommand(), a.importCommand(), a.mergeCommand(), a.mutateCommand(),
+			a.testCommand(), a.vetCommand(), a.runCommand(), a.execCommand(), a.recordCommand(), a.checkCommand(), a.importCommand(), a.mergeCommand(), a.mutateCommand(),
 		}},
 		{"explain", "Explain a failure, and repair it:", []*cobra.Command{a.explainCommand(), a.replayCommand(), a.fixCommand(), a.auditCommand()}},
 		{"inspect", "Inspect ops, crash states and the tool itself:", []*cobra.Command{

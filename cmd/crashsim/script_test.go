@@ -20,6 +20,9 @@ var update = flag.Bool("update", false, "rewrite the expected output in the scri
 // The scripts call "crashsim", and "toysim" and "halfway", which are the same command with
 // the scenarios of toys, or with one that ends the command halfway.
 func TestMain(m *testing.M) {
+	if isVetTool(os.Args[1:]) { // go vet starts the command that "crashsim vet" is
+		vetTool()
+	}
 	testscript.Main(m, map[string]func(){
 		"crashsim": main,
 		"halfway":  func() { os.Exit(newApp(halfway(), os.Stdout, os.Stderr).runProcess()) },
