@@ -25,7 +25,7 @@ func differs(scenario string, first, second *faultfs.Trace) error {
 	}
 	return fmt.Errorf("scenario %s does not do the same twice: %s\n%s\n"+
 		"make it do the same (a fixed seed, clock and name, sorted keys, one goroutine), or record it once and judge that: set Trace, not Workload",
-		scenario, cause(first, second), text)
+		scenario, usualCause(first, second), text)
 }
 
 // firstDifference returns the lines of a diff that say what is different, as many as are
@@ -45,8 +45,8 @@ func firstDifference(first, second []byte) (lines []string, more int) {
 	return lines, more
 }
 
-// cause says what most often makes two runs part as these do.
-func cause(first, second *faultfs.Trace) string {
+// usualCause says what most often makes two runs part as these do.
+func usualCause(first, second *faultfs.Trace) string {
 	a, b := slices.Concat(first.Setup, first.Ops), slices.Concat(second.Setup, second.Ops)
 	i := 0
 	for i < len(a) && i < len(b) && sameOp(&a[i], &b[i]) {

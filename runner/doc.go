@@ -23,9 +23,13 @@
 // A verdict is Kept, when every case was judged and none is wrong; Broken, when
 // a case is wrong; otherwise Unknown, which never counts as a pass. A failure is
 // a case that is wrong, with its story in one line; it is stored as a text file
-// that replays alone. Of each kind it is a smallest one: fewest losses, then the earliest
+// that replays alone. Of each cause it is a smallest one: fewest losses, then the earliest
 // crash point, then losses of the earliest effects. Its pair is what is to
-// blame (package blame): an effect that was lost though another one was kept.
+// blame (package blame): an effect that was lost though another one was kept. Two cases
+// have one cause where the sync that is missing between the two halves of a pair, at
+// these lines of the program, rules both out; where the check begins what it says with a
+// word and a colon, as in "DUR: key 7 is gone", the word is the cause. Cases for which a
+// kill is enough have a cause of their own, and hide none that takes a power cut.
 //
 // # Besides the power cut
 //
@@ -74,10 +78,9 @@
 // # Limits
 //
 // Where a budget ended the search and cuts were drawn at random, or Options.First ended
-// it, a failure need not be a smallest one. Of each kind one failure is told, and how
-// many cases fail like that; where a check begins what it says with a word and a colon, as
-// in "DUR: key 7 is gone", one for each such word. Other causes of one kind are not
-// told apart.
+// it, a failure need not be a smallest one. Of each kind, up to four causes are told, twelve
+// in all, each with how many cases have it; a note says where there are more. Where no line
+// of the source is known, two calls of one kind with the same paths are taken for one.
 //
 // A checker must depend on nothing but its disk and the marks. One that reads
 // in an order of its own making is noticed, reported, and explored without

@@ -4,28 +4,25 @@ import (
 	"cmp"
 	"context"
 	"math/big"
-	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
-	"github.com/crashsim/crashsim/oracle"
-	"github.com/crashsim/crashsim/runner/blame"
 	"github.com/crashsim/crashsim/runner/internal/search"
-	"github.com/crashsim/crashsim/runner/show"
 )
 
 // exploration judges the crash states of one plan, for a pass.
 type exploration struct {
-	judging  *judging
-	plan     *persist.Plan
-	pool     *pool
-	box      *persist.Box
-	how      string // what happened besides the power cut, "" for nothing
-	fault    *faultfs.Fault
-	past     []Crash      // the crashes before the last life
-	smallest []smallest   // of each cause that no exploration before has found
-	boxes    []search.Job // parts whose recovery changed the disk, to be crashed again
-	runs     func() int   // of this exploration so far
+	judging *judging
+	plan    *persist.Plan
+	pool    *pool
+	box     *persist.Box
+	how     string // what happened besides the power cut, "" for nothing
+	fault   *faultfs.Fault
+	past    []Crash       // the crashes before the last life
+	open    []*candidates // cases that are wrong, and are not blamed yet, by ground
+	places  *places       // of the ops of the plan, once they are asked for
+	boxes   []search.Job  // parts whose recovery changed the disk, to be crashed again
+	runs    func() int    // of this exploration so far
 
 	name   string   // of the search, among those of the scenario
 	large  bool     // it is divided evenly among shards
@@ -67,7 +64,7 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	}
 	p.runs = func() int { return s.Stats().Runs }
 	p.work(ctx, s, from, losses)
-	p.tellSmallest()
+	p.tellAll()
 	p.runs = func() int { return 0 }
 	if p.judging.round == byLosses {
 		p.judging.total.Cases += s.Stats().Cases
@@ -132,29 +129,7 @@ func (p *exploration) visit(c *cube) bool {
 		return p.goesOn()
 	}
 	for _, v := range c.Outcome.violations {
-		by := groundOf(&v)
-		if p.judging.round == byLosses {
-			p.judging.failing[by]++
-		}
-		if p.judging.isNew(by) {
-			p.judging.found[by] = true
-			p.smallest = append(p.smallest, smallest{c.Kept(), v, by})
-			if v.Kind.Warning() {
-				continue
-			}
-			p.judging.failures++
-			if p.judging.first < 0 {
-				p.judging.first = p.judging.total.Runs + p.runs()
-			}
-			if found := p.judging.options.Found; found != nil {
-				found(foundStory(v, p.how, len(p.past), Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c)}))
-			}
-			continue
-		}
-		i := slices.IndexFunc(p.smallest, func(s smallest) bool { return s.by == by })
-		if i >= 0 && p.isBefore(c, &p.smallest[i].cube) {
-			p.smallest[i] = smallest{c.Kept(), v, by}
-		}
+		p.isWrong(c, v)
 	}
 	return p.goesOn()
 }
@@ -170,50 +145,6 @@ func (p *exploration) isOurs() bool {
 	return p.shared%o.Shards == o.Shard
 }
 
-// smallest is the smallest case so far, of a cause that no exploration before has found.
-type smallest struct {
-	cube      cube
-	violation oracle.Violation
-	by        ground
-}
-
-// isBefore reports whether, of two cases, one comes before the other: it has
-// fewer losses, then an earlier crash point, then losses of earlier effects.
-func (p *exploration) isBefore(c, other *cube) bool {
-	if by := cmp.Or(cmp.Compare(c.Losses, other.Losses), cmp.Compare(c.Point, other.Point)); by != 0 {
-		return by < 0
-	}
-	byPlace := func(a, b persist.Effect) int {
-		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Index, b.Index))
-	}
-	return slices.CompareFunc(p.lostOf(c), p.lostOf(other), byPlace) < 0
-}
-
-// lostOf returns what the newest cut of a cube lacks, and leaves the exploration's box there.
-func (p *exploration) lostOf(c *cube) []persist.Effect {
-	p.box.Move(c.Point)
-	p.box.RestrictTo(c.Part)
-	for _, t := range c.Taken {
-		p.box.Restrict(t)
-	}
-	return p.box.Lost()
-}
-
-// tellSmallest makes failures of the smallest cases that the exploration has found.
-func (p *exploration) tellSmallest() {
-	for i := range p.smallest {
-		s := &p.smallest[i]
-		f := p.failure(&s.cube, s.violation)
-		f.by = s.by
-		if f.Kind.Warning() {
-			p.judging.result.Warnings = append(p.judging.result.Warnings, f)
-		} else {
-			p.judging.result.Failures = append(p.judging.result.Failures, f)
-		}
-	}
-	p.smallest = nil
-}
-
 func (p *exploration) goesOn() bool {
 	if o := p.judging.options; o.First && p.judging.first >= 0 || o.MaxFailures > 0 && p.judging.failures >= o.MaxFailures {
 		p.judging.settled = true
@@ -224,115 +155,6 @@ func (p *exploration) goesOn() bool {
 	}
 	p.judging.settled = true
 	return false
-}
-
-// failure makes a failure of a case, and judges the case again: a checker that
-// changes its mind is flaky.
-func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
-	if free := p.plan.Free(); free != p.plan && len(p.past) == 0 {
-		return p.onFreePlan(free, c, v)
-	}
-	f := &Failure{
-		Kind: v.Kind, Violations: c.Outcome.violations, How: p.how,
-		Crash: Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c), point: c.Point},
-		Marks: p.marks(c.Point), Stack: c.Outcome.stack, fault: p.fault, damage: p.pool.damage,
-	}
-	pinned, err := p.plan.Pin(c.Point, f.Lost)
-	if err != nil {
-		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
-	}
-	below := p.box.Below()
-	var steps []persist.Step
-	if v.Kind != oracle.Hung && !p.judging.late() {
-		again := p.pool.once(c.Point, pinned.Join(below))
-		steps = again.Steps
-		if got := kindsOf(again.Outcome); !again.Skipped && !slices.Equal(got, kindsOf(c.Outcome)) {
-			p.judging.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
-		}
-	}
-	f.Pair = p.blame(f, pinned.Join(below), steps)
-	if len(p.past) == 0 {
-		f.needless = p.wrongAtEnd(f)
-		f.Story = tellStory(f, v)
-		return f
-	}
-	f.Again = []Crash{f.Crash}
-	for i := len(p.past) - 1; i >= 0; i-- {
-		// What the last run read of the disk decides what the crashes before lost.
-		past := p.past[i]
-		box := past.Plan.NewBox()
-		if past.seat != nil {
-			box.Seat(past.seat)
-		}
-		box.Move(past.point)
-		box.RestrictTo(below)
-		past.Lost, below = box.Lost(), box.Below()
-		past.Plan = past.Plan.Free()
-		f.Crash, f.Again = past, append([]Crash{past}, f.Again...)
-	}
-	f.Again = f.Again[1:]
-	f.Story = show.Line(tellAgain(f, v))
-	return f
-}
-
-// onFreePlan makes a failure of a case that was found among some of the cuts of a plan: what is
-// to blame for it is asked among all of them.
-func (p *exploration) onFreePlan(free *persist.Plan, c *cube, v oracle.Violation) *Failure {
-	all := *p
-	all.plan, all.pool, all.box = free, p.pool.later(free, nil), free.NewBox()
-	all.pool.damage = p.pool.damage
-	part, err := free.Pin(c.Point, p.lostOf(c))
-	if err != nil {
-		panic("crashsim: bug: a case of some of the cuts is none of all of them: " + err.Error())
-	}
-	return all.failure(&cube{Point: c.Point, Part: part, Losses: c.Losses, Outcome: c.Outcome}, v)
-}
-
-// wrongAtEnd reports whether a failure in which nothing was lost needs no crash: the
-// disk that the program leaves when it ends is wrong in the same way.
-func (p *exploration) wrongAtEnd(f *Failure) bool {
-	last := p.plan.Points() - 1
-	switch {
-	case len(f.Lost) > 0 || p.fault != nil || f.damage != nil:
-		return false
-	case f.point == last:
-		return true
-	case f.Kind == oracle.Hung: // it would take as long again
-		return false
-	}
-	return slices.Contains(kindsOf(p.pool.once(last, persist.Part{}).Outcome), f.Kind)
-}
-
-// blame finds the pair to blame for a failure; cut is its case, and steps what the
-// checker read of it.
-func (p *exploration) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame.Pair {
-	switch {
-	case len(f.Lost) == 0:
-		return nil
-	case f.Kind == oracle.Hung: // each case would take as long
-		return &blame.Pair{Lost: f.Lost[0]}
-	}
-	late := false
-	wrong := func(point int, part persist.Part) []oracle.Violation {
-		if late = late || p.judging.late(); late {
-			return []oracle.Violation{{Kind: f.Kind}} // nothing more is found out
-		}
-		return p.pool.wrong(point, part)
-	}
-	pair := blame.Find(
-		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps}, wrong)
-	if late || p.judging.late() {
-		return &blame.Pair{Lost: f.Lost[0]} // there was no time to find what it was lost before
-	}
-	return &pair
-}
-
-// marks returns the marks made before the crash at a point.
-func (p *exploration) marks(point int) []string {
-	if len(p.past) > 0 {
-		return p.past[0].Plan.Marks(p.past[0].point)
-	}
-	return p.plan.Marks(point)
 }
 
 // noteStrange notes that the checker does not read in one order.

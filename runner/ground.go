@@ -14,9 +14,6 @@ type ground struct {
 	word string // "" where it begins with none
 }
 
-// maxGrounds is how many failures are told at most.
-const maxGrounds = 12
-
 // ownWord is the word before the first colon of what a check says.
 var ownWord = regexp.MustCompile(`^(?:the check failed: )?([A-Za-z][A-Za-z0-9_-]*): `)
 
@@ -31,20 +28,10 @@ func groundOf(v *oracle.Violation) ground {
 	return g
 }
 
-// isNew reports whether a violation is to be told besides those that were found. Each
-// kind is told, however many were found.
-func (j *judging) isNew(g ground) bool {
-	if j.found[g] {
-		return false
+// String says, say, "refused" or "refused, DUR".
+func (g ground) String() string {
+	if g.word == "" {
+		return g.kind.String()
 	}
-	if len(j.found) < maxGrounds {
-		return true
-	}
-	for known := range j.found {
-		if known.kind == g.kind {
-			j.note("more than %d different failures were found; the others are not told", maxGrounds)
-			return false
-		}
-	}
-	return true
+	return g.kind.String() + ", " + g.word
 }

@@ -50,7 +50,7 @@ func TestFailuresThatAreToldAreFew(t *testing.T) {
 	s := saying(20, func(i int) string { return fmt.Sprintf("key-%d: gone", i) })
 	results, err := Run(t.Context(), s, Options{Models: []model.Model{model.Default()}, MaxLosses: 1})
 	require.NoError(t, err)
-	require.Len(t, results[0].Failures, maxGrounds)
+	require.Len(t, results[0].Failures, maxFindings)
 	require.Contains(t, results[0].Notes, "more than 12 different failures were found; the others are not told")
 }
 

@@ -29,7 +29,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model
 	}
 	j := &judging{
 		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
-		result: &r, found: map[ground]bool{}, failing: map[ground]int{}, first: -1,
+		result: &r, found: map[ground]bool{}, first: -1,
 	}
 	defer j.pool.close()
 	j.pool.gone = ctx.Done()

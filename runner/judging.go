@@ -27,10 +27,10 @@ type judging struct {
 	pool     *pool
 	result   *Result
 	found    map[ground]bool
-	failing  map[ground]int // cases judged that fail like this
-	total    search.Stats   // of all explorations that ended
-	failures int            // that were found
-	first    int            // runs when the first failure was found, -1 before
+	findings []*finding   // that are told, one for each cause
+	total    search.Stats // of all explorations that ended
+	failures int          // that were found
+	first    int          // runs when the first failure was found, -1 before
 	settled  bool
 	until    time.Time // when the time of the model is over; zero: never
 
@@ -84,8 +84,8 @@ func (j *judging) conclude() {
 	if j.options.sharded() {
 		j.concludeShard()
 	}
-	for _, f := range slices.Concat(r.Failures, r.Warnings) {
-		f.Cases = max(j.failing[f.by], 1)
+	for _, f := range j.findings {
+		f.failure.Cases = max(f.cases, 1)
 	}
 	switch {
 	case len(r.Failures) > 0:

@@ -211,7 +211,7 @@ func livesOf(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery d
 	o := &Options{Depth: Times(depth), Workers: 1}
 	j := &judging{
 		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
-		result: &Result{Model: m}, found: map[ground]bool{}, failing: map[ground]int{}, first: -1, reached: everything, round: of,
+		result: &Result{Model: m}, found: map[ground]bool{}, first: -1, reached: everything, round: of,
 	}
 	defer j.pool.close()
 	p := j.exploration(plan, "", "")

@@ -82,8 +82,9 @@ type Result struct {
 	// of the scenario were replaced. A verdict declared Broken may then lack
 	// kinds, or be Kept.
 	AtMost bool
-	// Failures hold the smallest example of each kind of violation, fewest
-	// losses first; Warnings the same for kinds that only warn.
+	// Failures hold the smallest example of each cause for which a promise is broken, those
+	// first that are the smallest of their kind; Warnings hold one of each kind that only
+	// warns. Notes say where more causes were found than are told.
 	Failures []*Failure
 	Warnings []*Failure
 	Coverage Coverage
@@ -199,7 +200,7 @@ type Failure struct {
 	// Pair is what is to blame: an effect that the last crash lost, and what was
 	// kept though it was; nil where that crash lost nothing.
 	Pair *blame.Pair
-	// Cases is how many of the cases that were judged fail with this kind; where the
+	// Cases is how many of the cases that were judged fail for this cause; where the
 	// search was not exhaustive, there may be more.
 	Cases int
 	// Marks are the marks made before the crash.
@@ -213,6 +214,5 @@ type Failure struct {
 
 	fault    *faultfs.Fault // that the program met
 	damage   *damage        // of the disk
-	by       ground         // what it is told for
 	needless bool           // no crash is needed: the program ends with a disk that is wrong like this
 }

@@ -236,7 +236,7 @@ type pageJSON struct {
 	Kind       string          `json:"kind"`
 	Story      string          `json:"story"`
 	Violations []string        `json:"violations"`
-	Cases      int             `json:"cases,omitempty"` // that fail with this kind
+	Cases      int             `json:"cases,omitempty"` // that fail for this cause
 	How        string          `json:"how,omitempty"`   // what happened besides the power cut
 	Program    []callJSON      `json:"program"`         // as short as it can be; power is cut after the last
 	Whole      int             `json:"whole"`           // how many calls the whole program made up to there
@@ -326,7 +326,7 @@ func (a *app) printPage(e *explainedFailure) {
 	for _, v := range e.what {
 		fmt.Fprintf(w, "    %s\n", a.style.story(inLines(v)))
 	}
-	fmt.Fprintf(w, "    %s\n", meanings[e.stored.Kind])
+	fmt.Fprintf(w, "    %s\n", e.meaning())
 	if e.Seat != nil {
 		_, how, _ := strings.Cut(e.stored.Story, "; power cut ")
 		fmt.Fprintf(w, "    It takes two power cuts: the first %s\n", how)

@@ -21,6 +21,20 @@ var meanings = map[oracle.Kind]string{
 	oracle.Hung:    "Hung: the program does not come to an end when it starts again.",
 }
 
+// byCheck begins what is said of a disk that the check of somebody refused: the check alone
+// knows what that means.
+const byCheck = "refused: the check failed: "
+
+// meaning says what it means that a promise was broken like this.
+func (e *explainedFailure) meaning() string {
+	for _, v := range e.what {
+		if strings.HasPrefix(v, byCheck) && e.stored.Kind == oracle.Refused {
+			return "Refused: the check refused the disk; what it said stands above."
+		}
+	}
+	return meanings[e.stored.Kind]
+}
+
 // printProgram prints the calls of a failure's program, each with what became of it.
 func (a *app) printProgram(e *explainedFailure) {
 	ops := e.program()

@@ -38,7 +38,7 @@ allows. NAME may be a pattern, as 'seed-*'; without names all scenarios are run.
 
 A line for each scenario shows its verdict under each model:
   kept     every case was judged, and none is wrong
-  broken   a case is wrong; the stories below tell the smallest one of each kind
+  broken   a case is wrong; the stories below tell the smallest one of each cause
   unknown  no failure was found, and not every case was judged
 "!" marks a verdict that is not the declared one. Where nothing is declared of a
 model, any verdict but unknown will do.
