@@ -54,6 +54,15 @@ func TestCallSiteIsTheCallersLine(t *testing.T) {
 
 	require.NoError(t, f.MkdirAll("/deep/er/er", 0o777))
 	require.Equal(t, here(-1), last(t, f, faultfs.OpMkdir).Site, "a method that calls others")
+	for _, layers := range []int{5, 6, 7, 8, 9, 20} {
+		w := io.Writer(h)
+		for range layers {
+			w = io.MultiWriter(w)
+		}
+		_, err = w.Write([]byte("x"))
+		require.Equal(t, here(-1), last(t, f, faultfs.OpWrite).Site, "through %d writers of io", layers)
+		require.NoError(t, err)
+	}
 
 	f.Mark("done")
 	require.Equal(t, here(-1), last(t, f, faultfs.OpMark).Site)

@@ -26,18 +26,40 @@ var framework = []string{
 // unknown.
 const stackDepth = 32
 
-type siteKey [stackDepth]uintptr
+// nearDepth is how many callers are looked at first: most programs are found
+// among them, and each further caller costs time in every op.
+const nearDepth = 8
+
+type (
+	siteKey [stackDepth]uintptr
+	nearKey [nearDepth]uintptr
+)
 
 // sites remembers the site of each short call stack: a workload calls from few
 // places many times, and looking frames up by name is slow.
-var sites sync.Map // siteKey -> Site
+var sites, nearSites sync.Map // siteKey or nearKey -> Site
 
 // callSite returns the innermost place in the program under test from which
 // the current call comes: past this module's floors, past afero, and past the
 // standard library, so that a bufio.Writer's flush is put down to its caller.
 func callSite() Site {
+	var near nearKey
+	n := runtime.Callers(3, near[:])
+	site, ok := nearSites.Load(near)
+	if !ok {
+		site = findSite(near[:n])
+		nearSites.Store(near, site)
+	}
+	if site := site.(Site); site != (Site{}) || n < nearDepth {
+		return site
+	}
+	return farSite()
+}
+
+// farSite looks further, for callers of callSite.
+func farSite() Site {
 	var pcs siteKey
-	n := runtime.Callers(3, pcs[:])
+	n := runtime.Callers(4, pcs[:])
 	if site, ok := sites.Load(pcs); ok {
 		return site.(Site)
 	}

@@ -134,15 +134,20 @@ func (p *exploration) settle(l *life, next *faultfs.FS) error {
 // paths, "" if none did.
 func firstChange(trace *faultfs.Trace, after *faultfs.FS) string {
 	before := faultfs.Unrecorded(trace.Base())
+	same := map[string]bool{"": true}
 	for i := range trace.Ops {
 		op := &trace.Ops[i]
 		if op.Failed() || !op.Kind.Changes() {
 			continue
 		}
 		for _, path := range []string{op.Path, op.To} {
-			if path != "" && !reflect.DeepEqual(look(before, path), look(after, path)) {
+			if same[path] {
+				continue
+			}
+			if !reflect.DeepEqual(look(before, path), look(after, path)) {
 				return op.Call()
 			}
+			same[path] = true
 		}
 	}
 	return ""

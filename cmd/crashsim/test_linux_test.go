@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,12 +17,17 @@ func ran(args ...string) (status int, out, said string) {
 	return status, stdout.String(), stderr.String()
 }
 
+// skipUnlessLong skips a test for which the standard library may have to be built anew.
+func skipUnlessLong(t *testing.T) {
+	if os.Getenv("CRASHSIM_LONG") == "" {
+		t.Skip("the standard library may have to be built anew: set CRASHSIM_LONG=1 to run it, as .ci/run long does")
+	}
+}
+
 // A test over package os finds a broken save, and names the line that lacks the sync, with
 // neither FUSE nor a changed import.
 func TestABrokenSaveIsFoundThroughPackageOS(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: the standard library may have to be built anew")
-	}
+	skipUnlessLong(t)
 	status, out, said := ran("test", "-count=1", brokenSave)
 	require.Equal(t, exitWrong, status, "%s%s", out, said)
 	require.Contains(t, out, "save under posix: broken(torn), declared kept")
@@ -48,9 +54,7 @@ func TestTheTestCommandHasTheOverlayToItself(t *testing.T) {
 // The programs of the notes, word for word, are judged as their twins in the library are, and
 // the lines of the notes are told.
 func TestTheNotesOwnProgramsAreJudged(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: the standard library may have to be built anew")
-	}
+	skipUnlessLong(t)
 	status, out, said := ran("test", "-C", "../../scenarios/notes", "-count=1", "-v", "./...")
 	require.Equal(t, exitOK, status, "%s%s", out, said)
 	for _, told := range []string{

@@ -264,8 +264,9 @@ func TestLongDatabaseIsComparedWhole(t *testing.T) {
 	}
 	setup := `sqlite3 db "create table t(x); insert into t values(zeroblob(600000))"`
 	trace := record(t, setup, `sqlite3 db "pragma synchronous=off; insert into t values('last'); select 'saved'"`)
-	r := judge(t, trace, "sqlite:db", "", "ext4", process.Options{Timeout: time.Minute})
-	require.Contains(t, r.Outcome.Kinds, oracle.Stale, r.Report())
+	// Under strict an early case is one without the commit, so that few dumps are compared.
+	r := judge(t, trace, "sqlite:db", "", "strict", process.Options{Timeout: time.Minute})
+	require.Equal(t, []oracle.Kind{oracle.Stale}, r.Outcome.Kinds, r.Report())
 }
 
 func TestBadChecksAreRefused(t *testing.T) {

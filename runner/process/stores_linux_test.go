@@ -2,7 +2,9 @@ package process_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -181,6 +183,10 @@ func TestAnMsyncOfAnotherPageForcesNothing(t *testing.T) {
 // of them to what they know that they do.
 func TestStoresAreThoseThatTheProgramLogs(t *testing.T) {
 	program := storing(t)
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue && os.Getenv("CRASHSIM_LONG") == "" {
+		require.NoError(t, checks.Value.Set("25")) // each is a process that is traced
+		defer func() { require.NoError(t, checks.Value.Set(checks.DefValue)) }()
+	}
 	rapid.Check(t, func(r *rapid.T) {
 		content := map[string][]byte{"f": make([]byte, 12288), "g": make([]byte, 12288)}
 		seen := map[string][]byte{"f": make([]byte, 12288), "g": make([]byte, 12288)}
