@@ -285,7 +285,7 @@ func (w *worker) publish(j *judgement) bool {
 // note writes down what a run read and found. Who takes the attempt from
 // current does it.
 func (w *worker) note(a *attempt, j *judgement) {
-	a.Steps = append(a.Steps, w.disk.Steps()...)
+	a.Reads = append(a.Reads, w.disk.Reads()...)
 	a.Taken = append(a.Taken, w.disk.Taken()...)
 	a.Outcome = j
 	a.Skipped = false

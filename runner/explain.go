@@ -40,7 +40,7 @@ func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
 	if !slices.Contains(kindsOf(ran.Outcome), s.Kind) {
 		return blame.Short{Case: c}, nil, ErrNoFailure
 	}
-	c.Read = ran.Steps
+	c.Read = ran.Reads
 	var pair *blame.Pair
 	switch {
 	case len(c.Lost) > 0 && c.Kind == oracle.Hung:

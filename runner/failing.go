@@ -240,10 +240,10 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
 	below := p.box.Below()
-	var steps []persist.Step
+	var steps []persist.Read
 	if v.Kind != oracle.Hung && !p.judging.late() {
 		again := p.pool.once(c.Point, pinned.Join(below))
-		steps = again.Steps
+		steps = again.Reads
 		if got := kindsOf(again.Outcome); !again.Skipped && !slices.Equal(got, kindsOf(c.Outcome)) {
 			p.judging.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
 		}
@@ -303,7 +303,7 @@ func (p *exploration) wrongAtEnd(f *Failure) bool {
 
 // blame finds the pair to blame for a failure; cut is its case, and steps what the
 // checker read of it.
-func (p *exploration) blame(f *Failure, cut persist.Part, steps []persist.Step) *blame.Pair {
+func (p *exploration) blame(f *Failure, cut persist.Part, reads []persist.Read) *blame.Pair {
 	switch {
 	case len(f.Lost) == 0:
 		return nil
@@ -318,7 +318,7 @@ func (p *exploration) blame(f *Failure, cut persist.Part, steps []persist.Step) 
 		return p.pool.wrong(point, part)
 	}
 	pair := blame.Find(
-		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: steps}, wrong)
+		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: reads}, wrong)
 	if late || p.judging.late() {
 		return &blame.Pair{Lost: f.Lost[0]} // there was no time to find what it was lost before
 	}

@@ -130,7 +130,7 @@ func (h *hand) run(ctx context.Context, attempts []*attempt) {
 			continue
 		}
 		h.runs = append(h.runs, runOf(h.box, h.search, a))
-		if h.tree != nil && !h.tree.Add(a.Steps, a.Outcome) {
+		if h.tree != nil && !h.tree.Add(a.Reads, a.Outcome) {
 			h.tree = nil // the checker is not deterministic: nothing is known of a run but what it was given
 		}
 	}

@@ -164,15 +164,15 @@ func (k *known) answer(a *attempt, later bool) bool {
 	if err != nil {
 		return false
 	}
-	if slices.ContainsFunc(r.Steps, func(s persist.Step) bool { return !k.box.Has(s.Cell) }) {
+	if slices.ContainsFunc(r.Reads, func(s persist.Read) bool { return !k.box.Has(s.Cell) }) {
 		return false
 	}
-	for _, s := range r.Steps {
+	for _, s := range r.Reads {
 		if _, taken, split := k.box.Choose(s.Cell); split {
 			a.Taken = append(a.Taken, taken)
 		}
 	}
-	a.Steps, a.Outcome, a.Skipped = append(a.Steps, r.Steps...), outcome, false
+	a.Reads, a.Outcome, a.Skipped = append(a.Reads, r.Reads...), outcome, false
 	return true
 }
 
@@ -191,7 +191,7 @@ func (m *memory) note(name string, k *known, a *attempt) {
 func runOf(box *persist.Box, name string, a *attempt) workdir.Run {
 	box.Move(a.Point)
 	box.RestrictTo(a.Part)
-	r := workdir.Run{Search: name, Point: a.Point, Box: box.Narrowed(), Steps: slices.Clone(a.Steps), Outcome: a.Outcome.text()}
+	r := workdir.Run{Search: name, Point: a.Point, Box: box.Narrowed(), Reads: slices.Clone(a.Reads), Outcome: a.Outcome.text()}
 	for _, b := range a.Taken {
 		box.Restrict(b)
 	}
@@ -206,7 +206,7 @@ func (k *known) add(r *workdir.Run, outcome *judgement) {
 	switch {
 	case k.exact != nil:
 		k.exact[givenTo(r.Point, r.Box)] = r
-	case k.tree.Size() < maxKnown && !k.tree.Add(r.Steps, outcome):
+	case k.tree.Size() < maxKnown && !k.tree.Add(r.Reads, outcome):
 		// The checker is not deterministic: from now on a run stands for what it was
 		// given alone. What is stored of it is read once more when it is needed.
 		k.exact = map[string]*workdir.Run{givenTo(r.Point, r.Box): r}
@@ -277,7 +277,7 @@ func (m *memory) recall(r *workdir.Run, again bool, loose *[]string) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(r.Steps, func(s persist.Step) bool { return s.Value < 0 }) {
+	if slices.ContainsFunc(r.Reads, func(s persist.Read) bool { return s.Value < 0 }) {
 		return errors.New("no cell has a value below zero")
 	}
 	k := m.known[r.Search]

@@ -86,10 +86,10 @@ func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
 	if l.err = p.judging.scenario.recover(fs); l.err == nil {
 		next := fs.Checkpoint()
 		l.plan = p.judging.round.narrow(disk.Lower(fs.Trace()))
-		l.name = searchOf(disk.Steps(), sumOfOps(fs.Trace().Ops))
+		l.name = searchOf(disk.Reads(), sumOfOps(fs.Trace().Ops))
 		l.err = p.settle(l, next)
 	}
-	a.Steps = append(a.Steps, disk.Steps()...)
+	a.Reads = append(a.Reads, disk.Reads()...)
 	a.Taken = append(a.Taken, disk.Taken()...)
 }
 

@@ -179,7 +179,7 @@ func (l *lister) run(ctx context.Context, attempts []*search.Attempt[*listing]) 
 			l.err = err
 		}
 		a.Outcome = &listing{tree, string(text)}
-		a.Steps = append(a.Steps, l.disk.Steps()...)
+		a.Reads = append(a.Reads, l.disk.Reads()...)
 		a.Taken = append(a.Taken, l.disk.Taken()...)
 	}
 }

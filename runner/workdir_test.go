@@ -117,7 +117,7 @@ func judgedTwice(t require.TestingT, fs afero.Fs, dir string) (twice []string) {
 				return nil
 			}
 			return workdir.Parse(text, func(r *workdir.Run) error {
-				given := r.Search + givenTo(r.Point, r.Box) + fmt.Sprint(r.Steps)
+				given := r.Search + givenTo(r.Point, r.Box) + fmt.Sprint(r.Reads)
 				if seen[given] {
 					twice = append(twice, given)
 				}

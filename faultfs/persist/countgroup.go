@@ -226,9 +226,9 @@ func (c *counter) forget(g *group, after int32) {
 
 // raiseLow closes the effects that a crash point forces, and counts the groups anew
 // that lose some.
-func (c *counter) raiseLow(steps []step) {
+func (c *counter) raiseLow(rises []rise) {
 	touched := c.touched[:0]
-	for _, s := range steps {
+	for _, s := range rises {
 		c.low[s.cell] = s.to
 		for v := s.from + 1; v <= s.to; v++ {
 			r := c.ties.number(need{s.cell, v})

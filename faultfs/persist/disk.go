@@ -24,7 +24,7 @@ type Disk struct {
 	run   uint32
 	seen  []uint32 // by cell: the run that read it last
 	asked []uint32 // by question about the marks: the run that asked it last
-	steps []Step
+	reads []Read
 	taken []Bound
 
 	halted bool
@@ -32,10 +32,10 @@ type Disk struct {
 
 var _ faultfs.Base = (*Disk)(nil)
 
-// Step is a read that a run made for the first time: of a cell, or, with a
+// Read is a read that a run made for the first time: of a cell, or, with a
 // negative Cell, of the marks; and what it saw. Two reads of a cell saw the
 // same if and only if Value is the same.
-type Step struct {
+type Read struct {
 	Cell  Cell
 	Value Version
 }
@@ -61,16 +61,16 @@ func (d *Disk) Begin(point int, part Part) bool {
 	defer d.mu.Unlock()
 	d.box.Move(point)
 	d.run++
-	d.steps, d.taken = d.steps[:0], d.taken[:0]
+	d.reads, d.taken = d.reads[:0], d.taken[:0]
 	return d.box.RestrictTo(part)
 }
 
-// Steps returns what was read since Begin, in order. It is valid until the
+// Reads returns what was read since Begin, in order. It is valid until the
 // next Begin.
-func (d *Disk) Steps() []Step {
+func (d *Disk) Reads() []Read {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.steps
+	return d.reads
 }
 
 // Taken returns the choices that were made since Begin, in order: for each
@@ -105,7 +105,7 @@ func (d *Disk) see(id Cell) Version {
 	if d.seen[id] != d.run && !d.halted {
 		d.seen[id] = d.run
 		value, taken, split := d.box.Choose(id)
-		d.steps = append(d.steps, Step{id, value})
+		d.reads = append(d.reads, Read{id, value})
 		if split {
 			d.taken = append(d.taken, taken)
 		}

@@ -94,7 +94,7 @@ type lowerer struct {
 	*Plan
 	state map[faultfs.Ino]*live
 
-	step      []need // effects of the step before, for order=all
+	previous  []need // effects of the step before, for order=all
 	journal   []need // effects of the namespace op before, for names=journal
 	namespace []nsEffect
 	nsForced  int     // namespace effects before this one have been forced
@@ -182,7 +182,7 @@ func (l *lowerer) addVersion(op faultfs.OpNum, id Cell, v version) need {
 	c := l.cells[id]
 	v.op = op
 	if l.model.Order == model.OrderAll {
-		v.needs = slices.Clone(l.step)
+		v.needs = slices.Clone(l.previous)
 	}
 	c.versions = append(c.versions, v)
 	made := need{id, c.newest()}
@@ -198,10 +198,10 @@ func (l *lowerer) addVersion(op faultfs.OpNum, id Cell, v version) need {
 	return made
 }
 
-// endStep says that the effects of a step are complete.
-func (l *lowerer) endStep(effects []need) {
+// endEffects says that the effects of a step are complete.
+func (l *lowerer) endEffects(effects []need) {
 	if len(effects) > 0 {
-		l.step = effects
+		l.previous = effects
 	}
 }
 
@@ -415,7 +415,7 @@ func (l *lowerer) namespaceOp(num faultfs.OpNum, effects []need, dirs ...faultfs
 		}
 	}
 	if op := &l.trace.Ops[num]; op.Kind != faultfs.OpTruncate {
-		l.endStep(effects)
+		l.endEffects(effects)
 	}
 }
 

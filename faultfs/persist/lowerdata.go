@@ -36,7 +36,7 @@ func (l *lowerer) write(num faultfs.OpNum, op *faultfs.Op) {
 		if op.Look != 0 { // which of its units were stored to first is not known
 			l.together = append(l.together, l.ops[num][first:]...)
 		} else {
-			l.endStep(l.ops[num][first:])
+			l.endEffects(l.ops[num][first:])
 		}
 	}
 	if s.size != before {
@@ -51,19 +51,19 @@ func (l *lowerer) endLook() {
 	effects := l.together
 	l.together = nil
 	if len(effects) == 0 || !l.ties() {
-		l.endStep(effects)
+		l.endEffects(effects)
 		return
 	}
 	if l.losses != nil { // what is lost is not needed: each need stands for itself
 		l.requireAll(effects, effects)
-		l.endStep(effects)
+		l.endEffects(effects)
 		return
 	}
 	last := len(effects) - 1
 	for i, e := range effects {
 		l.require(e, effects[(i+last)%len(effects)])
 	}
-	l.endStep(effects[last:])
+	l.endEffects(effects[last:])
 }
 
 // ties reports whether stores that one look has seen persist together.
@@ -119,7 +119,7 @@ func (l *lowerer) truncate(num faultfs.OpNum, op *faultfs.Op) {
 	}
 	s.size = op.Size
 	l.namespaceOp(num, namespace)
-	l.endStep(l.ops[num])
+	l.endEffects(l.ops[num])
 	l.changed(num, true, op.Ino)
 }
 

@@ -89,7 +89,7 @@ func (l *lowerer) losingSync(num faultfs.OpNum, op *faultfs.Op) {
 				f.lose(ino, units, op)
 			}
 		}
-		l.endStep(l.ops[num])
+		l.endEffects(l.ops[num])
 	}
 	if !op.Failed() {
 		l.sync(num, op)

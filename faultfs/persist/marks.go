@@ -61,7 +61,7 @@ func (d *Disk) ask(question Cell) int {
 	value, _, _ := d.box.Choose(question)
 	if i := -question - 1; d.asked[i] != d.run && !d.halted {
 		d.asked[i] = d.run
-		d.steps = append(d.steps, Step{question, value})
+		d.reads = append(d.reads, Read{question, value})
 	}
 	return int(value)
 }

@@ -12,13 +12,13 @@ import (
 // before: the bounds of cells, and the marks that were made.
 type point struct {
 	op    faultfs.OpNum // the op that returned just before; -1 at the first point
-	high  []step
-	low   []step
+	high  []rise
+	low   []rise
 	marks int // so many of the plan's marks were made
 }
 
-// step is a bound of a cell that rose.
-type step struct {
+// rise is a bound of a cell that rose.
+type rise struct {
 	cell     Cell
 	from, to Version
 }
@@ -105,9 +105,9 @@ type bounds struct {
 	begun      []bool
 	prefix     faultfs.OpNum // all ops before this one have begun
 	holes      int           // ops at or behind prefix that have begun
-	highs      []step        // since the last point
-	lows       []step
-	steps      []step // of the points laid
+	highs      []rise        // since the last point
+	lows       []rise
+	rises      []rise // of the points laid
 	work       []need
 	highBefore map[Cell]Version
 	lowBefore  map[Cell]Version
@@ -183,7 +183,7 @@ func (b *bounds) setHigh(id Cell, v Version) {
 	}
 	if _, noted := b.highBefore[id]; !noted {
 		b.highBefore[id] = b.high[id]
-		b.highs = append(b.highs, step{cell: id})
+		b.highs = append(b.highs, rise{cell: id})
 	}
 	b.high[id] = v
 	if b.model.Cache == model.CacheKept {
@@ -194,7 +194,7 @@ func (b *bounds) setHigh(id Cell, v Version) {
 func (b *bounds) setLow(id Cell, v Version) {
 	if _, noted := b.lowBefore[id]; !noted {
 		b.lowBefore[id] = b.low[id]
-		b.lows = append(b.lows, step{cell: id})
+		b.lows = append(b.lows, rise{cell: id})
 	}
 	b.low[id] = v
 }
@@ -221,13 +221,13 @@ func (b *bounds) raise(n need) {
 }
 
 // keep copies steps to where those of all points lie, one behind the other.
-func (b *bounds) keep(steps []step) []step {
-	if len(steps) == 0 {
+func (b *bounds) keep(rises []rise) []rise {
+	if len(rises) == 0 {
 		return nil
 	}
-	from := len(b.steps)
-	b.steps = append(b.steps, steps...)
-	return b.steps[from:len(b.steps):len(b.steps)]
+	from := len(b.rises)
+	b.rises = append(b.rises, rises...)
+	return b.rises[from:len(b.rises):len(b.rises)]
 }
 
 // emit lays a point here.

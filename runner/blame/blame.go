@@ -45,7 +45,7 @@ type Case struct {
 	// Lost are the effects that the cut lacks.
 	Lost []persist.Effect
 	// Read is what the checker read.
-	Read []persist.Step
+	Read []persist.Read
 }
 
 // Judge runs a checker on the newest cut of a part of a crash point, and returns
@@ -186,7 +186,7 @@ func hold(plan *persist.Plan, box *persist.Box, point int, cut persist.Part) ([]
 
 // unread returns 1 for an effect on a cell that the checker did not read.
 func (f *finder) unread(e persist.Effect) int {
-	if slices.ContainsFunc(f.Read, func(s persist.Step) bool { return s.Cell == e.Cell }) {
+	if slices.ContainsFunc(f.Read, func(s persist.Read) bool { return s.Cell == e.Cell }) {
 		return 0
 	}
 	return 1
@@ -289,7 +289,7 @@ func (f *finder) lose(s *suspect, point int, part persist.Part) (int, persist.Pa
 // changed reports whether the checker would read anything on the newest cut of
 // the box that it did not read in the case.
 func (f *finder) changed() bool {
-	return slices.ContainsFunc(f.Read, func(s persist.Step) bool {
+	return slices.ContainsFunc(f.Read, func(s persist.Read) bool {
 		return s.Cell >= 0 && f.box.Bound(s.Cell).Hi != f.held[s.Cell]
 	})
 }

@@ -56,9 +56,9 @@ func wrongCase(t require.TestingT, plan *persist.Plan, judge blame.Judge, point 
 }
 
 // everything is what a checker has read that looks at all there is.
-func everything(plan *persist.Plan) (steps []persist.Step) {
+func everything(plan *persist.Plan) (steps []persist.Read) {
 	for id := range plan.Cells() {
-		steps = append(steps, persist.Step{Cell: persist.Cell(id)})
+		steps = append(steps, persist.Read{Cell: persist.Cell(id)})
 	}
 	return steps
 }

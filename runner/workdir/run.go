@@ -15,7 +15,7 @@ type Run struct {
 	Search  string          // of which search it is, a word
 	Point   int             // the crash point
 	Box     []persist.Bound // what it was given: the cells that are narrower than at the crash point
-	Steps   []persist.Step  // what it read, each cell once
+	Reads   []persist.Read  // what it read, each cell once
 	Outcome string          // what came of it, one line
 	Cuts    string          // how many cuts it stands for, decimal; "" where they were not counted
 }
@@ -29,7 +29,7 @@ func Append(b []byte, runs []Run) []byte {
 	b = append(b, header...)
 	outcomes := map[string]int{}
 	search := ""
-	var before []persist.Step
+	var before []persist.Read
 	for i := range runs {
 		r := &runs[i]
 		if r.Search != search {
@@ -43,13 +43,13 @@ func Append(b []byte, runs []Run) []byte {
 			b = fmt.Appendf(b, "outcome %s\n", r.Outcome)
 		}
 		b = r.append(b, before, n)
-		before = r.Steps
+		before = r.Reads
 	}
 	return b
 }
 
 // append appends the line of a run; before are the steps of the run before it.
-func (r *Run) append(b []byte, before []persist.Step, outcome int) []byte {
+func (r *Run) append(b []byte, before []persist.Read, outcome int) []byte {
 	number := func(lead byte, n int64) {
 		b = strconv.AppendInt(append(b, lead), n, 10)
 	}
@@ -61,12 +61,12 @@ func (r *Run) append(b []byte, before []persist.Step, outcome int) []byte {
 		number('-', int64(c.Hi))
 	}
 	same := 0
-	for same < len(r.Steps) && same < len(before) && r.Steps[same] == before[same] {
+	for same < len(r.Reads) && same < len(before) && r.Reads[same] == before[same] {
 		same++
 	}
 	b = append(b, " read"...)
 	number(' ', int64(same))
-	for _, s := range r.Steps[same:] {
+	for _, s := range r.Reads[same:] {
 		number(' ', int64(s.Cell))
 		number('=', int64(s.Value))
 	}
@@ -90,7 +90,7 @@ func Parse(text []byte, f func(*Run) error) error {
 	}
 	var outcomes []string
 	search := ""
-	var before []persist.Step
+	var before []persist.Read
 	for line := 2; len(rest) > 0; line++ {
 		var this []byte
 		this, rest, ok = bytes.Cut(rest, []byte("\n"))
@@ -108,7 +108,7 @@ func Parse(text []byte, f func(*Run) error) error {
 			if err := r.parse(value, before, outcomes); err != nil {
 				return fmt.Errorf("line %d: %w", line, err)
 			}
-			before = r.Steps
+			before = r.Reads
 			if err := f(&r); err != nil {
 				return fmt.Errorf("line %d: %w", line, err)
 			}
@@ -122,7 +122,7 @@ func Parse(text []byte, f func(*Run) error) error {
 var errRun = errors.New("want: run POINT CELL:LOW-HIGH... read SAME CELL=VALUE... outcome NUMBER cuts NUMBER")
 
 // parse reads the line of a run.
-func (r *Run) parse(text string, before []persist.Step, outcomes []string) error {
+func (r *Run) parse(text string, before []persist.Read, outcomes []string) error {
 	words := strings.Fields(text)
 	next := func() string {
 		if len(words) == 0 {
@@ -150,14 +150,14 @@ func (r *Run) parse(text string, before []persist.Step, outcomes []string) error
 	if err != nil || same < 0 || same > len(before) {
 		return errRun
 	}
-	r.Steps = before[:same:same]
+	r.Reads = before[:same:same]
 	for len(words) > 0 && words[0] != "outcome" {
 		cell, value, _ := strings.Cut(next(), "=")
 		numbers, ok := allInts(cell, value)
 		if !ok {
 			return errRun
 		}
-		r.Steps = append(r.Steps, persist.Step{Cell: persist.Cell(numbers[0]), Value: persist.Version(numbers[1])})
+		r.Reads = append(r.Reads, persist.Read{Cell: persist.Cell(numbers[0]), Value: persist.Version(numbers[1])})
 	}
 	next()
 	n, err := strconv.Atoi(next())

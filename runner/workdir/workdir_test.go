@@ -154,7 +154,7 @@ func drawRuns(t *rapid.T) []workdir.Run {
 			r.Box = append(r.Box, persist.Bound{Cell: persist.Cell(number("cell")), Lo: persist.Version(lo), Hi: persist.Version(lo + 1)})
 		}
 		for range rapid.IntRange(0, 6).Draw(t, "steps") {
-			r.Steps = append(r.Steps, persist.Step{Cell: persist.Cell(number("cell")), Value: persist.Version(number("value"))})
+			r.Reads = append(r.Reads, persist.Read{Cell: persist.Cell(number("cell")), Value: persist.Version(number("value"))})
 		}
 		runs = append(runs, r)
 	}
@@ -168,7 +168,7 @@ func TestRunsAreReadAsTheyWereWritten(t *testing.T) {
 		text := workdir.Append(nil, want)
 		var got []workdir.Run
 		require.NoError(t, workdir.Parse(text, func(r *workdir.Run) error {
-			r.Steps = append([]persist.Step(nil), r.Steps...)
+			r.Reads = append([]persist.Read(nil), r.Reads...)
 			got = append(got, *r)
 			return nil
 		}))
@@ -194,7 +194,7 @@ func TestBadRunsAreRefusedWithTheirLine(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(workdir.Append(nil, []workdir.Run{{Search: "s", Steps: []persist.Step{{Cell: 1, Value: 2}}, Outcome: "kept", Cuts: "8"}}))
+	f.Add(workdir.Append(nil, []workdir.Run{{Search: "s", Reads: []persist.Read{{Cell: 1, Value: 2}}, Outcome: "kept", Cuts: "8"}}))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var runs []workdir.Run
 		if workdir.Parse(text, func(r *workdir.Run) error { runs = append(runs, *r); return nil }) != nil {

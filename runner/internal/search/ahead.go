@@ -186,7 +186,7 @@ func (s *Search[T]) add(t *task[T]) {
 	} else {
 		a = &Attempt[T]{}
 	}
-	*a = Attempt[T]{Job: t.Job, Steps: a.Steps[:0], Taken: a.Taken[:0]}
+	*a = Attempt[T]{Job: t.Job, Reads: a.Reads[:0], Taken: a.Taken[:0]}
 	s.batch = append(s.batch, a)
 	s.batchOf = append(s.batchOf, t)
 }

@@ -5,8 +5,8 @@ import "github.com/crashsim/crashsim/faultfs/persist"
 // Add adds a run that was made elsewhere: what it read, and what came of it. It
 // returns false where the tree knows that the same values led to another read: the
 // checker is not deterministic, and the tree cannot answer for it.
-func (t *Tree[T]) Add(steps []persist.Step, outcome T) bool {
-	_, same := t.add(&Attempt[T]{Steps: steps, Outcome: outcome}, nil)
+func (t *Tree[T]) Add(reads []persist.Read, outcome T) bool {
+	_, same := t.add(&Attempt[T]{Reads: reads, Outcome: outcome}, nil)
 	return same
 }
 
@@ -54,7 +54,7 @@ func (t *Tree[T]) Answer(box *persist.Box, a *Attempt[T]) bool {
 		if split {
 			a.Taken = append(a.Taken, bound)
 		}
-		a.Steps = append(a.Steps, persist.Step{Cell: cell, Value: value})
+		a.Reads = append(a.Reads, persist.Read{Cell: cell, Value: value})
 		if at = t.known(at, value); at == 0 {
 			break
 		}
@@ -63,7 +63,7 @@ func (t *Tree[T]) Answer(box *persist.Box, a *Attempt[T]) bool {
 		a.Outcome, a.Skipped = t.leafs[n.index], false
 		return true
 	}
-	a.Steps, a.Taken = a.Steps[:0], a.Taken[:0]
+	a.Reads, a.Taken = a.Reads[:0], a.Taken[:0]
 	return false
 }
 

@@ -47,7 +47,7 @@ type Attempt[T any] struct {
 	Job
 	Empty   bool            // the part holds no cut: there was no run
 	Skipped bool            // there was no run, since the time was over
-	Steps   []persist.Step  // what the run read, each cell once
+	Reads   []persist.Read  // what the run read, each cell once
 	Taken   []persist.Bound // what it chose beyond the part
 	Outcome T
 }
@@ -333,8 +333,8 @@ func (s *Search[T]) finishRun(t *task[T], losses int) bool {
 		ok := false
 		if t.stand.nodes, ok = s.tree.add(a, t.stand.nodes); !ok {
 			s.private = true
-			s.strange = &Strange{Expected: s.tree.sequence(a.Steps)}
-			for _, step := range a.Steps {
+			s.strange = &Strange{Expected: s.tree.sequence(a.Reads)}
+			for _, step := range a.Reads {
 				s.strange.Read = append(s.strange.Read, step.Cell)
 			}
 		}

@@ -38,7 +38,7 @@ func onDisks(plan *persist.Plan, check drawn.Checker, shuffle func(n int) []int)
 				continue
 			}
 			a.Outcome = check(p.live, p.disk.Marks())
-			a.Steps = append(a.Steps, p.disk.Steps()...)
+			a.Reads = append(a.Reads, p.disk.Reads()...)
 			a.Taken = append(a.Taken, p.disk.Taken()...)
 		}
 	}

@@ -223,7 +223,7 @@ func (d *division[T]) run(ctx context.Context, h *herd[T]) bool {
 	stand.ran = d.batch[0]
 	rest := h.tasks[1:]
 	var read []persist.Cell
-	for _, step := range stand.ran.Steps {
+	for _, step := range stand.ran.Reads {
 		if step.Cell >= 0 {
 			read = append(read, step.Cell)
 		}

@@ -24,7 +24,7 @@ func shared(plan *persist.Plan, check drawn.Checker, shard Shard) []*Attempt[uin
 			run(ctx, attempts)
 			for _, a := range attempts {
 				kept := *a
-				kept.Steps, kept.Taken = append([]persist.Step(nil), a.Steps...), append([]persist.Bound(nil), a.Taken...)
+				kept.Reads, kept.Taken = append([]persist.Read(nil), a.Reads...), append([]persist.Bound(nil), a.Taken...)
 				made = append(made, &kept)
 			}
 		},
@@ -77,7 +77,7 @@ func TestRunsOfAllShardsTogetherAreThoseOfOneSearch(t *testing.T) {
 				made := shared(plan, check, Shard{Index: i, Count: n, Most: most, Turn: turn})
 				ran[i] = len(made)
 				for _, a := range made {
-					require.True(t, tree.Add(a.Steps, a.Outcome))
+					require.True(t, tree.Add(a.Reads, a.Outcome))
 				}
 			}
 			if n > 1 && max(ran[0], ran[1]) > most && min(ran[0], ran[1]) > most {

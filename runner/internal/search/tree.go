@@ -96,7 +96,7 @@ func (f *fan) link(value persist.Version, made int32) int32 {
 // the checker is not deterministic.
 func (t *Tree[T]) add(a *Attempt[T], nodes []int32) ([]int32, bool) {
 	at := int32(0)
-	for _, s := range a.Steps {
+	for _, s := range a.Reads {
 		n := &t.nodes[at]
 		if n.kind == unknown || n.kind == claimed {
 			n.kind, n.cell = reads, s.Cell
@@ -120,10 +120,10 @@ func (t *Tree[T]) add(a *Attempt[T], nodes []int32) ([]int32, bool) {
 
 // sequence returns the reads that lead along the given steps as far as the
 // tree knows them, and the read that it expects next.
-func (t *Tree[T]) sequence(steps []persist.Step) []persist.Cell {
+func (t *Tree[T]) sequence(path []persist.Read) []persist.Cell {
 	var cells []persist.Cell
 	at := int32(0)
-	for _, s := range steps {
+	for _, s := range path {
 		n := &t.nodes[at]
 		if n.kind != reads {
 			return cells
