@@ -24,7 +24,7 @@ func (f *FS) Chown(name string, _, _ int) error {
 func (f *FS) Chtimes(name string, _, mtime time.Time) error {
 	return f.change(OpChtimes, "chtimes", name, func(_ *call, ino Ino) {
 		if !mtime.IsZero() {
-			f.vol.over(ino).mtime = int64(mtime.Sub(epoch))
+			f.vol.own(ino).mtime = int64(mtime.Sub(epoch))
 		}
 	})
 }

@@ -57,7 +57,7 @@ type moment struct {
 // Edit begins to edit the trace: no op of it is performed yet. The trace itself
 // stays as it is.
 func (t *Trace) Edit() *Edit {
-	e := &Edit{trace: t, fs: Over(t.Base()), inodes: map[Ino]Ino{}, handles: map[Ino][]Ino{}}
+	e := &Edit{trace: t, fs: NewOn(t.Base()), inodes: map[Ino]Ino{}, handles: map[Ino][]Ino{}}
 	e.opens = slices.ContainsFunc(t.Ops, func(op Op) bool { return op.Kind == OpOpen || op.Kind == OpClose })
 	return e
 }
@@ -197,7 +197,7 @@ func (e *Edit) keep(n OpNum, op Op) (Op, error) {
 // whether the op goes by its inode rather than by its path.
 func (e *Edit) find(op *Op) (byInode bool, err error) {
 	was := op.Ino
-	op.Dir, op.ToDir, op.Over = e.now(op.Dir), e.now(op.ToDir), e.now(op.Over)
+	op.Dir, op.ToDir, op.Replaced = e.now(op.Dir), e.now(op.ToDir), e.now(op.Replaced)
 	switch op.Kind {
 	case OpMkdir, OpCreate, OpRename, OpLink, OpSymlink, OpUnlink, OpRmdir, OpSync, OpMark, OpExchange:
 		op.Ino = e.now(was)
@@ -269,7 +269,7 @@ func (e *Edit) note(was, is *Op) {
 		e.inodes[was.Ino] = is.Ino
 	}
 	e.strayed = e.strayed || e.now(was.Ino) != is.Ino || e.now(was.Dir) != is.Dir || e.now(was.ToDir) != is.ToDir ||
-		is.Over != 0 && e.now(was.Over) != is.Over
+		is.Replaced != 0 && e.now(was.Replaced) != is.Replaced
 	if !e.opens {
 		return
 	}

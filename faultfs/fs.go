@@ -67,11 +67,11 @@ var (
 )
 
 // New returns an empty file system that records its trace.
-func New() *FS { return Over(empty{}) }
+func New() *FS { return NewOn(empty{}) }
 
-// Over returns a file system that starts as base holds it and records what
+// NewOn returns a file system that starts as base holds it and records what
 // changes from there on in a trace of its own. The base must not change.
-func Over(base Base) *FS {
+func NewOn(base Base) *FS {
 	f := &FS{vol: newVolume(base), trace: &Trace{base: base}}
 	f.vol.keeps = true // the trace holds the data of its ops, and never changes it
 	return f
@@ -89,7 +89,7 @@ func (f *FS) Checkpoint() *FS {
 	defer f.mu.Unlock()
 	f.dead = true
 	frozen := f.vol
-	next := Over(&frozen)
+	next := NewOn(&frozen)
 	next.clock, next.looks = f.clock, f.looks
 	if f.trace != nil {
 		next.trace.Setup = joined(f.trace.Setup, f.trace.Ops)
@@ -142,7 +142,7 @@ func (f *FS) Reset() {
 // page cache and not on any disk, with a trace that begins there. It reads
 // through the receiver, which must not change while it is used.
 func (f *FS) Fork() *FS {
-	fork := Over(&f.vol)
+	fork := NewOn(&f.vol)
 	fork.clock, fork.looks = f.clock, f.looks
 	fork.places = maps.Clone(f.places)
 	return fork
@@ -252,7 +252,7 @@ const (
 // tick advances the logical clock and stamps an inode with it.
 func (f *FS) tick(ino Ino) {
 	f.clock++
-	f.vol.over(ino).mtime = f.clock
+	f.vol.own(ino).mtime = f.clock
 }
 
 // SyncAll is sync(2): everything becomes durable.

@@ -119,7 +119,7 @@ func (c *call) remove(name string) syscall.Errno {
 			return errno
 		}
 		f.vol.setEntry(s.dir, s.name, 0)
-		f.vol.over(s.ino).links--
+		f.vol.own(s.ino).links--
 		return 0
 	}
 	c.op.Kind = OpRmdir
@@ -135,7 +135,7 @@ func (c *call) remove(name string) syscall.Errno {
 		return errno
 	}
 	f.vol.setEntry(s.dir, s.name, 0)
-	f.vol.over(s.ino).gone = true
+	f.vol.own(s.ino).gone = true
 	return 0
 }
 
@@ -212,7 +212,7 @@ func (c *call) rename(oldname, newname string) syscall.Errno {
 		return errno
 	}
 	c.op.Ino, c.op.Dir, c.op.Name = from.ino, from.dir, from.name
-	c.op.ToDir, c.op.ToName, c.op.Over = to.dir, to.name, to.ino
+	c.op.ToDir, c.op.ToName, c.op.Replaced = to.dir, to.name, to.ino
 	moved := f.vol.Type(from.ino)
 	switch {
 	case moved != Directory && (from.mustDir || to.mustDir):
@@ -236,9 +236,9 @@ func (c *call) rename(oldname, newname string) syscall.Errno {
 	switch {
 	case to.ino == 0:
 	case moved == Directory:
-		f.vol.over(to.ino).gone = true
+		f.vol.own(to.ino).gone = true
 	default:
-		f.vol.over(to.ino).links--
+		f.vol.own(to.ino).links--
 	}
 	return 0
 }
@@ -292,7 +292,7 @@ func (c *call) exchange(oldname, newname string) syscall.Errno {
 		return syscall.ENOENT
 	}
 	c.op.Ino, c.op.Dir, c.op.Name = from.ino, from.dir, from.name
-	c.op.ToDir, c.op.ToName, c.op.Over = to.dir, to.name, to.ino
+	c.op.ToDir, c.op.ToName, c.op.Replaced = to.dir, to.name, to.ino
 	switch {
 	// A slash behind a name asks that the name itself leads to a directory.
 	case to.mustDir && f.vol.Type(to.ino) != Directory, from.mustDir && f.vol.Type(from.ino) != Directory:
@@ -357,7 +357,7 @@ func (c *call) link(oldname, newname string) syscall.Errno {
 		return errno
 	}
 	f.vol.setEntry(to.dir, to.name, from.ino)
-	f.vol.over(from.ino).links++
+	f.vol.own(from.ino).links++
 	return 0
 }
 

@@ -123,12 +123,12 @@ type Op struct {
 	Begin Edge // when the call began
 	End   Edge // when it returned
 
-	Ino    Ino    // the inode that the call is about
-	Dir    Ino    // the directory whose name is made, removed or moved away
-	Name   string // that name
-	ToDir  Ino    // rename, exchange: the directory moved to
-	ToName string // rename, exchange: the new name
-	Over   Ino    // rename, exchange: the inode that the new name led to before, if any
+	Ino      Ino    // the inode that the call is about
+	Dir      Ino    // the directory whose name is made, removed or moved away
+	Name     string // that name
+	ToDir    Ino    // rename, exchange: the directory moved to
+	ToName   string // rename, exchange: the new name
+	Replaced Ino    // rename, exchange: the inode that the new name led to before, if any
 
 	Off    int64  // write, read: offset in bytes
 	Size   int64  // truncate: the new size in bytes; read: how many bytes
@@ -181,7 +181,7 @@ func (op *Op) Loses() bool { return op.Kind.Syncs() && !op.Lost.Empty() }
 // Idle reports whether the op succeeded in doing nothing: a rename of a name
 // to another name of the same inode, or the exchange of two such names.
 func (op *Op) Idle() bool {
-	return (op.Kind == OpRename || op.Kind == OpExchange) && op.Over == op.Ino
+	return (op.Kind == OpRename || op.Kind == OpExchange) && op.Replaced == op.Ino
 }
 
 // Call returns the summary of an op with the place in the program that asked for

@@ -37,7 +37,7 @@ func (f *FS) rememberOp(op *Op) {
 	case OpLink:
 		f.remember(op.Ino, place{dir: op.Dir, name: op.Name, path: op.To, other: f.standing(op.Ino)})
 	case OpExchange:
-		f.remember(op.Over, place{dir: op.Dir, name: op.Name, path: op.Path, other: f.standing(op.Over)})
+		f.remember(op.Replaced, place{dir: op.Dir, name: op.Name, path: op.Path, other: f.standing(op.Replaced)})
 		fallthrough
 	case OpRename:
 		f.remember(op.Ino, place{dir: op.ToDir, name: op.ToName, path: op.To, other: f.standing(op.Ino)})

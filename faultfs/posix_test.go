@@ -240,7 +240,7 @@ func TestRenameReplaces(t *testing.T) {
 		over := open(t, f, "/empty", os.O_RDONLY)
 		require.NoError(t, f.Rename("/file", "/empty"))
 		op := last(t, f, faultfs.OpRename)
-		require.Equal(t, []any{faultfs.Ino(2), faultfs.Ino(3), "file", "empty"}, []any{op.Ino, op.Over, op.Name, op.ToName})
+		require.Equal(t, []any{faultfs.Ino(2), faultfs.Ino(3), "file", "empty"}, []any{op.Ino, op.Replaced, op.Name, op.ToName})
 		require.Equal(t, "0123456789", content(t, f, "/empty"))
 		info, err := over.Stat()
 		require.NoError(t, err)

@@ -113,7 +113,7 @@ func TestPathFollowsTheFile(t *testing.T) {
 		f := newFS(t)
 		require.NoError(t, afero.WriteFile(f, "/dir/f", nil, 0o666))
 		frozen := f.Checkpoint().Trace().Base()
-		f = faultfs.Over(frozen)
+		f = faultfs.NewOn(frozen)
 		h := open(t, f, "/link/f", os.O_RDWR)
 		require.NoError(t, f.Rename("/dir/f", "/dir/g"))
 		require.Equal(t, "/dir/g", write(f, h))

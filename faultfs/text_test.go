@@ -50,7 +50,7 @@ func plainOps(ops []faultfs.Op) []faultfs.Op {
 			op.Data = nil
 		}
 		if op.Failed() {
-			op.Dir, op.Name, op.ToDir, op.ToName, op.Over = 0, "", 0, "", 0
+			op.Dir, op.Name, op.ToDir, op.ToName, op.Replaced = 0, "", 0, "", 0
 			if op.Path != "" {
 				op.Ino = 0
 			}

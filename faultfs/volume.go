@@ -69,8 +69,8 @@ func (v *volume) reset() {
 	v.last, v.pages = v.base.Inodes(), 0
 }
 
-// over returns the volume's own part of an inode, making it if need be.
-func (v *volume) over(ino Ino) *inode {
+// own returns the volume's own part of an inode, making it if need be.
+func (v *volume) own(ino Ino) *inode {
 	n := v.inodes[ino]
 	if n == nil {
 		n = &inode{limit: noLimit}
@@ -230,7 +230,7 @@ func (v *volume) eachName(dir Ino, f func(string) bool) {
 }
 
 func (v *volume) setEntry(dir Ino, name string, ino Ino) {
-	n := v.over(dir)
+	n := v.own(dir)
 	if ino == 0 && n.fresh() {
 		delete(n.names, name)
 		return
@@ -242,7 +242,7 @@ func (v *volume) setEntry(dir Ino, name string, ino Ino) {
 }
 
 func (v *volume) setMode(ino Ino, mode uint32) {
-	n := v.over(ino)
+	n := v.own(ino)
 	n.mode, n.hasMode = mode, true
 }
 
@@ -313,7 +313,7 @@ func (v *volume) write(ino Ino, data []byte, off int64) {
 	if len(data) == 0 {
 		return
 	}
-	n := v.over(ino)
+	n := v.own(ino)
 	if n.pages == nil {
 		n.pages = map[int64]page{}
 	}
@@ -361,7 +361,7 @@ func (v *volume) pageFor(n *inode, ino Ino, index int64, length int) *[pageSize]
 // truncate sets the size. Bytes beyond a smaller size are zeros if the file
 // grows again.
 func (v *volume) truncate(ino Ino, size int64) {
-	n := v.over(ino)
+	n := v.own(ino)
 	old := v.Size(ino)
 	n.size, n.hasSize = size, true
 	n.limit = min(n.limit, old, size)

@@ -20,7 +20,7 @@ import (
 // history is an oracle that wants one of the states that the program saw between
 // two of its ops, and none older than at the last mark.
 func history(trace *faultfs.Trace) oracle.Oracle {
-	live := faultfs.Over(trace.Base())
+	live := faultfs.NewOn(trace.Base())
 	newest := map[string]int{showed(live, nil): 0}
 	var marked []int // the number of ops before each mark
 	for i, op := range trace.Ops {
@@ -129,7 +129,7 @@ func TestOrderThatAPairLacksRulesTheCaseOut(t *testing.T) {
 			if f.Pair == nil || f.Pair.Bond != blame.Before && f.Pair.Bond != blame.Told {
 				continue
 			}
-			fs := faultfs.Over(s.Trace.Base())
+			fs := faultfs.NewOn(s.Trace.Base())
 			for i, op := range s.Trace.Ops {
 				if faultfs.OpNum(i) == f.Pair.Op {
 					_, err := fs.Do(faultfs.Op{Kind: faultfs.OpSync})

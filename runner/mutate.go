@@ -115,7 +115,7 @@ func mutated(trace *faultfs.Trace, without faultfs.OpNum) (*faultfs.Trace, error
 	err := e.KeepAll(without - 1)
 	e.Drop(without)
 	if op := &trace.Ops[without]; err == nil && op.Kind == faultfs.OpRename {
-		err = copyOver(e, op, usedLater(trace, without))
+		err = copyInsteadOfRename(e, op, usedLater(trace, without))
 	}
 	if err == nil {
 		err = e.KeepAll(faultfs.OpNum(len(trace.Ops) - 1))
@@ -126,14 +126,14 @@ func mutated(trace *faultfs.Trace, without faultfs.OpNum) (*faultfs.Trace, error
 // usedLater reports whether the file that a rename replaces is one that the program
 // goes on to use, by another name or through a handle.
 func usedLater(trace *faultfs.Trace, rename faultfs.OpNum) bool {
-	over := trace.Ops[rename].Over
+	over := trace.Ops[rename].Replaced
 	return over != 0 && slices.ContainsFunc(trace.Ops[rename+1:], func(op faultfs.Op) bool {
 		return op.Ino == over && !op.Failed() && (op.Kind.Changes() || op.Kind.Syncs())
 	})
 }
 
-// copyOver does what a program does that knows no rename: see copying.
-func copyOver(e *faultfs.Edit, rename *faultfs.Op, used bool) error {
+// copyInsteadOfRename does what a program does that knows no rename: see copying.
+func copyInsteadOfRename(e *faultfs.Edit, rename *faultfs.Op, used bool) error {
 	ops, err := copying(e.FS().Fork(), rename, used) // a fork reads without leaving a trace
 	if err != nil {
 		return err
@@ -158,8 +158,8 @@ func copying(look *faultfs.FS, rename *faultfs.Op, used bool) ([]faultfs.Op, err
 	link := from.Mode()&fs.ModeSymlink != 0
 	inPlace := false
 	var ops []faultfs.Op
-	if rename.Over != 0 {
-		was, names, errno := look.StatAt(rename.Over)
+	if rename.Replaced != 0 {
+		was, names, errno := look.StatAt(rename.Replaced)
 		if errno != 0 {
 			return nil, errno
 		}

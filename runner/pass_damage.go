@@ -148,7 +148,7 @@ func pathOf(trace *faultfs.Trace, ino faultfs.Ino) string {
 		for i := len(ops) - 1; i >= 0; i-- {
 			switch op := &ops[i]; {
 			case op.Failed():
-			case op.Kind == faultfs.OpExchange && op.Over == ino:
+			case op.Kind == faultfs.OpExchange && op.Replaced == ino:
 				return op.Path
 			case op.Ino != ino:
 			case op.To != "" && op.Kind != faultfs.OpSymlink:

@@ -75,7 +75,7 @@ func (j *judging) fail(ctx context.Context, p *program) {
 	faults, skipped := j.faults(p.take.trace)
 	tried, struck, judged := 0, 0, map[string]bool{}
 	for i, f := range faults {
-		if j.over(ctx) {
+		if j.finished(ctx) {
 			j.missed()
 			break
 		}
@@ -107,7 +107,7 @@ func (j *judging) fail(ctx context.Context, p *program) {
 	if j.scenario.Trace != nil && tried > 0 && (tried == len(faults) || j.round == byLosses) {
 		j.note("%s", struckText(tried, struck, len(judged)))
 	}
-	if skipped > 0 && !j.over(ctx) {
+	if skipped > 0 && !j.finished(ctx) {
 		j.note("of the ops that one line makes, the sweep let the first %d fail; %d others did not", sweepPerSite, skipped)
 	}
 }

@@ -81,7 +81,7 @@ func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
 	}
 	l := &life{tree: search.NewTree[*judgement]()}
 	a.Outcome = l
-	fs := faultfs.Over(disk)
+	fs := faultfs.NewOn(disk)
 	p.judging.scenario.amend(fs, repair.Recovery)
 	if l.err = p.judging.scenario.recover(fs); l.err == nil {
 		next := fs.Checkpoint()

@@ -99,7 +99,7 @@ func withFault(t *rapid.T, trace *faultfs.Trace, m model.Model) *faultfs.Trace {
 	}
 	fault := rapid.SampledFrom(templates).Draw(t, "fault")
 	fault.At = faultfs.OpNum(i + 1)
-	fs := faultfs.Over(trace.Base())
+	fs := faultfs.NewOn(trace.Base())
 	fs.Inject(m.Failure, fault)
 	for _, op := range trace.Ops {
 		_, _ = fs.Do(op) // one that fails is recorded as such
@@ -141,7 +141,7 @@ func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string
 				part = part.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
 			}
 			require.True(t, disk.Begin(point, part))
-			live := faultfs.Over(disk)
+			live := faultfs.NewOn(disk)
 			s.recover(live, listMarks(nil))
 			trace := live.Trace()
 			s.ends[showed(live, at)] = true

@@ -216,7 +216,7 @@ func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box
 	if p.scenario.Recover == nil {
 		return nil, nil, errors.New("there is no recovery any more")
 	}
-	fs := faultfs.Over(w.disk)
+	fs := faultfs.NewOn(w.disk)
 	if err := p.scenario.recover(fs); err != nil {
 		return nil, nil, err
 	}

@@ -29,7 +29,7 @@ func (j *judging) refusesStart() string {
 // judgeDisk judges a disk on which everything is durable, with marks. The oracles of the
 // scenario have seen their run: see ofRun.
 func judgeDisk(s *Scenario, o *Options, base faultfs.Base, marks []string) *judgement {
-	fs := faultfs.Over(base)
+	fs := faultfs.NewOn(base)
 	for _, m := range marks {
 		fs.Mark(m)
 	}

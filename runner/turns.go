@@ -73,7 +73,7 @@ func (t turn) part(things, used int) turn {
 // share does the next of so many things that share the turn at hand. It returns false
 // where the turn is over: then the others are not judged either.
 func (j *judging) share(ctx context.Context, left int, do func()) bool {
-	if j.over(ctx) {
+	if j.finished(ctx) {
 		j.missed()
 		return false
 	}
@@ -84,8 +84,8 @@ func (j *judging) share(ctx context.Context, left int, do func()) bool {
 	return true
 }
 
-// over reports whether there is nothing left to look for, or no budget for it.
-func (j *judging) over(ctx context.Context) bool {
+// finished reports whether there is nothing left to look for, or no budget for it.
+func (j *judging) finished(ctx context.Context) bool {
 	t := &j.turn
 	return j.settled || ctx.Err() != nil || !t.until.IsZero() && !time.Now().Before(t.until) || t.runs > 0 && j.total.Runs >= t.runs
 }
@@ -121,7 +121,7 @@ func (j *judging) deal(ctx context.Context, p *program, passes []pass) (d dealt)
 		j.short, j.drawn = false, 0
 		j.turn = all.part(len(passes)-i, j.total.Runs)
 		j.turn.draws = all.draws
-		if j.over(ctx) {
+		if j.finished(ctx) {
 			j.missed()
 		} else {
 			do(j, ctx, p)

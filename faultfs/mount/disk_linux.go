@@ -20,12 +20,12 @@ import (
 type disk struct {
 	fuse.RawFileSystem // what is not answered here is not implemented
 
-	fs     *faultfs.FS
-	marks  []*markFile
-	sites  *sites // nil: they are not asked for
-	device uint64 // of the mount, as in st_dev; zero: it was not looked for
-	stores *stores
-	over   atomic.Bool // nothing is to happen any more
+	fs       *faultfs.FS
+	marks    []*markFile
+	sites    *sites // nil: they are not asked for
+	device   uint64 // of the mount, as in st_dev; zero: it was not looked for
+	stores   *stores
+	finished atomic.Bool // nothing is to happen any more
 
 	inProcess bool // the program that asks is this one: see Direct
 
@@ -71,7 +71,7 @@ func (d *disk) broken(err error) {
 // kernel would wait for ever. Such a request is a bug of the process, which Close
 // reports; it is refused so that it does no harm meanwhile.
 func (d *disk) admit(what string, in *fuse.InHeader) fuse.Status {
-	if d.over.Load() {
+	if d.finished.Load() {
 		return fuse.Status(unix.ENOTCONN)
 	}
 	if in.Pid != 0 && unix.Tgkill(serving, int(in.Pid), 0) == nil {
@@ -128,7 +128,7 @@ func (d *disk) handle(fh uint64) (*handle, fuse.Status) {
 	h := d.handles[fh]
 	d.mu.Unlock()
 	switch {
-	case d.over.Load():
+	case d.finished.Load():
 		return nil, fuse.Status(unix.ENOTCONN)
 	case h == nil:
 		return nil, fuse.EBADF

@@ -199,7 +199,7 @@ func (m *Mount) Close() error {
 		// The last pages were written back when the mount ended.
 		m.disk.stores.recordWritten(func(mappedPage) bool { return true })
 		m.closed = errors.Join(m.closed, m.disk.bug())
-		m.disk.over.Store(true)
+		m.disk.finished.Store(true)
 		m.giveUp()
 		if m.disk.sites != nil {
 			m.disk.sites.u.Close()
@@ -262,7 +262,7 @@ func (m *Mount) end() error {
 // copy. The kernel cuts a connection when its device is closed, which the readers
 // of the device must do: they find that there is nothing to read, and end.
 func (m *Mount) abort() {
-	m.disk.over.Store(true)
+	m.disk.finished.Store(true)
 	if syscall.SetNonblock(m.device, true) != nil {
 		return
 	}

@@ -28,7 +28,7 @@ import (
 var disks = map[string]func() *faultfs.FS{
 	"empty":   faultfs.New,
 	"fixture": newFixture,
-	"broken":  func() *faultfs.FS { return faultfs.Over(broken{newFixture().Trace().Base()}) },
+	"broken":  func() *faultfs.FS { return faultfs.NewOn(broken{newFixture().Trace().Base()}) },
 	"file": func() *faultfs.FS {
 		fs := faultfs.New()
 		must(fs.Create("/f"))
@@ -352,7 +352,7 @@ func readsBack(live *faultfs.FS) error {
 			return fmt.Errorf("inode of op %d: %d and %d", i+1, trace.Ops[i].Ino, again.Ops[i].Ino)
 		}
 	}
-	replayed := faultfs.Over(again.Base())
+	replayed := faultfs.NewOn(again.Base())
 	for _, op := range again.Ops {
 		if _, err := replayed.Do(op); err != nil && op.Errno == 0 {
 			return fmt.Errorf("%s: %w", op.Line(), err)

@@ -18,13 +18,13 @@ import (
 // Start has started, and what they start, see it there. Its methods may be called
 // from several goroutines at once.
 type View struct {
-	at    string // what programs are told
-	dir   string // the same without symbolic links
-	id    string
-	space *os.File
-	jobs  chan func()
-	over  chan struct{} // closed when the view is
-	end   func()        // is called by the thread when the view is closed
+	at       string // what programs are told
+	dir      string // the same without symbolic links
+	id       string
+	space    *os.File
+	jobs     chan func()
+	finished chan struct{} // closed when the view is
+	end      func()        // is called by the thread when the view is closed
 }
 
 // NewView makes a view whose path is at, which is absolute. Where nothing is at that
@@ -68,7 +68,7 @@ func noView(what string, err error) error { return fmt.Errorf("%w: %s: %w", ErrN
 // newView starts the thread of a view, which begins with a function that returns the
 // path of the view without symbolic links. The thread is never used for anything else.
 func newView(at string, begin func() (string, error)) (*View, error) {
-	v := &View{at: at, jobs: make(chan func()), over: make(chan struct{})}
+	v := &View{at: at, jobs: make(chan func()), finished: make(chan struct{})}
 	began := make(chan error)
 	thread.Own(func() {
 		err := v.begin(begin)
@@ -81,7 +81,7 @@ func newView(at string, begin func() (string, error)) (*View, error) {
 			select {
 			case job := <-v.jobs:
 				job()
-			case <-v.over:
+			case <-v.finished:
 				return
 			}
 		}
@@ -128,7 +128,7 @@ func (v *View) Do(f func() error) error {
 	select {
 	case v.jobs <- func() { done <- f() }:
 		return <-done
-	case <-v.over:
+	case <-v.finished:
 		return fmt.Errorf("the view of %s: %w", v.at, os.ErrClosed)
 	}
 }
@@ -175,7 +175,7 @@ func (v *View) Start(cmd *exec.Cmd) error { return v.Do(cmd.Start) }
 // Close ends the view. What runs in it still goes on to see it. What is served in it
 // is closed first.
 func (v *View) Close() error {
-	close(v.over)
+	close(v.finished)
 	return v.space.Close()
 }
 

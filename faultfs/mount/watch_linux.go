@@ -38,7 +38,7 @@ func (d *disk) synced(c seccomp.Call) {
 	if !c.All && d.descriptor(c.Thread, c.Descriptor) != d.device {
 		return // of another file system, or of none
 	}
-	if d.over.Load() {
+	if d.finished.Load() {
 		return
 	}
 	// What the call returns is the kernel's own answer: no fault reaches it.

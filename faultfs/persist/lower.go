@@ -355,12 +355,12 @@ func (l *lowerer) rename(num faultfs.OpNum, op *faultfs.Op) {
 	case model.RenameLinkFirst:
 		l.require(old, target)
 	}
-	if op.Over != 0 {
+	if op.Replaced != 0 {
 		l.requireContents(target, op.Ino)
 	}
 	dirs := slices.Compact([]faultfs.Ino{op.Dir, op.ToDir})
 	l.namespaceOp(num, l.ops[num], dirs...)
-	l.changed(num, false, op.Ino, op.Over)
+	l.changed(num, false, op.Ino, op.Replaced)
 	l.changed(num, false, dirs...)
 }
 
@@ -369,14 +369,14 @@ func (l *lowerer) rename(num faultfs.OpNum, op *faultfs.Op) {
 // ties them in both directions.
 func (l *lowerer) exchange(num faultfs.OpNum, op *faultfs.Op) {
 	there := l.setName(num, op.ToDir, op.ToName, op.Ino)
-	here := l.setName(num, op.Dir, op.Name, op.Over)
+	here := l.setName(num, op.Dir, op.Name, op.Replaced)
 	if l.model.Rename != model.RenameSplit {
 		l.require(there, here)
 		l.require(here, there)
 	}
 	dirs := slices.Compact([]faultfs.Ino{op.Dir, op.ToDir})
 	l.namespaceOp(num, l.ops[num], dirs...)
-	l.changed(num, false, op.Ino, op.Over)
+	l.changed(num, false, op.Ino, op.Replaced)
 	l.changed(num, false, dirs...)
 }
 

@@ -25,7 +25,7 @@ func (l *lowerer) movesDirectory(op faultfs.Op) bool {
 	switch {
 	case op.Failed():
 		return false
-	case op.Kind == faultfs.OpExchange && l.base.Type(op.Over) == faultfs.Directory:
+	case op.Kind == faultfs.OpExchange && l.base.Type(op.Replaced) == faultfs.Directory:
 		return true
 	}
 	return (op.Kind == faultfs.OpRename || op.Kind == faultfs.OpExchange) && l.base.Type(op.Ino) == faultfs.Directory

@@ -145,7 +145,7 @@ func TestOwnNamesAreNotMoreThanNames(t *testing.T) {
 
 // replayed records ops again, from the state in which a trace begins.
 func replayed(t require.TestingT, trace *faultfs.Trace, ops []faultfs.Op) *faultfs.Trace {
-	fs := faultfs.Over(trace.Base())
+	fs := faultfs.NewOn(trace.Base())
 	for _, op := range ops {
 		_, err := fs.Do(op)
 		require.NoError(t, err)
@@ -270,7 +270,7 @@ func TestLiveStatesAreCases(t *testing.T) {
 // liveStates lists what the running program saw before its first op and after
 // each, by running it again.
 func liveStates(t *rapid.T, trace *faultfs.Trace) []string {
-	fs := faultfs.Over(trace.Base())
+	fs := faultfs.NewOn(trace.Base())
 	marks := []string{}
 	add := func(ops []faultfs.Op) {
 		for _, op := range ops {

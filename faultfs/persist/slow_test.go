@@ -336,11 +336,11 @@ func (s *slow) op(i int, op *faultfs.Op) {
 	case faultfs.OpUnlink, faultfs.OpRmdir:
 		s.setName(i, op, 0)
 	case faultfs.OpRename:
-		if op.Ino != op.Over { // a name of the same inode: does nothing
+		if op.Ino != op.Replaced { // a name of the same inode: does nothing
 			s.rename(i, op)
 		}
 	case faultfs.OpExchange:
-		if op.Ino != op.Over {
+		if op.Ino != op.Replaced {
 			s.exchange(i, op)
 		}
 	case faultfs.OpFsync, faultfs.OpFdatasync:
@@ -384,7 +384,7 @@ func (s *slow) rename(i int, op *faultfs.Op) {
 	if s.model.Rename == model.RenameAtomic {
 		s.needs = append(s.needs, slowNeed{target, old})
 	}
-	if op.Over != 0 {
+	if op.Replaced != 0 {
 		kinds := map[model.Replace][]string{model.ReplaceSize: {"size"}, model.ReplaceData: {"size", "data"}}
 		for cell := range s.cells {
 			if cell.ino == op.Ino && slices.Contains(kinds[s.model.Replace], cell.kind) {
@@ -394,7 +394,7 @@ func (s *slow) rename(i int, op *faultfs.Op) {
 	}
 	s.namespaceOp([]slowEffect{target, old}, op.Dir, op.ToDir)
 	s.step(target, old)
-	s.changed(i, false, op.Ino, op.Over, op.Dir, op.ToDir)
+	s.changed(i, false, op.Ino, op.Replaced, op.Dir, op.ToDir)
 }
 
 // exchange is two renames at once: of the one inode from here to there, and of

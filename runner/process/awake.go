@@ -19,7 +19,7 @@ type awake struct {
 	timer *time.Timer
 	last  time.Time     // of the look before
 	left  time.Duration // until the end
-	over  bool          // it has come, or nobody waits for it any more
+	done  bool          // it has come, or nobody waits for it any more
 }
 
 // awakeLooks is how many times a timer looks.
@@ -47,13 +47,13 @@ func (a *awake) look() {
 	a.left -= min(now.Sub(a.last), 2*a.step)
 	a.last = now
 	switch {
-	case a.over:
+	case a.done:
 		a.mu.Unlock()
 	case a.left > 0:
 		a.timer.Reset(min(a.step, a.left))
 		a.mu.Unlock()
 	default:
-		a.over = true
+		a.done = true
 		a.mu.Unlock()
 		a.end()
 	}
@@ -62,10 +62,10 @@ func (a *awake) look() {
 func (a *awake) stop() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.over {
+	if a.done {
 		return false
 	}
-	a.over = true
+	a.done = true
 	a.timer.Stop()
 	return true
 }

@@ -191,7 +191,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		require.NoError(t, err)
 		o, err := c.Oracle(process.Shell(check))
 		require.NoError(t, err)
-		disk := faultfs.Over(trace.Base())
+		disk := faultfs.NewOn(trace.Base())
 		require.Empty(t, o.Judge(disk, marks{}), check)
 		violations := o.Judge(disk, marks{"saved"})
 		require.Len(t, violations, 1, check)

@@ -142,7 +142,7 @@ func (p *Program) rerunIn(ctx context.Context, place *place, args []string, reco
 		return nil, err
 	}
 	defer windows.put(w)
-	fs := faultfs.Over(recorded.Base())
+	fs := faultfs.NewOn(recorded.Base())
 	fs.Inject(how, fault)
 	trace, err = p.trace(ctx, fs, windows, w, args)
 	struck := fs.Fired()[0] > 0
