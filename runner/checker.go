@@ -38,7 +38,7 @@ type pool struct {
 	idle     []*worker
 	ticker   *time.Ticker
 	gone     <-chan struct{} // closed once nobody waits for what runs under way find; nil: never
-	seat     *persist.Box    // of a later life: what the crash before it left
+	start    *persist.Box    // of a later life: what the crash before it left
 	damage   *damage         // of the disk at rest, nil: none
 	inside   atomic.Int64    // nanoseconds spent in checkers, where measured
 	measure  bool
@@ -80,13 +80,13 @@ func (p *pool) close() { p.ticker.Stop() }
 
 // later returns a pool that runs the same checker on the disks of another plan: of another
 // run, or of what recovery did after the crash of a run that left the cuts of seat.
-func (p *pool) later(plan *persist.Plan, seat *persist.Box) *pool {
+func (p *pool) later(plan *persist.Plan, start *persist.Box) *pool {
 	scenario := p.scenario
-	if seat == nil {
+	if start == nil {
 		scenario = p.asked.ofRun(plan.Trace())
 	}
 	return &pool{
-		scenario: scenario, asked: p.asked, plan: plan, workers: p.workers, timeout: p.timeout, ticker: p.ticker, gone: p.gone, seat: seat,
+		scenario: scenario, asked: p.asked, plan: plan, workers: p.workers, timeout: p.timeout, ticker: p.ticker, gone: p.gone, start: start,
 	}
 }
 
@@ -97,8 +97,8 @@ func (p *pool) worker() *worker {
 		return w
 	}
 	disk := p.plan.NewDisk()
-	if p.seat != nil {
-		disk.Seat(p.seat)
+	if p.start != nil {
+		disk.StartFrom(p.start)
 	}
 	rot := &rotten{Disk: disk}
 	return &worker{pool: p, disk: disk, rot: rot, fs: faultfs.Unrecorded(rot)}

@@ -35,7 +35,7 @@ func (s *Stored) Explain(scenario Scenario, o Options) (blame.Short, []oracle.Vi
 
 // explain says what is to blame for a failure whose last crash is reached.
 func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
-	c := blame.Case{Plan: r.pool.plan, Seat: r.pool.seat, Point: r.point, Cut: r.cut, Kind: s.Kind, Lost: r.lost}
+	c := blame.Case{Plan: r.pool.plan, Start: r.pool.start, Point: r.point, Cut: r.cut, Kind: s.Kind, Lost: r.lost}
 	ran := r.pool.once(r.point, r.cut)
 	if !slices.Contains(kindsOf(ran.Outcome), s.Kind) {
 		return blame.Short{Case: c}, nil, ErrNoFailure
@@ -75,8 +75,8 @@ func (s *Stored) State() (State, error) {
 func (s *Stored) StateOf(c blame.Case) (State, error) {
 	l := lister{plan: c.Plan, disk: c.Plan.NewDisk()}
 	marks := sortedMarks(s.plan, s.Point)
-	if c.Seat != nil {
-		l.disk.Seat(c.Seat)
+	if c.Start != nil {
+		l.disk.StartFrom(c.Start)
 	} else {
 		marks = sortedMarks(c.Plan, c.Point)
 	}

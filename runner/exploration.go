@@ -43,7 +43,7 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	budget := p.judging.left(losses)
 	options := search.Options[*judgement]{
 		Run: p.judging.scenario.memory.around(p.pool, p.name), Workers: p.pool.workers, Visit: p.counting(p.visit), Budget: budget,
-		Start: p.pool.seat, Tree: tree,
+		Start: p.pool.start, Tree: tree,
 	}
 	if m := p.judging.scenario.memory; p.givesOut() {
 		options.Run, options.Workers = m.givingOut(p.pool, p.name), workersElsewhere
@@ -59,8 +59,8 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 		}
 	}
 	s := search.New(p.plan, options)
-	if p.pool.seat != nil {
-		p.box.Seat(p.pool.seat)
+	if p.pool.start != nil {
+		p.box.StartFrom(p.pool.start)
 	}
 	p.runs = func() int { return s.Stats().Runs }
 	p.work(ctx, s, from, losses)

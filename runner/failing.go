@@ -259,8 +259,8 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		// What the last run read of the disk decides what the crashes before lost.
 		past := p.past[i]
 		box := past.Plan.NewBox()
-		if past.seat != nil {
-			box.Seat(past.seat)
+		if past.start != nil {
+			box.StartFrom(past.start)
 		}
 		box.Move(past.point)
 		box.RestrictTo(below)
@@ -318,7 +318,7 @@ func (p *exploration) blame(f *Failure, cut persist.Part, reads []persist.Read) 
 		return p.pool.wrong(point, part)
 	}
 	pair := blame.Find(
-		blame.Case{Plan: p.plan, Seat: p.pool.seat, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: reads}, wrong)
+		blame.Case{Plan: p.plan, Start: p.pool.start, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: reads}, wrong)
 	if late || p.judging.late() {
 		return &blame.Pair{Lost: f.Lost[0]} // there was no time to find what it was lost before
 	}

@@ -217,7 +217,7 @@ func (g *giving) failed(err error) {
 // and waits until it is.
 func (m *memory) givingOut(p *pool, name string) func(context.Context, []*attempt) {
 	here := m.around(p, name)
-	k := m.of(name, p.plan, p.seat)
+	k := m.of(name, p.plan, p.start)
 	name = searchOf(m.aside, name)
 	return func(ctx context.Context, attempts []*attempt) {
 		m.absorb()
@@ -348,5 +348,5 @@ func (g *giving) employ(p *pool, name string) {
 func (p *exploration) givesOut() bool {
 	m := p.judging.scenario.memory
 	return m != nil && m.giving != nil && m.giving.ctx != nil && m.aside == "" && p.large && len(p.past) == 0 && p.judging.round == byLosses &&
-		p.pool.seat == nil && p.pool.damage == nil && !p.judging.options.sharded()
+		p.pool.start == nil && p.pool.damage == nil && !p.judging.options.sharded()
 }

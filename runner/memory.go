@@ -90,7 +90,7 @@ func (m *memory) besides(what string) *memory {
 }
 
 // of returns what is known of a search.
-func (m *memory) of(name string, plan *persist.Plan, seat *persist.Box) *known {
+func (m *memory) of(name string, plan *persist.Plan, start *persist.Box) *known {
 	name = searchOf(m.aside, name)
 	k := m.known[name]
 	if k == nil {
@@ -98,8 +98,8 @@ func (m *memory) of(name string, plan *persist.Plan, seat *persist.Box) *known {
 		m.known[name] = k
 	}
 	k.box = plan.NewBox()
-	if seat != nil {
-		k.box.Seat(seat)
+	if start != nil {
+		k.box.StartFrom(start)
 	}
 	return k
 }
@@ -110,12 +110,12 @@ func (m *memory) around(p *pool, name string) func(context.Context, []*attempt) 
 	if m == nil {
 		return p.runAll
 	}
-	k := m.of(name, p.plan, p.seat)
+	k := m.of(name, p.plan, p.start)
 	name = searchOf(m.aside, name)
 	return func(ctx context.Context, attempts []*attempt) {
 		var left []*attempt
 		for _, a := range attempts {
-			if !k.answer(a, p.seat != nil) {
+			if !k.answer(a, p.start != nil) {
 				left = append(left, a)
 			}
 		}

@@ -42,8 +42,8 @@ func (p *exploration) crashAgain(ctx context.Context) {
 	}
 	left := len(p.boxes)
 	disk := p.plan.NewDisk()
-	if p.pool.seat != nil {
-		disk.Seat(p.pool.seat)
+	if p.pool.start != nil {
+		disk.StartFrom(p.pool.start)
 	}
 	s := search.New(p.plan, search.Options[*life]{
 		Run: func(ctx context.Context, attempts []*search.Attempt[*life]) {
@@ -59,7 +59,7 @@ func (p *exploration) crashAgain(ctx context.Context) {
 			left--
 			return more
 		},
-		Start: p.pool.seat,
+		Start: p.pool.start,
 	})
 	for _, j := range p.boxes {
 		s.Push(j)
@@ -185,15 +185,15 @@ func (p *exploration) crashLife(ctx context.Context, c *search.Cube[*life]) {
 		p.noteSettling(l)
 	}
 	box := p.plan.NewBox()
-	if p.pool.seat != nil {
-		box.Seat(p.pool.seat)
+	if p.pool.start != nil {
+		box.StartFrom(p.pool.start)
 	}
 	box.Move(c.Point)
 	box.RestrictTo(c.Whole())
 	next := &exploration{
 		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how, fault: p.fault,
 		name: searchOf("life", p.name, l.name), past: append(p.past[:len(p.past):len(p.past)],
-			Crash{Plan: p.plan, After: p.plan.After(c.Point), point: c.Point, seat: p.pool.seat}),
+			Crash{Plan: p.plan, After: p.plan.After(c.Point), point: c.Point, start: p.pool.start}),
 		runs: func() int { return 0 },
 	}
 	e := next.explore(ctx, 1, l.tree, c.Losses)

@@ -193,7 +193,7 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 	p.damage = s.damage
 	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.part, s.Lost}
 	for i, c := range s.again {
-		plan, seat, err := r.pool.relive(r.point, r.cut)
+		plan, start, err := r.pool.relive(r.point, r.cut)
 		if err == nil {
 			r.lost, r.cut, err = pin(plan, c)
 		}
@@ -201,7 +201,7 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 			r.close()
 			return nil, fmt.Errorf("recovery, run for the %s time, is not what it was: %w", [...]string{"first", "second", "n-th"}[min(i, 2)], err)
 		}
-		r.pool, r.point = r.pool.later(plan, seat), c.point
+		r.pool, r.point = r.pool.later(plan, start), c.point
 	}
 	return r, nil
 }
@@ -221,8 +221,8 @@ func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box
 		return nil, nil, err
 	}
 	box := p.plan.NewBox()
-	if p.seat != nil {
-		box.Seat(p.seat)
+	if p.start != nil {
+		box.StartFrom(p.start)
 	}
 	box.Move(point)
 	box.RestrictTo(part)

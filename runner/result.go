@@ -182,7 +182,7 @@ type Crash struct {
 	Lost []persist.Effect
 
 	point int          // the crash point
-	seat  *persist.Box // of a later life: the cuts that it may have begun on
+	start *persist.Box // of a later life: the cuts that it may have begun on
 }
 
 // Failure is a case that is wrong: where power was cut, what was lost, and

@@ -327,7 +327,7 @@ func (a *app) printPage(e *explainedFailure) {
 		fmt.Fprintf(w, "    %s\n", a.style.story(inLines(v)))
 	}
 	fmt.Fprintf(w, "    %s\n", e.meaning())
-	if e.Seat != nil {
+	if e.Start != nil {
 		_, how, _ := strings.Cut(e.stored.Story, "; power cut ")
 		fmt.Fprintf(w, "    It takes two power cuts: the first %s\n", how)
 	} else if e.stored.How != "" {

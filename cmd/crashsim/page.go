@@ -40,7 +40,7 @@ func (a *app) printProgram(e *explainedFailure) {
 	ops := e.program()
 	head := "What the program did until the power was cut"
 	switch {
-	case e.Seat != nil:
+	case e.Start != nil:
 		head = "What recovery did until the power was cut again"
 	case e.Ops != nil && len(ops) < e.calls:
 		head = fmt.Sprintf("What the program did until the power was cut, as far as it matters (%d of %s)", len(ops), show.Count(e.calls, "call"))
@@ -114,7 +114,7 @@ func (e *explainedFailure) why() []string {
 		switch {
 		case len(e.Lost) > 0:
 			return []string{fmt.Sprintf("The %s of %s was lost.", e.Plan.What(e.Lost[0]), e.call(e.Lost[0].Op))}
-		case e.Seat != nil:
+		case e.Start != nil:
 			return []string{"Nothing was lost when the power was cut again: recovery does not get over being cut off in the middle."}
 		case e.stored.How != "":
 			return []string{"The power cut lost nothing. What happened besides it is enough."}

@@ -19,7 +19,7 @@ func bytesOf[T any](v *T) []byte {
 
 // device is what stat(2) says of the file systems of virtual directories: no device of the
 // kernel has such a number.
-func (d *Dir) device() uint64 { return unix.Mkdev(0xfff, 0xfff00|uint32(d.seat.number)) }
+func (d *Dir) device() uint64 { return unix.Mkdev(0xfff, 0xfff00|uint32(d.slot.number)) }
 
 func (d *Dir) attr(ino faultfs.Ino) (fuse.Attr, syscall.Errno) {
 	in, out := fuse.GetAttrIn{InHeader: header(ino)}, fuse.AttrOut{}

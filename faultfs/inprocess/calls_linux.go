@@ -44,16 +44,16 @@ func answer(trap, a1, a2, a3, a4, a5, a6, lo, hi uintptr) (r1, r2 uintptr, err s
 	c := call{memory: memory{lo, hi}, trap: trap, a: [6]uintptr{a1, a2, a3, a4, a5, a6}}
 	switch kindOf(trap) {
 	case onDescriptor:
-		if s := seatOf(int32(a1)); s != nil {
+		if s := slotOf(int32(a1)); s != nil {
 			r1, err = c.onDescriptor(s)
 			return failed(r1, err)
 		}
 	case onPath:
-		if seats.count.Load() > 0 {
+		if slots.count.Load() > 0 {
 			return c.onPath()
 		}
 	case onTwoPaths:
-		if seats.count.Load() > 0 {
+		if slots.count.Load() > 0 {
 			return c.onTwoPaths()
 		}
 	case special:
@@ -145,7 +145,7 @@ func (c *call) modern() pathCall {
 
 // mine reports whether a path is to be resolved here from the start.
 func (c *call) mine(dirfd int32, addr uintptr) bool {
-	return addr == 0 && seatOf(dirfd) != nil || addr != 0 && (c.starts(addr) || seatOf(dirfd) != nil && c.length(addr) >= 0 && !c.absolute(addr))
+	return addr == 0 && slotOf(dirfd) != nil || addr != 0 && (c.starts(addr) || slotOf(dirfd) != nil && c.length(addr) >= 0 && !c.absolute(addr))
 }
 
 func (c *call) absolute(addr uintptr) bool {
@@ -268,7 +268,7 @@ func (p *pathCall) do(at place) (uintptr, syscall.Errno) {
 
 // onOpen answers a call with an empty path, which is about the descriptor.
 func (p *pathCall) onOpen() (uintptr, syscall.Errno) {
-	f, errno := seatOf(p.dirfd).get(p.dirfd)
+	f, errno := slotOf(p.dirfd).get(p.dirfd)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -317,9 +317,9 @@ func (c *call) onTwoPaths() (r1, r2 uintptr, err syscall.Errno, done bool) {
 		}
 	}
 	from, errno := place{}, syscall.Errno(0)
-	if path := c.text(m.a[1]); path == "" && m.trap == unix.SYS_LINKAT && m.a[4]&unix.AT_EMPTY_PATH != 0 && seatOf(int32(m.a[0])) != nil {
+	if path := c.text(m.a[1]); path == "" && m.trap == unix.SYS_LINKAT && m.a[4]&unix.AT_EMPTY_PATH != 0 && slotOf(int32(m.a[0])) != nil {
 		var f *file
-		if f, errno = seatOf(int32(m.a[0])).get(int32(m.a[0])); errno == 0 {
+		if f, errno = slotOf(int32(m.a[0])).get(int32(m.a[0])); errno == 0 {
 			from = place{d: f.dir, spot: spot{ino: f.ino, typ: f.dir.fs.TypeAt(f.ino)}}
 		}
 	} else {

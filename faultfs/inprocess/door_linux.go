@@ -51,15 +51,15 @@ const (
 	mostDirectories = 1 << 10
 )
 
-// seats are the places of virtual directories: what has descriptors, and the directory
+// slots are the places of virtual directories: what has descriptors, and the directory
 // that stands there now.
-var seats struct {
+var slots struct {
 	sync.Mutex
-	at    [mostDirectories]atomic.Pointer[seat]
+	at    [mostDirectories]atomic.Pointer[slot]
 	count atomic.Int32 // of the directories that are open
 }
 
-type seat struct {
+type slot struct {
 	number int
 	table  table
 	dir    atomic.Pointer[Dir]
@@ -70,7 +70,7 @@ type Dir struct {
 	path   string
 	fs     *faultfs.FS
 	direct mount.Direct
-	seat   *seat
+	slot   *slot
 
 	mu      sync.Mutex
 	life    uint64
@@ -98,20 +98,20 @@ func Open(fs *faultfs.FS) (*Dir, error) {
 }
 
 func open(fs *faultfs.FS) (*Dir, error) {
-	seats.Lock()
-	defer seats.Unlock()
-	for i := range seats.at {
-		s := seats.at[i].Load()
+	slots.Lock()
+	defer slots.Unlock()
+	for i := range slots.at {
+		s := slots.at[i].Load()
 		if s == nil {
-			s = &seat{number: i}
-			seats.at[i].Store(s)
+			s = &slot{number: i}
+			slots.at[i].Store(s)
 		}
 		if s.dir.Load() != nil {
 			continue
 		}
-		d := &Dir{path: prefix + number(i+1), fs: fs, direct: mount.NewDirect(fs), seat: s, parents: map[faultfs.Ino]faultfs.Ino{}}
+		d := &Dir{path: prefix + number(i+1), fs: fs, direct: mount.NewDirect(fs), slot: s, parents: map[faultfs.Ino]faultfs.Ino{}}
 		s.dir.Store(d)
-		seats.count.Add(1)
+		slots.count.Add(1)
 		return d, nil
 	}
 	return nil, errors.New("there are too many virtual directories")
@@ -132,7 +132,7 @@ func (d *Dir) Path() string { return d.path }
 // Exit closes what is open, as the end of a process does: each descriptor is a close. Who
 // still has one gets EIO from then on.
 func (d *Dir) Exit() {
-	for _, f := range d.seat.table.kill() {
+	for _, f := range d.slot.table.kill() {
 		if f.flushes() {
 			d.direct.Flush(nil, &fuse.FlushIn{Fh: f.fh})
 		}
@@ -145,10 +145,10 @@ func (d *Dir) Exit() {
 // Close ends the directory: there is nothing at its path any more.
 func (d *Dir) Close() {
 	d.Exit()
-	seats.Lock()
-	defer seats.Unlock()
-	if d.seat.dir.CompareAndSwap(d, nil) {
-		seats.count.Add(-1)
+	slots.Lock()
+	defer slots.Unlock()
+	if d.slot.dir.CompareAndSwap(d, nil) {
+		slots.count.Add(-1)
 	}
 }
 
@@ -170,8 +170,8 @@ func (d *Dir) refuse(what string, errno syscall.Errno) syscall.Errno {
 	return errno
 }
 
-// seatOf returns the seat of a descriptor, nil for one of the kernel's.
-func seatOf(fd int32) *seat {
+// slotOf returns the seat of a descriptor, nil for one of the kernel's.
+func slotOf(fd int32) *slot {
 	if fd < firstDescriptor {
 		return nil
 	}
@@ -179,7 +179,7 @@ func seatOf(fd int32) *seat {
 	if i >= mostDirectories {
 		return nil
 	}
-	return seats.at[i].Load()
+	return slots.at[i].Load()
 }
 
 // dirAt returns the directory that an absolute path lies in, and the rest of the path; nil if
@@ -203,7 +203,7 @@ func dirAt(path string) (*Dir, string) {
 	if n < 1 || n > mostDirectories || rest[0] == '0' {
 		return nil, ""
 	}
-	s := seats.at[n-1].Load()
+	s := slots.at[n-1].Load()
 	if s == nil {
 		return nil, ""
 	}
@@ -212,7 +212,7 @@ func dirAt(path string) (*Dir, string) {
 
 // mayStart says why a process must not be started, nil if it may.
 func mayStart(argv0, dir string, files []uintptr) error {
-	if seats.count.Load() == 0 {
+	if slots.count.Load() == 0 {
 		return nil
 	}
 	in := func(path string) *Dir {
@@ -226,7 +226,7 @@ func mayStart(argv0, dir string, files []uintptr) error {
 		d, what = in(argv0), "a program that lies in the directory and is started"
 	}
 	for _, fd := range files {
-		if s := seatOf(int32(fd)); s != nil && d == nil {
+		if s := slotOf(int32(fd)); s != nil && d == nil {
 			d, what = s.dir.Load(), "a program that is started with an open file of the directory"
 			if d == nil {
 				return syscall.EBADF

@@ -14,7 +14,7 @@ import (
 )
 
 // onDescriptor answers a call on a virtual descriptor.
-func (c *call) onDescriptor(s *seat) (uintptr, syscall.Errno) {
+func (c *call) onDescriptor(s *slot) (uintptr, syscall.Errno) {
 	fd := int32(c.a[0])
 	if c.trap == unix.SYS_CLOSE {
 		f, last, errno := s.take(fd)
@@ -76,7 +76,7 @@ func (d *Dir) closed(f *file, last bool) syscall.Errno {
 // flushes reports whether the kernel tells a file system of the close of a descriptor.
 func (f *file) flushes() bool { return f.flags&oPath == 0 && !f.isDir }
 
-func (f *file) dup(s *seat) (uintptr, syscall.Errno) {
+func (f *file) dup(s *slot) (uintptr, syscall.Errno) {
 	fd, errno := s.add(f)
 	return uintptr(fd), errno
 }

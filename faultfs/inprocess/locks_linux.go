@@ -13,7 +13,7 @@ import (
 )
 
 // fcntl answers fcntl(2).
-func (c *call) fcntl(s *seat, f *file) (uintptr, syscall.Errno) {
+func (c *call) fcntl(s *slot, f *file) (uintptr, syscall.Errno) {
 	command := int(int32(c.a[1]))
 	switch command {
 	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:

@@ -31,7 +31,7 @@ type maps struct {
 // mapFile is mmap(2).
 func (c *call) mapFile() (uintptr, syscall.Errno, bool) {
 	fd := int32(c.a[4])
-	s := seatOf(fd)
+	s := slotOf(fd)
 	if s == nil || c.a[3]&unix.MAP_ANONYMOUS != 0 {
 		return 0, 0, false
 	}
@@ -149,8 +149,8 @@ func (l *maps) reset() {
 
 // unmapped forgets a map that the process gives back.
 func unmapped(addr uintptr) {
-	for i := range seats.at {
-		s := seats.at[i].Load()
+	for i := range slots.at {
+		s := slots.at[i].Load()
 		if s == nil {
 			return
 		}

@@ -231,7 +231,7 @@ func (d *Dir) create(s *spot, flags, mode uint32) (uintptr, syscall.Errno) {
 // opened gives an open file a descriptor. The flags that only say how to open are forgotten.
 func (d *Dir) opened(f *file) (uintptr, syscall.Errno) {
 	f.flags &^= unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_CLOEXEC
-	fd, errno := d.seat.add(f)
+	fd, errno := d.slot.add(f)
 	if errno != 0 {
 		d.release(f)
 	}

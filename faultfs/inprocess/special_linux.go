@@ -28,7 +28,7 @@ func (c *call) special() (r uintptr, errno syscall.Errno, done bool) {
 		unmapped(c.a[0])
 		return 0, 0, false
 	case unix.SYS_EPOLL_CTL:
-		if seatOf(int32(c.a[2])) != nil {
+		if slotOf(int32(c.a[2])) != nil {
 			return 0, syscall.EPERM, true
 		}
 		return 0, 0, false
@@ -45,11 +45,11 @@ func (c *call) special() (r uintptr, errno syscall.Errno, done bool) {
 // syncAll is sync(2). While a virtual directory stands, the disks of the machine are not
 // synced: that takes long, and nothing here is on them.
 func (c *call) syncAll() (uintptr, syscall.Errno, bool) {
-	if seats.count.Load() == 0 {
+	if slots.count.Load() == 0 {
 		return 0, 0, false
 	}
-	for i := range seats.at {
-		s := seats.at[i].Load()
+	for i := range slots.at {
+		s := slots.at[i].Load()
 		if s == nil {
 			break
 		}
@@ -63,7 +63,7 @@ func (c *call) syncAll() (uintptr, syscall.Errno, bool) {
 // dupTo is dup2(2) and dup3(2).
 func (c *call) dupTo() (uintptr, syscall.Errno, bool) {
 	from, to := int32(c.a[0]), int32(c.a[1])
-	s, t := seatOf(from), seatOf(to)
+	s, t := slotOf(from), slotOf(to)
 	if s == nil && t == nil {
 		return 0, 0, false
 	}
@@ -96,7 +96,7 @@ func (c *call) dupTo() (uintptr, syscall.Errno, bool) {
 
 // copyRange is copy_file_range(2).
 func (c *call) copyRange() (uintptr, syscall.Errno, bool) {
-	s, t := seatOf(int32(c.a[0])), seatOf(int32(c.a[2]))
+	s, t := slotOf(int32(c.a[0])), slotOf(int32(c.a[2]))
 	if s == nil && t == nil {
 		return 0, 0, false
 	}
@@ -179,7 +179,7 @@ func (c *call) copyBetween(in, out *file) (uintptr, syscall.Errno) {
 // transfer is sendfile(2) and splice(2): from one descriptor to another, of which one is
 // virtual, as a read and a write. The offsets are addresses, zero where there is none.
 func (c *call) transfer(in int32, inOff uintptr, out int32, outOff uintptr, count uintptr) (uintptr, syscall.Errno, bool) {
-	if seatOf(in) == nil && seatOf(out) == nil {
+	if slotOf(in) == nil && slotOf(out) == nil {
 		return 0, 0, false
 	}
 	const most = 64 << 10 // what a pipe holds
@@ -189,7 +189,7 @@ func (c *call) transfer(in int32, inOff uintptr, out int32, outOff uintptr, coun
 		return 0, errno, true
 	}
 	wrote, errno := c.ioAt(out, outOff, buf[:n], true)
-	if wrote < n && seatOf(in) != nil {
+	if wrote < n && slotOf(in) != nil {
 		c.stepBack(in, inOff, int64(n-wrote))
 	}
 	if wrote > 0 {
@@ -206,7 +206,7 @@ func (c *call) ioAt(fd int32, addr uintptr, p []byte, write bool) (int, syscall.
 		c.read(bytesOf(&off), addr)
 	}
 	n, errno := 0, syscall.Errno(0)
-	if s := seatOf(fd); s == nil {
+	if s := slotOf(fd); s == nil {
 		n, errno = kernelIO(fd, p, addr != 0, off, write)
 	} else if f, gone := s.get(fd); gone != 0 {
 		return 0, gone
@@ -251,7 +251,7 @@ func (c *call) stepBack(fd int32, addr uintptr, n int64) {
 		c.write(addr, bytesOf(&off))
 		return
 	}
-	if f, errno := seatOf(fd).get(fd); errno == 0 {
+	if f, errno := slotOf(fd).get(fd); errno == 0 {
 		f.mu.Lock()
 		f.pos -= n
 		f.mu.Unlock()

@@ -36,7 +36,7 @@ type table struct {
 }
 
 // add gives a file a number.
-func (s *seat) add(f *file) (int32, syscall.Errno) {
+func (s *slot) add(f *file) (int32, syscall.Errno) {
 	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -55,10 +55,10 @@ func (s *seat) add(f *file) (int32, syscall.Errno) {
 	return s.first() + int32(len(t.files)) - 1, 0
 }
 
-func (s *seat) first() int32 { return int32(firstDescriptor + s.number*perDirectory) }
+func (s *slot) first() int32 { return int32(firstDescriptor + s.number*perDirectory) }
 
 // get returns the file of a descriptor.
-func (s *seat) get(fd int32) (*file, syscall.Errno) {
+func (s *slot) get(fd int32) (*file, syscall.Errno) {
 	t := &s.table
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -71,7 +71,7 @@ func (s *seat) get(fd int32) (*file, syscall.Errno) {
 
 // find returns the file of a descriptor, dead or not, and its place in the table, which
 // the caller has locked.
-func (s *seat) find(fd int32) (f *file, i int32, errno syscall.Errno) {
+func (s *slot) find(fd int32) (f *file, i int32, errno syscall.Errno) {
 	i = fd - s.first()
 	if files := s.table.files; int(i) < len(files) && files[i] != nil {
 		return files[i], i, 0
@@ -80,7 +80,7 @@ func (s *seat) find(fd int32) (f *file, i int32, errno syscall.Errno) {
 }
 
 // take ends a descriptor. last says that its file has no other.
-func (s *seat) take(fd int32) (f *file, last bool, errno syscall.Errno) {
+func (s *slot) take(fd int32) (f *file, last bool, errno syscall.Errno) {
 	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -98,7 +98,7 @@ func (s *seat) take(fd int32) (f *file, last bool, errno syscall.Errno) {
 }
 
 // put lets a descriptor that exists lead to another file, and returns the one it led to.
-func (s *seat) put(fd int32, f *file) (was *file, last bool, errno syscall.Errno) {
+func (s *slot) put(fd int32, f *file) (was *file, last bool, errno syscall.Errno) {
 	t := &s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -167,7 +167,7 @@ func (c *call) lookup(dirfd int32, path string, mode lookMode) (place, syscall.E
 	from, rest := faultfs.Root, path
 	if path[0] == '/' {
 		d, rest = dirAt(path)
-	} else if s := seatOf(dirfd); s != nil {
+	} else if s := slotOf(dirfd); s != nil {
 		f, errno := s.get(dirfd)
 		switch {
 		case errno != 0:

@@ -66,9 +66,9 @@ func (b *Box) Move(point int) {
 	b.remember()
 }
 
-// Seat puts the box of a later life on what a crash in the life before it left:
+// StartFrom puts the box of a later life on what a crash in the life before it left:
 // the cuts of a box of that life. It stays at its own crash point.
-func (b *Box) Seat(below *Box) {
+func (b *Box) StartFrom(below *Box) {
 	b.Widen()
 	copy(b.lo, below.lo)
 	copy(b.hi, below.hi)

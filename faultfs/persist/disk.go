@@ -46,12 +46,12 @@ func (p *Plan) NewDisk() *Disk {
 		seen: make([]uint32, len(p.cells)), asked: make([]uint32, questions(len(p.labels)))}
 }
 
-// Seat makes a disk of a later life one that has for its past the cuts of a box
+// StartFrom makes a disk of a later life one that has for its past the cuts of a box
 // of the life before.
-func (d *Disk) Seat(below *Box) {
+func (d *Disk) StartFrom(below *Box) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.box.Seat(below)
+	d.box.StartFrom(below)
 }
 
 // Begin makes the disk that of a part of a crash point, with nothing read.

@@ -37,7 +37,7 @@ import (
 // Case is a case that is wrong.
 type Case struct {
 	Plan  *persist.Plan
-	Seat  *persist.Box // of a later life: what the crash before it left; nil: none
+	Start *persist.Box // of a later life: what the crash before it left; nil: none
 	Point int
 	// Cut is the part of the crash point that is this one cut.
 	Cut  persist.Part
@@ -158,8 +158,8 @@ func newFinder(c *Case, judge Judge) *finder {
 // box returns a box at the crash point of a case.
 func (c *Case) box() *persist.Box {
 	box := c.Plan.NewBox()
-	if c.Seat != nil {
-		box.Seat(c.Seat)
+	if c.Start != nil {
+		box.StartFrom(c.Start)
 	}
 	box.Move(c.Point)
 	return box

@@ -22,7 +22,7 @@ func (c *Case) Fates(op faultfs.OpNum) []Fate {
 	var fates []Fate
 	for _, e := range c.Plan.Effects(op) {
 		f := Fate{Effect: e, Lost: held[e.Cell] < e.Version, Forced: -1}
-		if box.Move(c.Point); !f.Lost && c.Seat == nil && box.Bound(e.Cell).Lo >= e.Version {
+		if box.Move(c.Point); !f.Lost && c.Start == nil && box.Bound(e.Cell).Lo >= e.Version {
 			f.Forced = c.forcedBy(box, e)
 		}
 		fates = append(fates, f)
@@ -49,7 +49,7 @@ func (c *Case) forcedBy(box *persist.Box, e persist.Effect) faultfs.OpNum {
 // It returns "" where there is none: where K is of the same op as L, or there is no K, or the
 // crash is one of recovery.
 func (c *Case) Cure(p Pair) string {
-	if c.Seat != nil || p.Bond != Before && p.Bond != Told {
+	if c.Start != nil || p.Bond != Before && p.Bond != Told {
 		return ""
 	}
 	op := &c.Plan.Trace().Ops[p.Lost.Op]

@@ -42,7 +42,7 @@ const maxShrink = 4000
 func Shrink(c Case, pair *Pair, check Checker) Short {
 	s := &shrinker{whole: c, pair: pair, check: check, judge: check(c.Plan), left: maxShrink, right: map[int]bool{}}
 	whole := Short{Case: c, Pair: pair}
-	if c.Seat != nil || c.Plan.Points() != len(c.Plan.Trace().Ops)+1 || c.Point == 0 {
+	if c.Start != nil || c.Plan.Points() != len(c.Plan.Trace().Ops)+1 || c.Point == 0 {
 		return whole
 	}
 	found := s.judge(c.Point, c.Cut)

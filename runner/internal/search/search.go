@@ -175,7 +175,7 @@ func New[T any](plan *persist.Plan, o Options[T]) *Search[T] {
 	}
 	s.Workers = max(s.Workers, 1)
 	if s.Start != nil {
-		s.box.Seat(s.Start)
+		s.box.StartFrom(s.Start)
 	}
 	return s
 }
