@@ -215,9 +215,9 @@ func summed(looks bool) runner.Scenario {
 	})
 	content := oracle.OldOrNew{Path: "/f", Versions: []oracle.Content{oracle.Data(encode(strings.Repeat("old ", 300)))}}
 	s.Oracle = oracle.All(check, content)
-	s.Media = oracle.Detects(check)
+	s.Damage = oracle.Detects(check)
 	if !looks {
-		s.Media = oracle.Detects(content)
+		s.Damage = oracle.Detects(content)
 	}
 	return s
 }
@@ -235,7 +235,7 @@ func TestDamageAtRestIsToBeDetected(t *testing.T) {
 	require.Equal(t, runner.Broken, r.Outcome.Verdict)
 	require.Contains(t, r.Failures[0].Story, "with the sector at 0 of /f zeroed")
 	blind := summed(false)
-	blind.Media = nil
+	blind.Damage = nil
 	require.Equal(t, runner.Kept, run(t, blind, "posix", runner.Options{Sweep: true}).Outcome.Verdict)
 	require.Zero(t, run(t, summed(false), "kill", runner.Options{}).Coverage.Damages, "the page cache does not rot")
 }

@@ -22,7 +22,7 @@ type runs struct {
 // newRuns returns a place for runs, nil where no oracle wants to see any.
 func (s *Scenario) newRuns() *runs {
 	_, wants := s.Oracle.(oracle.OfRun)
-	_, too := s.Media.(oracle.OfRun)
+	_, too := s.Damage.(oracle.OfRun)
 	if !wants && !too {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (s *Scenario) ofRun(trace *faultfs.Trace) *Scenario {
 	if s.runs.sound != nil && slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Injected }) {
 		before = s.runs.sound
 	}
-	for _, o := range []struct{ had, has *oracle.Oracle }{{&before.Oracle, &of.Oracle}, {&before.Media, &of.Media}} {
+	for _, o := range []struct{ had, has *oracle.Oracle }{{&before.Oracle, &of.Oracle}, {&before.Damage, &of.Damage}} {
 		err := s.shown(trace, *o.had, o.has)
 		if err != nil {
 			s.lacks(fmt.Errorf("scenario %s: %w", s.Name, err))

@@ -72,7 +72,7 @@ func (r *rotten) ReadAt(ino faultfs.Ino, buf []byte, off int64) {
 func (j *judging) rot(ctx context.Context, _ *program) {
 	pool := j.pool.later(j.round.narrow(j.pool.plan), nil)
 	rotten := *pool.scenario
-	rotten.Oracle, rotten.rotten = rotten.Media, true
+	rotten.Oracle, rotten.rotten = rotten.Damage, true
 	pool.scenario = &rotten
 	sectors := restingSectors(j.pool.plan)
 	for i := range sectors {

@@ -178,8 +178,8 @@ type reached struct {
 
 // reach goes through the crashes of a failure, up to the last one.
 func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
-	if s.damage != nil && scenario.Media != nil {
-		scenario.Oracle, scenario.rotten = scenario.Media, true
+	if s.damage != nil && scenario.Damage != nil {
+		scenario.Oracle, scenario.rotten = scenario.Damage, true
 	}
 	_, watched := scenario.watched(context.Background())
 	if watched.runs != nil && s.Fault != nil { // what marks acknowledge, the run without the fault says

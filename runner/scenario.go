@@ -46,12 +46,12 @@ type Scenario struct {
 	// marks follow those made before the kill.
 	WorkOn func(fs *faultfs.FS) error
 
-	// Media judges what recovery left where a durable sector of a file was
+	// Damage judges what recovery left where a durable sector of a file was
 	// damaged before the program started again: a bit is flipped, the sector is
 	// zeroed, or it holds what was meant for another one. A recovery that returns
 	// an error has noticed. It is usually oracle.Detects of the Oracle; nil: the
 	// disk is never damaged.
-	Media oracle.Oracle
+	Damage oracle.Oracle
 
 	// Faults are part of the scenario: the program is judged without any, and
 	// then with each of them injected alone. A workload that returns an error

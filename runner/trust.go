@@ -162,7 +162,7 @@ func (d *doubt) rejects(ctx context.Context) bool {
 		return true
 	}
 	s := *d.Scenario
-	s.Faults, s.Media, s.Declared, s.memory = nil, nil, nil, s.memory.besides("without syncs")
+	s.Faults, s.Damage, s.Declared, s.memory = nil, nil, nil, s.memory.besides("without syncs")
 	o := *d.options
 	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, Times(0), 0, nil
 	o.Enough, o.onlyLosses, o.Found = Claim{}, true, nil

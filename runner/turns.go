@@ -154,7 +154,7 @@ func (j *judging) kills() bool {
 // rots reports whether data at rest is to be damaged: where the page cache is kept, no
 // disk is read.
 func (j *judging) rots() bool {
-	return j.scenario.Media != nil && j.result.Model.Cache != model.CacheKept
+	return j.scenario.Damage != nil && j.result.Model.Cache != model.CacheKept
 }
 
 // asked reports whether the options ask for no more losses than were judged.

@@ -62,7 +62,7 @@ func (w trouble) spared(s runner.Scenario) (runner.Scenario, runner.Options) {
 	case worksOn:
 		s.WorkOn = nil
 	case dataRots:
-		s.Media = nil
+		s.Damage = nil
 	}
 	return s, o
 }
@@ -161,7 +161,7 @@ func TestTheTableOfTroublesIsWhole(t *testing.T) {
 		}
 		for _, w := range []trouble{callFails, recoveryCrashes, worksOn, dataRots} {
 			if w == callFails && s.Faults == nil || w == recoveryCrashes && s.Recover == nil ||
-				w == worksOn && s.WorkOn == nil || w == dataRots && s.Media == nil {
+				w == worksOn && s.WorkOn == nil || w == dataRots && s.Damage == nil {
 				continue
 			}
 			without, o := w.spared(s)

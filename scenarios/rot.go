@@ -114,7 +114,7 @@ func rottenLogs() []runner.Scenario {
 		Oracle:   oracle.Log{Path: countedLog, Read: readFrames(countedLog), Appended: entries, Mark: logged},
 		Declared: verdicts{"kill": keeps, "strict ext4 xfs btrfs posix": breaks(lost)}.each(),
 	}
-	broken.Media = oracle.Detects(broken.Oracle)
+	broken.Damage = oracle.Detects(broken.Oracle)
 
 	fixed := broken
 	fixed.Name += "-fixed"
@@ -126,7 +126,7 @@ func rottenLogs() []runner.Scenario {
 	fixed.Workload = appending(func(afero.Fs) error { return nil }, appendCounted, entries)
 	fixed.Recover = cutUncounted
 	fixed.Oracle = oracle.Log{Path: countedLog, Read: readCounted, Appended: entries, Mark: logged}
-	fixed.Media = oracle.Detects(fixed.Oracle)
+	fixed.Damage = oracle.Detects(fixed.Oracle)
 	fixed.Declared = keptEverywhere()
 	return []runner.Scenario{broken, fixed}
 }
@@ -216,13 +216,13 @@ func misplacedPages() []runner.Scenario {
 		Oracle:   promise(false),
 		Declared: verdicts{"kill": keeps, "strict ext4 xfs btrfs posix": breaks(stale, torn)}.each(),
 	}
-	broken.Media = oracle.Detects(broken.Oracle)
+	broken.Damage = oracle.Detects(broken.Oracle)
 
 	fixed := broken
 	fixed.Name += "-fixed"
 	fixed.Lesson = "put a page's number and edition under its checksum, and believe a page only where it belongs"
 	fixed.Oracle = promise(true)
-	fixed.Media = oracle.Detects(fixed.Oracle)
+	fixed.Damage = oracle.Detects(fixed.Oracle)
 	fixed.Declared = keptEverywhere()
 	return []runner.Scenario{broken, fixed}
 }

@@ -40,7 +40,7 @@ func TestWithoutAnOracleTheVerdictsAreTheSame(t *testing.T) {
 		}, saved)
 		posix := model.Default()
 		want := s.Declared[posix].Verdict
-		s.Declared, s.Media, s.Faults = nil, nil, nil
+		s.Declared, s.Damage, s.Faults = nil, nil, nil
 		results, err := runner.Run(context.Background(), s, runner.Options{Models: []model.Model{posix}, First: true})
 		require.NoError(t, err, s.Name)
 		require.Equal(t, want, results[0].Outcome.Verdict, "%s: %v", s.Name, results[0].Why)

@@ -250,7 +250,7 @@ func TestFixNeedsNoMoreThanTheTwin(t *testing.T) {
 func TestListedCasesAreWrongAsTheSearchSays(t *testing.T) {
 	compared, broken := 0, 0
 	for _, s := range scenarios.All() {
-		s.Media = nil
+		s.Damage = nil
 		for _, name := range []string{"kill", "ext4", "posix"} {
 			m, err := model.Parse(name)
 			require.NoError(t, err)

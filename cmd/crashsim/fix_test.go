@@ -38,7 +38,7 @@ func TestPatchRepairsTheTrace(t *testing.T) {
 		require.NoError(t, err)
 		s.Trace, err = faultfs.ParseTrace(file, text)
 		require.NoError(t, err)
-		s.Faults, s.Media, s.Declared = nil, nil, nil
+		s.Faults, s.Damage, s.Declared = nil, nil, nil
 		results, err := runner.Run(t.Context(), s, runner.Options{Models: []model.Model{model.Default()}})
 		require.NoError(t, err)
 		require.Equal(t, runner.Kept, results[0].Outcome.Verdict, "%s", results[0].Report())
