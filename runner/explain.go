@@ -49,7 +49,7 @@ func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
 		found := blame.Find(c, r.pool.wrong)
 		pair = &found
 	}
-	if s.How != "" || len(s.again) > 0 || c.Kind == oracle.Hung {
+	if s.How != "" || len(s.recoveryCrashes) > 0 || c.Kind == oracle.Hung {
 		return blame.Short{Case: c, Pair: pair}, ran.Outcome.violations, nil
 	}
 	short := blame.Shrink(c, pair, func(plan *persist.Plan) blame.Judge { return r.pool.later(plan, nil).wrong })

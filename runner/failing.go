@@ -254,7 +254,7 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		f.Story = tellStory(f, v)
 		return f
 	}
-	f.Again = []Crash{f.Crash}
+	f.RecoveryCrashes = []Crash{f.Crash}
 	for i := len(p.past) - 1; i >= 0; i-- {
 		// What the last run read of the disk decides what the crashes before lost.
 		past := p.past[i]
@@ -266,10 +266,10 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		box.RestrictTo(below)
 		past.Lost, below = box.Lost(), box.Below()
 		past.Plan = past.Plan.Free()
-		f.Crash, f.Again = past, append([]Crash{past}, f.Again...)
+		f.Crash, f.RecoveryCrashes = past, append([]Crash{past}, f.RecoveryCrashes...)
 	}
-	f.Again = f.Again[1:]
-	f.Story = show.Line(tellAgain(f, v))
+	f.RecoveryCrashes = f.RecoveryCrashes[1:]
+	f.Story = show.Line(recoveryStory(f, v))
 	return f
 }
 

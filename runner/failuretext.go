@@ -38,11 +38,11 @@ type Stored struct {
 	// Command is that of the scenario, as the file says it; nil: none.
 	Command *Command
 
-	plan   *persist.Plan
-	part   persist.Part
-	damage *damage
-	again  []storedCrash
-	test   testName // that found it, the zero testName if none did
+	plan            *persist.Plan
+	part            persist.Part
+	damage          *damage
+	recoveryCrashes []storedCrash
+	test            testName // that found it, the zero testName if none did
 }
 
 // storedCrash is a crash of recovery. What its numbers mean is known once
@@ -70,7 +70,7 @@ func (s *Stored) Text() []byte {
 	for _, e := range s.Lost {
 		b = fmt.Appendf(b, "lost %d.%d # %s of %s\n", e.Op, e.Index, show.Line(s.plan.What(e)), ops[e.Op].Summary())
 	}
-	for _, c := range s.again {
+	for _, c := range s.recoveryCrashes {
 		b = fmt.Appendf(b, "again %d\n", c.point)
 		for _, l := range c.lost {
 			b = fmt.Appendf(b, "lost %d.%d\n", l[0], l[1])
@@ -180,7 +180,7 @@ func (f *failureText) set(key, value string, line int) (err error) {
 	case "again":
 		var c storedCrash
 		c.point, err = parseCount("crash point of recovery", value)
-		f.again = append(f.again, c)
+		f.recoveryCrashes = append(f.recoveryCrashes, c)
 	case "blame":
 		f.pair, f.pairAt = value, line
 	case "test":
@@ -219,8 +219,8 @@ func (f *failureText) addLost(value string, line int) error {
 	var err, indexErr error
 	e[0], err = parseCount("op", op)
 	e[1], indexErr = parseCount("effect", index)
-	if n := len(f.again); n > 0 {
-		f.again[n-1].lost = append(f.again[n-1].lost, e)
+	if n := len(f.recoveryCrashes); n > 0 {
+		f.recoveryCrashes[n-1].lost = append(f.recoveryCrashes[n-1].lost, e)
 	} else {
 		f.lost, f.lostAt = append(f.lost, e), append(f.lostAt, line)
 	}
@@ -316,15 +316,15 @@ func (r *Result) Stored(f *Failure) *Stored {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
 	s.part = part
-	if len(f.Again) == 0 {
+	if len(f.RecoveryCrashes) == 0 {
 		s.Pair = f.Pair
 	}
-	for _, c := range f.Again {
+	for _, c := range f.RecoveryCrashes {
 		again := storedCrash{point: c.point}
 		for _, e := range c.Lost {
 			again.lost = append(again.lost, [2]int{int(e.Op), e.Index})
 		}
-		s.again = append(s.again, again)
+		s.recoveryCrashes = append(s.recoveryCrashes, again)
 	}
 	return s
 }

@@ -120,7 +120,7 @@ func TestCrashInRecoveryBreaksWhatOneCrashDoesNot(t *testing.T) {
 	require.Equal(t, runner.Kept, run(t, journaled(), "posix", runner.Options{Depth: runner.Times(0)}).Outcome.Verdict)
 	r := run(t, journaled(), "posix", runner.Options{})
 	require.Equal(t, runner.Broken, r.Outcome.Verdict)
-	require.Len(t, r.Failures[0].Again, 1)
+	require.Len(t, r.Failures[0].RecoveryCrashes, 1)
 	require.Contains(t, r.Failures[0].Story, "again in recovery after")
 }
 
@@ -149,7 +149,7 @@ func TestEachCrashOfRecoveryCountsAsDepth(t *testing.T) {
 		r := run(t, s, "posix", runner.Options{Depth: runner.Times(depth)})
 		require.Equal(t, want, r.Outcome.Verdict, depth)
 		if want == runner.Broken {
-			require.Len(t, r.Failures[0].Again, 2)
+			require.Len(t, r.Failures[0].RecoveryCrashes, 2)
 		}
 	}
 }

@@ -53,8 +53,8 @@ type cause struct {
 func causeOf(f *Failure, by ground, way string) *cause {
 	c := &cause{way: way, word: by.word != ""}
 	crash := &f.Crash
-	if n := len(f.Again); n > 0 {
-		crash = &f.Again[n-1]
+	if n := len(f.RecoveryCrashes); n > 0 {
+		crash = &f.RecoveryCrashes[n-1]
 	}
 	ops := crash.Plan.Trace().Ops
 	switch p := f.Pair; {

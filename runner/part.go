@@ -49,11 +49,11 @@ func (f *Failure) shown(r *Result) report.Failure {
 	if cure := f.cure(); cure != "" {
 		s.Detail = append(s.Detail, cure)
 	}
-	for i, c := range f.Again {
+	for i, c := range f.RecoveryCrashes {
 		s.Detail = append(s.Detail, fmt.Sprintf("recovery was crashed for the %d. time after op %d of it", i+1, c.After+1))
 	}
 	if f.File != "" {
-		s.Replay = r.again(f)
+		s.Replay = r.replayCommand(f)
 	}
 	return s
 }
@@ -61,7 +61,7 @@ func (f *Failure) shown(r *Result) report.Failure {
 // cure says what rules the failure out: a sync before the effect, or the mark,
 // that should have come after what was lost; "" where there is no such sync.
 func (f *Failure) cure() string {
-	if f.Pair == nil || len(f.Again) > 0 {
+	if f.Pair == nil || len(f.RecoveryCrashes) > 0 {
 		return ""
 	}
 	cut, err := f.Plan.Pin(f.point, f.Lost)

@@ -66,7 +66,7 @@ func (j *judging) faults(trace *faultfs.Trace) (faults []aimed, skipped int) {
 // is cut at every moment from there on. Programs that do the same with two
 // faults, such as two errors at the same call, are judged once.
 func (j *judging) fail(ctx context.Context, p *program) {
-	if j.scenario.Trace != nil && j.scenario.Again == nil {
+	if j.scenario.Trace != nil && j.scenario.Rerun == nil {
 		if j.options.Sweep || len(j.given()) > 0 {
 			j.note("a program that was recorded is not run again: no call fails")
 		}

@@ -30,13 +30,13 @@ type life struct {
 // crashRecovery crashes the recoveries that changed the disk after the power cuts.
 func (j *judging) crashRecovery(ctx context.Context, p *program) {
 	if p.cut != nil {
-		p.cut.crashAgain(ctx)
+		p.cut.crashRecoveries(ctx)
 	}
 }
 
-// crashAgain crashes the recoveries that changed the disk, at each of their
+// crashRecoveries crashes the recoveries that changed the disk, at each of their
 // ops, and judges what the next recovery makes of it.
-func (p *exploration) crashAgain(ctx context.Context) {
+func (p *exploration) crashRecoveries(ctx context.Context) {
 	if len(p.boxes) == 0 {
 		return
 	}
@@ -198,7 +198,7 @@ func (p *exploration) crashLife(ctx context.Context, c *search.Cube[*life]) {
 	}
 	e := next.explore(ctx, 1, l.tree, c.Losses)
 	l.tree = e.Grown()
-	next.crashAgain(ctx)
+	next.crashRecoveries(ctx)
 }
 
 func (p *exploration) noteSettling(l *life) {

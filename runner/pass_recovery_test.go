@@ -216,7 +216,7 @@ func livesOf(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery d
 	defer j.pool.close()
 	p := j.exploration(plan, "", "")
 	p.explore(context.Background(), 0, nil, 0)
-	p.crashAgain(context.Background())
+	p.crashRecoveries(context.Background())
 	require.False(t, j.short)
 	require.Empty(t, j.result.Notes)
 	return slices.Sorted(maps.Keys(ends))

@@ -76,7 +76,7 @@ func (r *recording) with(ctx context.Context, s *Scenario, fault faultfs.Fault, 
 	if known := r.faulty[key]; known != nil {
 		return known, nil
 	}
-	trace, err := s.recordAgain(ctx, how, fault)
+	trace, err := s.rerun(ctx, how, fault)
 	if err != nil {
 		return nil, fmt.Errorf("with the fault %q: %w", fault, err)
 	}
@@ -88,11 +88,11 @@ func (r *recording) with(ctx context.Context, s *Scenario, fault faultfs.Fault, 
 	return did, nil
 }
 
-// recordAgain records the workload once more, with a fault.
-func (s *Scenario) recordAgain(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
+// rerun records the workload once more, with a fault.
+func (s *Scenario) rerun(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
 	switch {
-	case s.Again != nil:
-		return s.Again(ctx, how, fault)
+	case s.Rerun != nil:
+		return s.Rerun(ctx, how, fault)
 	case s.Trace != nil:
 		return nil, nil // it cannot run again
 	}

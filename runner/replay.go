@@ -192,7 +192,7 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 	p := newPool(watched, s.plan, &o)
 	p.damage = s.damage
 	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.part, s.Lost}
-	for i, c := range s.again {
+	for i, c := range s.recoveryCrashes {
 		plan, start, err := r.pool.relive(r.point, r.cut)
 		if err == nil {
 			r.lost, r.cut, err = pin(plan, c)

@@ -195,8 +195,8 @@ type Failure struct {
 	How string
 	// Crash is the crash, the first one where there were several.
 	Crash
-	// Again are the crashes of recovery that followed.
-	Again []Crash
+	// RecoveryCrashes are the crashes of recovery that followed.
+	RecoveryCrashes []Crash
 	// Pair is what is to blame: an effect that the last crash lost, and what was
 	// kept though it was; nil where that crash lost nothing.
 	Pair *blame.Pair

@@ -191,7 +191,7 @@ func TestFailureOfAFamilyIsAFailureLikeAnyOther(t *testing.T) {
 			require.NoError(t, err)
 			for _, f := range results[0].Failures {
 				found++
-				if len(f.Again) > 0 {
+				if len(f.RecoveryCrashes) > 0 {
 					inRecovery++
 				}
 				require.Same(t, f.Plan.Free(), f.Plan, "it is told of all cuts")

@@ -29,11 +29,11 @@ type Scenario struct {
 	// Trace, if set, is what the program did, recorded before: Setup and Workload
 	// are not called.
 	Trace *faultfs.Trace
-	// Again, if it is set beside Trace, runs the program once more on what its setup
+	// Rerun, if it is set beside Trace, runs the program once more on what its setup
 	// had made, with a fault, on a file system that behaves as how says once a sync has
 	// failed. It returns what the program did until it ended, well or not, and nil where
 	// the fault struck no call. Without it, no call of the program can be made to fail.
-	Again func(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error)
+	Rerun func(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error)
 	// Recover is what the program does when it starts again after a crash. An
 	// error is a refusal to start. It may be nil, and it may be called from
 	// several goroutines at once, each with a disk of its own.

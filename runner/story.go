@@ -67,14 +67,14 @@ func opName(plan *persist.Plan, op faultfs.OpNum) string {
 	return plan.Trace().Ops[op].Call()
 }
 
-// tellAgain tells a failure that took more than one crash.
-func tellAgain(f *Failure, v oracle.Violation) string {
+// recoveryStory tells a failure that took more than one crash.
+func recoveryStory(f *Failure, v oracle.Violation) string {
 	text := show.Story(v.String())
 	if f.How != "" {
 		text += "; " + f.How
 	}
 	text += fmt.Sprintf("; power cut after %s: %s", opName(f.Plan, f.After), losses(f.Crash))
-	for _, c := range f.Again {
+	for _, c := range f.RecoveryCrashes {
 		text += fmt.Sprintf("; again in recovery after %s: %s", opName(c.Plan, c.After), losses(c))
 	}
 	return text

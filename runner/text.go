@@ -78,15 +78,15 @@ func (r *Recovery) String() string {
 // and where a failure shows that it must not be: one that is crashed and runs again
 // breaks a promise.
 func (r *Result) recovery() string {
-	crashed := slices.ContainsFunc(r.Failures, func(f *Failure) bool { return len(f.Again) > 0 })
+	crashed := slices.ContainsFunc(r.Failures, func(f *Failure) bool { return len(f.RecoveryCrashes) > 0 })
 	if r.Recovery == nil || crashed && r.Recovery.Settles == 1 {
 		return ""
 	}
 	return r.Recovery.String()
 }
 
-// again is the command that shows a failure that was stored again.
-func (r *Result) again(f *Failure) string {
+// replayCommand is the command that shows a failure that was stored again.
+func (r *Result) replayCommand(f *Failure) string {
 	if r.test == (testName{}) {
 		return "crashsim replay " + show.ShellFile(f.File)
 	}
@@ -111,7 +111,7 @@ func (r *Result) Report() string {
 			fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(f.Stack, "\n", "\n    "))
 		}
 		if f.File != "" {
-			fmt.Fprintf(&b, "    again: %s\n", r.again(f))
+			fmt.Fprintf(&b, "    again: %s\n", r.replayCommand(f))
 		}
 	}
 	for _, f := range r.Warnings {

@@ -287,7 +287,7 @@ func TestRecoveryThatReplaysTwiceIsNotCalledHarmless(t *testing.T) {
 	}
 	r := run(t, s, "posix", runner.Options{})
 	require.Equal(t, runner.Broken, r.Outcome.Verdict)
-	require.NotEmpty(t, r.Failures[0].Again)
+	require.NotEmpty(t, r.Failures[0].RecoveryCrashes)
 	require.NotNil(t, r.Recovery)
 	require.NotContains(t, r.Report(), "changed nothing that can be seen")
 	require.NotContains(t, r.Report(), "idempotent")

@@ -222,7 +222,7 @@ func (f *checkFlags) judged(cmd *cobra.Command, a *app, checker *process.Checker
 // scenario is a recorded program with its check. It promises to be kept.
 func (f *checkFlags) scenario(checker *process.Checker, name string, trace *faultfs.Trace) (runner.Scenario, error) {
 	s := runner.Scenario{
-		Name: name, Trace: trace, Again: f.again, Declared: map[model.Model]runner.Outcome{},
+		Name: name, Trace: trace, Rerun: f.again, Declared: map[model.Model]runner.Outcome{},
 		Command: &runner.Command{Path: f.at, Setup: f.setup, Program: f.program, Check: f.check, Recover: f.recover},
 	}
 	for _, m := range f.run.options.Models {

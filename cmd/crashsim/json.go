@@ -115,16 +115,16 @@ type coverageJSON struct {
 }
 
 type failureJSON struct {
-	Kind       string       `json:"kind"`
-	Story      string       `json:"story"`
-	Violations []string     `json:"violations"`
-	After      *opJSON      `json:"after" jsonschema:"nullable"` // null: before the first op
-	Marks      []string     `json:"marks"`
-	Lost       []effectJSON `json:"lost"`
-	How        string       `json:"how,omitempty"`   // what happened besides the power cut
-	Again      []crashJSON  `json:"again,omitempty"` // crashes of recovery that followed
-	Stack      string       `json:"stack,omitempty"`
-	File       string       `json:"file,omitempty"`
+	Kind            string       `json:"kind"`
+	Story           string       `json:"story"`
+	Violations      []string     `json:"violations"`
+	After           *opJSON      `json:"after" jsonschema:"nullable"` // null: before the first op
+	Marks           []string     `json:"marks"`
+	Lost            []effectJSON `json:"lost"`
+	How             string       `json:"how,omitempty"`   // what happened besides the power cut
+	RecoveryCrashes []crashJSON  `json:"again,omitempty"` // crashes of recovery that followed
+	Stack           string       `json:"stack,omitempty"`
+	File            string       `json:"file,omitempty"`
 }
 
 type crashJSON struct {
@@ -166,7 +166,7 @@ func failuresOf(failures []*runner.Failure) []failureJSON {
 	for _, f := range failures {
 		j := failureJSON{
 			Kind: f.Kind.String(), Story: f.Story, Violations: violationTexts(f.Violations),
-			Marks: list(f.Marks), Lost: effectsOf(f.Lost, f.Plan), Stack: f.Stack, File: f.File, How: f.How, Again: crashesOf(f.Again),
+			Marks: list(f.Marks), Lost: effectsOf(f.Lost, f.Plan), Stack: f.Stack, File: f.File, How: f.How, RecoveryCrashes: crashesOf(f.RecoveryCrashes),
 		}
 		if f.After >= 0 {
 			after := opOf(f.Plan.Trace(), f.After)

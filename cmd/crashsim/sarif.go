@@ -106,7 +106,7 @@ func withoutNeeded(all []remark) []remark {
 // power was cut.
 func siteOf(f *runner.Failure) faultfs.Site {
 	ops := f.Plan.Trace().Ops
-	if f.Pair != nil && len(f.Again) == 0 {
+	if f.Pair != nil && len(f.RecoveryCrashes) == 0 {
 		return ops[f.Pair.Lost.Op].Site
 	}
 	if f.After >= 0 {

@@ -105,7 +105,7 @@ func (d *Dir) checkMounted(t *testing.T, o runner.Options, why string) {
 		}
 	})
 	s := runner.Scenario{Name: d.Name, Trace: trace, Declared: d.Declared}
-	s.Again = func(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
+	s.Rerun = func(ctx context.Context, how faultfs.SyncFailure, fault faultfs.Fault) (*faultfs.Trace, error) {
 		return Rerun(ctx, d.program(t), trace, how, fault)
 	}
 	var checkErr, recoverErr error
