@@ -60,9 +60,9 @@ func (c *call) end() {
 	}
 }
 
-// Life counts how often the file system was reset. Numbers of inodes mean
+// Generation counts how often the file system was reset. Numbers of inodes mean
 // something else after that. It waits for no call.
-func (f *FS) Life() uint64 { return f.life.Load() }
+func (f *FS) Generation() uint64 { return f.generation.Load() }
 
 // at does what DoAt asks.
 func (c *call) at(told *int) (errno syscall.Errno) {

@@ -17,17 +17,17 @@ var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // file is an open handle.
 type file struct {
-	fs     *FS
-	name   string
-	ino    Ino
-	flag   int
-	life   uint64 // of the file system when the handle was opened
-	dir    bool
-	closed bool
-	told   int // errors of the file's syncs that this handle was told of
-	off    int64
-	listed bool
-	rest   []string // names that Readdir has still to return
+	fs         *FS
+	name       string
+	ino        Ino
+	flag       int
+	generation uint64 // of the file system when the handle was opened
+	dir        bool
+	closed     bool
+	told       int // errors of the file's syncs that this handle was told of
+	off        int64
+	listed     bool
+	rest       []string // names that Readdir has still to return
 }
 
 var _ afero.File = (*file)(nil)
@@ -51,7 +51,7 @@ func (h *file) begin(kind OpKind) (call, syscall.Errno) {
 // caller holds the lock.
 func (h *file) state() syscall.Errno {
 	switch {
-	case h.fs.dead || h.life != h.fs.life.Load():
+	case h.fs.dead || h.generation != h.fs.generation.Load():
 		return deadErrno
 	case h.closed:
 		return closedErrno

@@ -44,14 +44,14 @@ func (closedError) Unwrap() []error { return []error{fs.ErrClosed, syscall.EBADF
 // An FS is safe for concurrent use. Errors are *fs.PathError or *os.LinkError
 // around a syscall.Errno.
 type FS struct {
-	mu    sync.Mutex
-	vol   volume
-	trace *Trace // nil: nothing is recorded
-	edge  atomic.Int64
-	life  atomic.Uint64 // handles of an earlier life are dead
-	dead  bool
-	clock int64
-	looks int // the number of the newest look that has seen a store into a map
+	mu         sync.Mutex
+	vol        volume
+	trace      *Trace // nil: nothing is recorded
+	edge       atomic.Int64
+	generation atomic.Uint64 // handles of an earlier life are dead
+	dead       bool
+	clock      int64
+	looks      int // the number of the newest look that has seen a store into a map
 
 	inject *injector // nil: no faults
 
@@ -127,7 +127,7 @@ func (f *FS) Crash() {
 func (f *FS) Reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.life.Add(1)
+	f.generation.Add(1)
 	f.dead = false
 	f.clock = 0
 	f.inject = nil

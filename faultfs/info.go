@@ -9,7 +9,7 @@ import (
 // stays unasked until somebody looks: a listing of a directory does not read
 // the size of every file in it.
 func (f *FS) info(ino Ino, name string) os.FileInfo {
-	i := &fileInfo{fs: f, ino: ino, life: f.life.Load(), name: name, typ: f.vol.Type(ino), time: epoch.Add(time.Duration(f.vol.mtime(ino)))}
+	i := &fileInfo{fs: f, ino: ino, generation: f.generation.Load(), name: name, typ: f.vol.Type(ino), time: epoch.Add(time.Duration(f.vol.mtime(ino)))}
 	if i.typ != Regular {
 		i.hasSize = true
 	}
@@ -26,16 +26,16 @@ func (f *FS) info(ino Ino, name string) os.FileInfo {
 }
 
 type fileInfo struct {
-	fs      *FS
-	ino     Ino
-	life    uint64
-	name    string
-	typ     Type
-	time    time.Time
-	hasSize bool
-	hasMode bool
-	size    int64
-	bits    uint32
+	fs         *FS
+	ino        Ino
+	generation uint64
+	name       string
+	typ        Type
+	time       time.Time
+	hasSize    bool
+	hasMode    bool
+	size       int64
+	bits       uint32
 }
 
 func (i *fileInfo) Name() string       { return i.name }
@@ -63,7 +63,7 @@ func (i *fileInfo) Mode() os.FileMode {
 
 // asks reports whether the base may still be asked: a disk on which a run has
 // ended answers nothing.
-func (i *fileInfo) asks() bool { return !i.fs.dead && i.life == i.fs.life.Load() }
+func (i *fileInfo) asks() bool { return !i.fs.dead && i.generation == i.fs.generation.Load() }
 
 // goMode makes a Go mode of a type and of mode bits as in chmod(2).
 func goMode(typ Type, bits uint32) os.FileMode {

@@ -28,7 +28,7 @@ func (f *FS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, erro
 	ino, errno := c.open(name, flag, modeBits(perm)&^umask)
 	var h *file
 	if errno == 0 {
-		h = &file{fs: f, life: f.life.Load(), ino: ino, name: name, flag: flag, dir: f.vol.Type(ino) == Directory, told: f.opened(ino)}
+		h = &file{fs: f, generation: f.generation.Load(), ino: ino, name: name, flag: flag, dir: f.vol.Type(ino) == Directory, told: f.opened(ino)}
 	}
 	c.leave(errno)
 	if errno != 0 {

@@ -14,10 +14,10 @@ import (
 	"github.com/crashsim/crashsim/runner/repair"
 )
 
-// life is a run of recovery, with what it did to the disk as a plan of its own.
+// recoveryRun is a run of recovery, with what it did to the disk as a plan of its own.
 // It holds for every cut on which recovery reads the same, wherever the crash
 // was: the decision tree of the checker that comes after it is shared by all.
-type life struct {
+type recoveryRun struct {
 	name    string // what it read, and did
 	plan    *persist.Plan
 	tree    *search.Tree[*judgement]
@@ -45,8 +45,8 @@ func (p *exploration) crashRecoveries(ctx context.Context) {
 	if p.pool.start != nil {
 		disk.StartFrom(p.pool.start)
 	}
-	s := search.New(p.plan, search.Options[*life]{
-		Run: func(ctx context.Context, attempts []*search.Attempt[*life]) {
+	s := search.New(p.plan, search.Options[*recoveryRun]{
+		Run: func(ctx context.Context, attempts []*search.Attempt[*recoveryRun]) {
 			for _, a := range attempts {
 				if a.Skipped = ctx.Err() != nil; a.Skipped {
 					continue
@@ -54,8 +54,8 @@ func (p *exploration) crashRecoveries(ctx context.Context) {
 				p.live(disk, a)
 			}
 		},
-		Visit: func(c *search.Cube[*life]) bool {
-			more := p.judging.share(ctx, left, func() { p.crashLife(ctx, c) })
+		Visit: func(c *search.Cube[*recoveryRun]) bool {
+			more := p.judging.share(ctx, left, func() { p.crashRecoveryRun(ctx, c) })
 			left--
 			return more
 		},
@@ -75,11 +75,11 @@ func (p *exploration) crashRecoveries(ctx context.Context) {
 }
 
 // live runs recovery once more, recorded, and then again on what it left.
-func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*life]) {
+func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*recoveryRun]) {
 	if a.Empty = !disk.Begin(a.Point, a.Part); a.Empty {
 		return
 	}
-	l := &life{tree: search.NewTree[*judgement]()}
+	l := &recoveryRun{tree: search.NewTree[*judgement]()}
 	a.Outcome = l
 	fs := faultfs.NewOn(disk)
 	p.judging.scenario.amend(fs, repair.Recovery)
@@ -111,7 +111,7 @@ func (s *Scenario) recover(disk afero.Fs) (err error) {
 const maxSettle = 8
 
 // settle runs recovery on what it left until it changes nothing more.
-func (p *exploration) settle(l *life, next *faultfs.FS) error {
+func (p *exploration) settle(l *recoveryRun, next *faultfs.FS) error {
 	for round := 1; round <= maxSettle; round++ {
 		if err := p.judging.scenario.recover(next); err != nil {
 			return nil //nolint:nilerr // the crash after recovery finds it too, and tells it better
@@ -172,8 +172,8 @@ func look(fs *faultfs.FS, path string) any {
 	return seen
 }
 
-// crashLife crashes a recovery at each of its ops, on the cuts of a cube.
-func (p *exploration) crashLife(ctx context.Context, c *search.Cube[*life]) {
+// crashRecoveryRun crashes a recovery at each of its ops, on the cuts of a cube.
+func (p *exploration) crashRecoveryRun(ctx context.Context, c *search.Cube[*recoveryRun]) {
 	l := c.Outcome
 	if l.err != nil {
 		p.judging.note("the checker is flaky: recovery succeeded, and not when it was run again: %v", l.err)
@@ -201,7 +201,7 @@ func (p *exploration) crashLife(ctx context.Context, c *search.Cube[*life]) {
 	next.crashRecoveries(ctx)
 }
 
-func (p *exploration) noteSettling(l *life) {
+func (p *exploration) noteSettling(l *recoveryRun) {
 	r := p.judging.result.Recovery
 	switch {
 	case r == nil:

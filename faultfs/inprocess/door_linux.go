@@ -72,10 +72,10 @@ type Dir struct {
 	direct mount.Direct
 	slot   *slot
 
-	mu      sync.Mutex
-	life    uint64
-	parents map[faultfs.Ino]faultfs.Ino // of directories that a path has led through
-	refused []string
+	mu         sync.Mutex
+	generation uint64
+	parents    map[faultfs.Ino]faultfs.Ino // of directories that a path has led through
+	refused    []string
 
 	locks locks
 	maps  maps

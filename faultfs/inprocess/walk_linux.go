@@ -118,8 +118,8 @@ func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (sp
 func (d *Dir) leads(parent, ino faultfs.Ino) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if life := d.fs.Life(); life != d.life {
-		d.life = life
+	if life := d.fs.Generation(); life != d.generation {
+		d.generation = life
 		clear(d.parents)
 	}
 	d.parents[ino] = parent

@@ -29,12 +29,12 @@ type disk struct {
 
 	inProcess bool // the program that asks is this one: see Direct
 
-	mu      sync.Mutex
-	handles map[uint64]*handle
-	last    uint64                // number of a handle
-	shown   map[faultfs.Ino]shown // what chown, utimes and setxattr have set
-	life    uint64                // of the file system, in which they did
-	panics  error                 // the first one, a bug
+	mu         sync.Mutex
+	handles    map[uint64]*handle
+	last       uint64                // number of a handle
+	shown      map[faultfs.Ino]shown // what chown, utimes and setxattr have set
+	generation uint64                // of the file system, in which they did
+	panics     error                 // the first one, a bug
 }
 
 func newDisk(fs *faultfs.FS, o Options) *disk {
@@ -95,11 +95,11 @@ func node(id uint64) faultfs.Ino { return faultfs.Ino(id) }
 
 // handle is an open file or directory.
 type handle struct {
-	ino    faultfs.Ino
-	life   uint64 // of the file system when it was opened
-	flags  int
-	mark   *markFile // set for a mark file
-	helper bool      // of the process that looks at mapped files
+	ino        faultfs.Ino
+	generation uint64 // of the file system when it was opened
+	flags      int
+	mark       *markFile // set for a mark file
+	helper     bool      // of the process that looks at mapped files
 
 	mu   sync.Mutex
 	told int // errors of the file's syncs that this handle was told of
@@ -113,7 +113,7 @@ type handle struct {
 }
 
 func (d *disk) add(h *handle) uint64 {
-	h.life = d.fs.Life()
+	h.generation = d.fs.Generation()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last++
@@ -132,7 +132,7 @@ func (d *disk) handle(fh uint64) (*handle, fuse.Status) {
 		return nil, fuse.Status(unix.ENOTCONN)
 	case h == nil:
 		return nil, fuse.EBADF
-	case h.life != d.fs.Life():
+	case h.generation != d.fs.Generation():
 		return nil, fuse.EIO
 	}
 	return h, fuse.OK
@@ -190,9 +190,9 @@ func (d *disk) attributes(ino faultfs.Ino, out *fuse.Attr) fuse.Status {
 // showing returns what chown and utimes have set in this life of the file system;
 // see faultfs.FS.Reset. The lock is held.
 func (d *disk) showing() map[faultfs.Ino]shown {
-	if life := d.fs.Life(); life != d.life {
+	if life := d.fs.Generation(); life != d.generation {
 		clear(d.shown)
-		d.life = life
+		d.generation = life
 	}
 	return d.shown
 }
@@ -200,7 +200,7 @@ func (d *disk) showing() map[faultfs.Ino]shown {
 // entry fills in what the kernel is told of a name.
 func (d *disk) entry(ino faultfs.Ino, out *fuse.EntryOut) fuse.Status {
 	// Of another life, the kernel takes it for another inode.
-	out.NodeId, out.Generation = uint64(ino), 1+d.fs.Life()
+	out.NodeId, out.Generation = uint64(ino), 1+d.fs.Generation()
 	return d.attributes(ino, &out.Attr)
 }
 

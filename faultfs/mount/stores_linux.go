@@ -38,11 +38,11 @@ type stores struct {
 
 	look sync.Mutex // held while the helper looks
 
-	mu       sync.Mutex // guards what follows; never held while anything is waited for
-	life     uint64     // of the file system, in which the files are these
-	filled   map[faultfs.Ino]bool
-	writable map[faultfs.Ino]bool
-	watched  map[faultfs.Ino]bool
+	mu         sync.Mutex // guards what follows; never held while anything is waited for
+	generation uint64     // of the file system, in which the files are these
+	filled     map[faultfs.Ino]bool
+	writable   map[faultfs.Ino]bool
+	watched    map[faultfs.Ino]bool
 	// written are pages that the kernel has written back since the last look. They
 	// are recorded at the next one, so that a trace does not depend on when the
 	// kernel writes back.
@@ -149,8 +149,8 @@ func (d *disk) mayBeMapped(ino faultfs.Ino, note func(*stores)) {
 
 // renew forgets the files of an earlier life of the file system. The lock is held.
 func (s *stores) renew() {
-	if life := s.fs.Life(); life != s.life {
-		s.life = life
+	if life := s.fs.Generation(); life != s.generation {
+		s.generation = life
 		s.reset()
 	}
 }
