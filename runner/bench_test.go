@@ -131,7 +131,7 @@ func outsideShare(b *testing.B, s *Scenario, plan *persist.Plan) float64 {
 func bareSeconds(b *testing.B, s *Scenario, plan *persist.Plan, runs int) float64 {
 	disk := plan.NewDisk()
 	fs := faultfs.Unrecorded(disk)
-	disk.Begin(plan.Points()-1, persist.Part{})
+	disk.Begin(plan.Points()-1, persist.Subset{})
 	marks := disk.Marks()
 	start := time.Now()
 	for range runs {

@@ -160,8 +160,8 @@ func (p *pool) runAll(ctx context.Context, attempts []*attempt) {
 }
 
 // once runs the checker on a part of a crash point.
-func (p *pool) once(point int, part persist.Part) *attempt {
-	a := &attempt{Job: search.Job{Point: point, Part: part}}
+func (p *pool) once(point int, part persist.Subset) *attempt {
+	a := &attempt{Job: search.Job{Point: point, Subset: part}}
 	p.runAll(context.Background(), []*attempt{a})
 	return a
 }
@@ -203,7 +203,7 @@ func (w *worker) try(a *attempt) bool {
 	}
 	w.fs.Reset()
 	w.rot.damage.Store(w.pool.damage)
-	if !w.disk.Begin(a.Point, a.Part) {
+	if !w.disk.Begin(a.Point, a.Subset) {
 		a.Empty, a.Skipped = true, false
 		return true
 	}
@@ -248,7 +248,7 @@ func (w *worker) judgeAgain(a *attempt, first *judgement) *judgement {
 		return first // nobody waits for it
 	}
 	w.fs.Reset()
-	w.disk.Begin(a.Point, a.Part)
+	w.disk.Begin(a.Point, a.Subset)
 	w.runs.Add(1)
 	second := w.judge()
 	if s := w.pool.scenario; s.unjudged != nil && !slices.Equal(kindsOf(first), kindsOf(second)) {

@@ -37,7 +37,7 @@ func TestAFailureHasTheContentsOfItsFiles(t *testing.T) {
 	}
 	results, err := runner.Run(t.Context(), s, runner.Options{})
 	require.NoError(t, err)
-	parts := results[0].Parts()
+	parts := results[0].Sections()
 	require.NotEmpty(t, parts[0].Failures)
 	files := parts[0].Failures[0].Files
 	content := func(mode, data string) report.Content {

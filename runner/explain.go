@@ -57,7 +57,7 @@ func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
 }
 
 // wrong returns what is wrong with the newest cut of a part.
-func (p *pool) wrong(point int, part persist.Part) []oracle.Violation {
+func (p *pool) wrong(point int, part persist.Subset) []oracle.Violation {
 	if outcome := p.once(point, part).Outcome; outcome != nil {
 		return outcome.violations
 	}
@@ -80,7 +80,7 @@ func (s *Stored) StateOf(c blame.Case) (State, error) {
 	} else {
 		marks = sortedMarks(c.Plan, c.Point)
 	}
-	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Part: c.Cut}}
+	a := &search.Attempt[*listing]{Job: search.Job{Point: c.Point, Subset: c.Cut}}
 	l.run(context.Background(), []*search.Attempt[*listing]{a})
 	return State{Marks: marks, Tree: a.Outcome.tree}, l.err
 }

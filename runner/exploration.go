@@ -124,7 +124,7 @@ func (p *exploration) visit(c *cube) bool {
 		return p.goesOn()
 	case c.Outcome.wrote:
 		if len(p.past) < p.judging.options.Depth.times() && p.isOurs() {
-			p.boxes = append(p.boxes, search.Job{Point: c.Point, Part: c.Whole()})
+			p.boxes = append(p.boxes, search.Job{Point: c.Point, Subset: c.Whole()})
 		}
 		return p.goesOn()
 	}

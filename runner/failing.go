@@ -217,7 +217,7 @@ func (p *exploration) isBefore(c, other *cube) bool {
 // lostOf returns what the newest cut of a cube lacks, and leaves the exploration's box there.
 func (p *exploration) lostOf(c *cube) []persist.Effect {
 	p.box.Move(c.Point)
-	p.box.RestrictTo(c.Part)
+	p.box.RestrictTo(c.Subset)
 	for _, t := range c.Taken {
 		p.box.Restrict(t)
 	}
@@ -283,7 +283,7 @@ func (p *exploration) onFreePlan(free *persist.Plan, c *cube, v oracle.Violation
 	if err != nil {
 		panic("crashsim: bug: a case of some of the cuts is none of all of them: " + err.Error())
 	}
-	return all.failure(&cube{Point: c.Point, Part: part, Losses: c.Losses, Outcome: c.Outcome}, v)
+	return all.failure(&cube{Point: c.Point, Subset: part, Losses: c.Losses, Outcome: c.Outcome}, v)
 }
 
 // wrongAtEnd reports whether a failure in which nothing was lost needs no crash: the
@@ -298,12 +298,12 @@ func (p *exploration) wrongAtEnd(f *Failure) bool {
 	case f.Kind == oracle.Hung: // it would take as long again
 		return false
 	}
-	return slices.Contains(kindsOf(p.pool.once(last, persist.Part{}).Outcome), f.Kind)
+	return slices.Contains(kindsOf(p.pool.once(last, persist.Subset{}).Outcome), f.Kind)
 }
 
 // blame finds the pair to blame for a failure; cut is its case, and steps what the
 // checker read of it.
-func (p *exploration) blame(f *Failure, cut persist.Part, reads []persist.Read) *blame.Pair {
+func (p *exploration) blame(f *Failure, cut persist.Subset, reads []persist.Read) *blame.Pair {
 	switch {
 	case len(f.Lost) == 0:
 		return nil
@@ -311,7 +311,7 @@ func (p *exploration) blame(f *Failure, cut persist.Part, reads []persist.Read) 
 		return &blame.Pair{Lost: f.Lost[0]}
 	}
 	late := false
-	wrong := func(point int, part persist.Part) []oracle.Violation {
+	wrong := func(point int, part persist.Subset) []oracle.Violation {
 		if late = late || p.judging.late(); late {
 			return []oracle.Violation{{Kind: f.Kind}} // nothing more is found out
 		}

@@ -39,7 +39,7 @@ type Stored struct {
 	Command *Command
 
 	plan            *persist.Plan
-	part            persist.Part
+	subset          persist.Subset
 	damage          *damage
 	recoveryCrashes []storedCrash
 	test            testName // that found it, the zero testName if none did
@@ -57,7 +57,7 @@ type storedCrash struct {
 const (
 	failureHeader  = "crashsim failure "
 	failureVersion = 1
-	failurePart    = "failure"
+	failureSection = "failure"
 )
 
 // Text returns the failure in its text form. ParseFailure reads it back.
@@ -94,7 +94,7 @@ func (s *Stored) Text() []byte {
 	if s.Command != nil {
 		b = append(b, s.Command.text()...)
 	}
-	a.Files = append([]txtar.File{{Name: failurePart, Data: b}}, a.Files...)
+	a.Files = append([]txtar.File{{Name: failureSection, Data: b}}, a.Files...)
 	return txtar.Format(a)
 }
 
@@ -113,14 +113,14 @@ func ParseFailure(file string, text []byte) (*Stored, error) {
 	if n, err := strconv.Atoi(strings.TrimSpace(version)); err != nil || n != failureVersion {
 		return fail(1, fmt.Errorf("failure version %q is not known, only %d", version, failureVersion))
 	}
-	trace, err := faultfs.ParseTrace(file, text, failurePart)
+	trace, err := faultfs.ParseTrace(file, text, failureSection)
 	if err != nil {
 		return nil, err
 	}
 	s := &Stored{Trace: trace, Model: model.Default()}
 	line := 1 + bytes.Count(a.Comment, []byte("\n"))
 	for _, part := range a.Files {
-		if part.Name == failurePart {
+		if part.Name == failureSection {
 			return s.parse(part.Data, file, line+1, rest)
 		}
 		line += 1 + bytes.Count(part.Data, []byte("\n"))
@@ -249,7 +249,7 @@ func (f *failureText) resolve() (err error) {
 			return f.at(f.lostAt[i], err)
 		}
 	}
-	if s.Lost, s.part, err = pin(s.plan, storedCrash{s.Point, f.lost}); err != nil {
+	if s.Lost, s.subset, err = pin(s.plan, storedCrash{s.Point, f.lost}); err != nil {
 		return f.at(f.pointAt, err)
 	}
 	if f.pair != "" {
@@ -275,11 +275,11 @@ func holdsInode(trace *faultfs.Trace, ino faultfs.Ino) bool {
 
 // Case returns the case that the first crash left.
 func (s *Stored) Case() blame.Case {
-	return blame.Case{Plan: s.plan, Point: s.Point, Cut: s.part, Kind: s.Kind, Lost: s.Lost}
+	return blame.Case{Plan: s.plan, Point: s.Point, Cut: s.subset, Kind: s.Kind, Lost: s.Lost}
 }
 
 // pin finds the effects that a crash lost, and the one cut that is left.
-func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist.Part, err error) {
+func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist.Subset, err error) {
 	if lost, err = effectsAt(plan, c); err != nil {
 		return nil, part, err
 	}
@@ -315,7 +315,7 @@ func (r *Result) Stored(f *Failure) *Stored {
 	if err != nil {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
-	s.part = part
+	s.subset = part
 	if len(f.RecoveryCrashes) == 0 {
 		s.Pair = f.Pair
 	}

@@ -78,7 +78,7 @@ func (h *hand) work(ctx context.Context, p queue.Parcel) error {
 			}
 			break
 		}
-		a := &attempt{Job: search.Job{Point: boxes[i].Point, Part: boxes[i].Part()}}
+		a := &attempt{Job: search.Job{Point: boxes[i].Point, Subset: boxes[i].Part()}}
 		h.run(ctx, []*attempt{a})
 		jobs = append(jobs, a.Job)
 	}

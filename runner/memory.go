@@ -153,7 +153,7 @@ func (k *known) answer(a *attempt, later bool) bool {
 		return k.tree.Answer(k.box, a)
 	}
 	k.box.Move(a.Point)
-	if later || !k.box.RestrictTo(a.Part) {
+	if later || !k.box.RestrictTo(a.Subset) {
 		return false
 	}
 	r := k.exact[givenTo(a.Point, k.box.Narrowed())]
@@ -190,7 +190,7 @@ func (m *memory) note(name string, k *known, a *attempt) {
 // runOf is the record of a run that was made. It moves the box.
 func runOf(box *persist.Box, name string, a *attempt) workdir.Run {
 	box.Move(a.Point)
-	box.RestrictTo(a.Part)
+	box.RestrictTo(a.Subset)
 	r := workdir.Run{Search: name, Point: a.Point, Box: box.Narrowed(), Reads: slices.Clone(a.Reads), Outcome: a.Outcome.text()}
 	for _, b := range a.Taken {
 		box.Restrict(b)

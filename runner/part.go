@@ -10,11 +10,11 @@ import (
 	"github.com/crashsim/crashsim/runner/show"
 )
 
-// Parts returns what a report shows of the result: the program under the model,
+// Sections returns what a report shows of the result: the program under the model,
 // and once more for each failure that took more than the power cut, with what
 // the program did then. The fix and the audit are for the caller to add.
-func (r *Result) Parts() []report.Part {
-	main := report.Part{
+func (r *Result) Sections() []report.Section {
+	main := report.Section{
 		Program: r.Scenario, Name: r.Scenario, Plan: r.Plan, Verdict: r.verdict(), Good: r.Outcome.Verdict == Kept,
 		Numbers: r.Coverage.numbers(), Notes: r.Notes,
 	}
@@ -24,11 +24,11 @@ func (r *Result) Parts() []report.Part {
 	if text := r.recovery(); text != "" {
 		main.Notes = append(main.Notes, text)
 	}
-	parts := []report.Part{main}
+	parts := []report.Section{main}
 	for _, f := range r.Failures {
 		part := &parts[0]
 		if f.Plan != r.Plan {
-			parts = append(parts, report.Part{Program: r.Scenario, Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
+			parts = append(parts, report.Section{Program: r.Scenario, Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
 			part = &parts[len(parts)-1]
 		}
 		shown := f.shown(r)

@@ -76,7 +76,7 @@ func (p *exploration) crashRecoveries(ctx context.Context) {
 
 // live runs recovery once more, recorded, and then again on what it left.
 func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*recoveryRun]) {
-	if a.Empty = !disk.Begin(a.Point, a.Part); a.Empty {
+	if a.Empty = !disk.Begin(a.Point, a.Subset); a.Empty {
 		return
 	}
 	l := &recoveryRun{tree: search.NewTree[*judgement]()}

@@ -136,7 +136,7 @@ func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string
 				return
 			}
 			disk := plan.NewDisk()
-			var part persist.Part
+			var part persist.Subset
 			for id, v := range cut {
 				part = part.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
 			}

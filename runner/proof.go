@@ -29,7 +29,7 @@ func (p *exploration) counting(visit func(*cube) bool) func(*cube) bool {
 	p.held, p.scale = new(big.Int), p.plan.NewBox()
 	return func(c *cube) bool {
 		p.scale.Move(c.Point)
-		p.scale.RestrictTo(c.Part)
+		p.scale.RestrictTo(c.Subset)
 		for _, t := range c.Taken {
 			p.scale.Restrict(t)
 		}

@@ -172,7 +172,7 @@ type reached struct {
 	pool  *pool
 	close func()
 	point int
-	cut   persist.Part
+	cut   persist.Subset
 	lost  []persist.Effect
 }
 
@@ -191,7 +191,7 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 	}
 	p := newPool(watched, s.plan, &o)
 	p.damage = s.damage
-	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.part, s.Lost}
+	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.subset, s.Lost}
 	for i, c := range s.recoveryCrashes {
 		plan, start, err := r.pool.relive(r.point, r.cut)
 		if err == nil {
@@ -208,7 +208,7 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 
 // relive runs recovery on a single cut of a crash point, and returns what it
 // did as the plan of a later life, and the cut.
-func (p *pool) relive(point int, part persist.Part) (*persist.Plan, *persist.Box, error) {
+func (p *pool) relive(point int, part persist.Subset) (*persist.Plan, *persist.Box, error) {
 	w := p.worker()
 	if !w.disk.Begin(point, part) {
 		return nil, nil, errors.New("there is no such disk")

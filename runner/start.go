@@ -14,7 +14,7 @@ import (
 // marks of the setup are the reason, the setup has acknowledged what is not there:
 // that is a case like any other.
 func (j *judging) refusesStart() string {
-	got := j.pool.once(0, persist.Part{}).Outcome
+	got := j.pool.once(0, persist.Subset{}).Outcome
 	if !got.wrong() {
 		return ""
 	}
@@ -36,5 +36,5 @@ func judgeDisk(s *Scenario, o *Options, base faultfs.Base, marks []string) *judg
 	plan := persist.Lower(fs.Trace(), model.Default())
 	p := newPool(s, plan, o)
 	defer p.close()
-	return p.once(plan.Points()-1, persist.Part{}).Outcome
+	return p.once(plan.Points()-1, persist.Subset{}).Outcome
 }

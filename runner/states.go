@@ -102,7 +102,7 @@ func (s Scenario) States(ctx context.Context, m model.Model) ([]State, error) {
 	defer watched.unjudged.end()
 	pool := newPool(watched, plan, &Options{})
 	defer pool.close()
-	states, err := listStates(ctx, plan, func(point int, part persist.Part) []oracle.Violation {
+	states, err := listStates(ctx, plan, func(point int, part persist.Subset) []oracle.Violation {
 		outcome := pool.once(point, part).Outcome
 		if !outcome.wrong() {
 			return nil
@@ -149,7 +149,7 @@ type lister struct {
 }
 
 // judgeFunc says what is wrong with a part of a crash point.
-type judgeFunc func(point int, part persist.Part) []oracle.Violation
+type judgeFunc func(point int, part persist.Subset) []oracle.Violation
 
 // judgedKey is what an oracle can tell apart: a case, and how many marks were
 // made.
@@ -169,7 +169,7 @@ func (l *lister) run(ctx context.Context, attempts []*search.Attempt[*listing]) 
 		if a.Skipped = ctx.Err() != nil; a.Skipped {
 			continue
 		}
-		l.disk.Begin(a.Point, a.Part)
+		l.disk.Begin(a.Point, a.Subset)
 		tree := map[string]Entry{}
 		if err := l.list(tree, "", []faultfs.Ino{faultfs.Root}); err != nil && l.err == nil {
 			l.err = err

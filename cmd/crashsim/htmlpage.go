@@ -111,25 +111,25 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 	for _, rep := range reports {
 		for i := range rep.results {
 			r := &rep.results[i]
-			parts := r.Parts()
+			parts := r.Sections()
 			if f.page != "" {
 				if err := repaired(ctx, rep.scenario, r, &parts[0], o, most); err != nil {
 					return err
 				}
 			}
-			page.Parts = append(page.Parts, parts...)
+			page.Sections = append(page.Sections, parts...)
 		}
 	}
-	if len(page.Parts) == 0 {
+	if len(page.Sections) == 0 {
 		return fmt.Errorf("nothing was judged: there is nothing to show")
 	}
 	if len(reports) == 1 {
 		page.Title = reports[0].scenario.Name + ": what a crash can leave"
 	}
 	if f.svg != "" {
-		shown := &page.Parts[0]
-		for i := range page.Parts {
-			if p := &page.Parts[i]; !p.Good && len(p.Failures) > 0 {
+		shown := &page.Sections[0]
+		for i := range page.Sections {
+			if p := &page.Sections[i]; !p.Good && len(p.Failures) > 0 {
 				shown = p
 				break
 			}
@@ -147,7 +147,7 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 // repaired adds to a part what the program lacks and what each of its syncs is
 // good for, where that is found out soon. The error is that of the context, or
 // oracle.ErrNoVerdict, wrapped.
-func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *report.Part, o runner.Options, most int) error {
+func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *report.Section, o runner.Options, most int) error {
 	if most < 0 {
 		part.Notes = append(part.Notes, "the fix and the audit are left out: the run was interrupted")
 		return nil

@@ -81,7 +81,7 @@ func TestWhatIsAtRestIsOnTheDisk(t *testing.T) {
 			plan := persist.Lower(trace, m)
 			disk := plan.NewDisk()
 			plan.EachAtRest(func(ino faultfs.Ino, off int64, data []byte, from, _ int) {
-				disk.Begin(from, persist.Part{})
+				disk.Begin(from, persist.Subset{})
 				// The oldest cut: each choice taken back as far as it goes.
 				box := disk.Box()
 				for id := range persist.Cell(plan.Cells()) {

@@ -173,7 +173,7 @@ func BenchmarkLargeFile(b *testing.B) {
 			for b.Loop() {
 				box := plan.NewBox()
 				for point := range plan.Points() {
-					box.Fresh(point, func(persist.Part, int) {})
+					box.Fresh(point, func(persist.Subset, int) {})
 				}
 			}
 		})
@@ -206,7 +206,7 @@ func BenchmarkManyFiles(b *testing.B) {
 				for b.Loop() {
 					box := plan.NewBox()
 					for point := range plan.Points() {
-						box.Fresh(point, func(persist.Part, int) {})
+						box.Fresh(point, func(persist.Subset, int) {})
 					}
 				}
 				perFile(b)
@@ -214,8 +214,8 @@ func BenchmarkManyFiles(b *testing.B) {
 			b.Run(fmt.Sprintf("begin/files=%d/%s", n, name), func(b *testing.B) {
 				disk := plan.NewDisk()
 				for b.Loop() {
-					disk.Begin(plan.Points()-2, persist.Part{})
-					disk.Begin(plan.Points()-1, persist.Part{})
+					disk.Begin(plan.Points()-2, persist.Subset{})
+					disk.Begin(plan.Points()-1, persist.Subset{})
 				}
 			})
 		}

@@ -95,8 +95,8 @@ func (b *Box) made() int {
 
 // Below returns the bounds that the box leaves to the cells of the life before,
 // as a part of the crash point at which that life ended: its newest cut alone.
-func (b *Box) Below() Part {
-	var part Part
+func (b *Box) Below() Subset {
+	var part Subset
 	for id := range b.plan.first {
 		part = part.And(Bound{id, b.hi[id], b.hi[id]})
 	}
@@ -233,10 +233,10 @@ func (b *Box) Choose(id Cell) (value Version, taken Bound, split bool) {
 // Older returns the bound that keeps the cuts that a choice left out.
 func (c Bound) Older() Bound { return Bound{c.Cell, 0, c.Lo - 1} }
 
-// Part is a part of a crash point's box: what respects a list of bounds. Parts
+// Subset is a part of a crash point's box: what respects a list of bounds. Parts
 // share memory with those that they were made from, and never change. The zero
-// Part is the whole box.
-type Part struct{ last *link }
+// Subset is the whole box.
+type Subset struct{ last *link }
 
 // link is the last of a list of bounds.
 type link struct {
@@ -245,16 +245,16 @@ type link struct {
 }
 
 // And returns what of the part respects one more bound.
-func (p Part) And(more Bound) Part {
+func (p Subset) And(more Bound) Subset {
 	if l := p.last; l != nil && l.bound.Cell == more.Cell {
 		both := Bound{more.Cell, max(l.bound.Lo, more.Lo), min(l.bound.Hi, more.Hi)}
-		return Part{&link{l.before, both}}
+		return Subset{&link{l.before, both}}
 	}
-	return Part{&link{p.last, more}}
+	return Subset{&link{p.last, more}}
 }
 
 // Join returns the part that respects the bounds of both.
-func (p Part) Join(q Part) Part {
+func (p Subset) Join(q Subset) Subset {
 	for l := q.last; l != nil; l = l.before {
 		p = p.And(l.bound)
 	}
@@ -263,7 +263,7 @@ func (p Part) Join(q Part) Part {
 
 // RestrictTo keeps the cuts of a part. Where there are none it returns false,
 // and the box is as it was before.
-func (b *Box) RestrictTo(part Part) bool {
+func (b *Box) RestrictTo(part Subset) bool {
 	to := len(b.trail)
 	for l := part.last; l != nil; l = l.before {
 		if !b.Restrict(l.bound) {
@@ -280,14 +280,14 @@ func (b *Box) RestrictTo(part Part) bool {
 // whole box is one part. It costs what is new at the point: the high bounds of a box
 // are closed under the needs, so that each version up to them is in some cut, and to
 // keep only the cuts that have it loses nothing.
-func (b *Box) Fresh(point int, f func(part Part, losses int)) {
+func (b *Box) Fresh(point int, f func(part Subset, losses int)) {
 	b.Move(point)
 	at := &b.plan.points[point]
 	if point == 0 || at.marks != b.plan.points[point-1].marks {
-		f(Part{}, 0)
+		f(Subset{}, 0)
 		return
 	}
-	var missing Part // the part on which the effects so far are missing
+	var missing Subset // the part on which the effects so far are missing
 	for _, s := range at.high {
 		if b.hi[s.cell] > s.from {
 			f(missing.And(Bound{s.cell, s.from + 1, s.to}), b.losses)

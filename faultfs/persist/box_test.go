@@ -215,7 +215,7 @@ func TestFreshPartsAreTheCutsNotSeenBefore(t *testing.T) {
 		box := plan.NewBox()
 		box.Move(point)
 		found := map[string]bool{}
-		plan.NewBox().Fresh(point, func(part persist.Part, losses int) {
+		plan.NewBox().Fresh(point, func(part persist.Subset, losses int) {
 			require.True(t, box.RestrictTo(part), "an empty part")
 			require.Equal(t, box.Losses(), losses)
 			for _, cut := range cutsOf(plan, box) {

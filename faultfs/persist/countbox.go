@@ -63,7 +63,7 @@ func (c *counter) ofBox() (cuts *big.Int, exact bool) {
 }
 
 // Bounds returns the bounds of the part, the newest last.
-func (p Part) Bounds() []Bound {
+func (p Subset) Bounds() []Bound {
 	var bounds []Bound
 	for l := p.last; l != nil; l = l.before {
 		bounds = append(bounds, l.bound)

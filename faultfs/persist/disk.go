@@ -56,7 +56,7 @@ func (d *Disk) StartFrom(below *Box) {
 
 // Begin makes the disk that of a part of a crash point, with nothing read.
 // Where the part is empty it returns false.
-func (d *Disk) Begin(point int, part Part) bool {
+func (d *Disk) Begin(point int, part Subset) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.box.Move(point)

@@ -122,28 +122,28 @@ func (b *Box) Newest(id Cell) (Effect, bool) {
 // Pin returns the part of a crash point that is the single cut on which the
 // given effects are lost and all others are there. It fails where no legal cut
 // is like that.
-func (p *Plan) Pin(point int, lost []Effect) (Part, error) {
+func (p *Plan) Pin(point int, lost []Effect) (Subset, error) {
 	box := p.NewBox()
 	box.Move(point)
 	high := slices.Clone(box.hi)
 	missing := map[Cell]int{}
 	for _, e := range lost {
 		if e.Version < 1 || e.Version > box.hi[e.Cell] {
-			return Part{}, fmt.Errorf("effect %d of op %d is not there to be lost", e.Index, e.Op)
+			return Subset{}, fmt.Errorf("effect %d of op %d is not there to be lost", e.Index, e.Op)
 		}
 		high[e.Cell] = min(high[e.Cell], e.Version-1)
 		missing[e.Cell]++
 	}
-	var part Part
+	var part Subset
 	for i, v := range high[p.first:] {
 		id := p.first + Cell(i)
 		if missing[id] != int(box.hi[id]-v) {
-			return Part{}, fmt.Errorf("the lost effects are not the newest of their cells")
+			return Subset{}, fmt.Errorf("the lost effects are not the newest of their cells")
 		}
 		part = part.And(Bound{id, v, v})
 	}
 	if !box.RestrictTo(part) {
-		return Part{}, fmt.Errorf("the model does not allow that these effects are lost and the others are not")
+		return Subset{}, fmt.Errorf("the model does not allow that these effects are lost and the others are not")
 	}
 	return part, nil
 }

@@ -23,7 +23,7 @@ func Example() {
 
 	plan := persist.Lower(fs.Trace(), model.Default())
 	disk := plan.NewDisk()
-	read := func(part persist.Part) {
+	read := func(part persist.Subset) {
 		disk.Begin(plan.Points()-1, part)
 		name := disk.Entry(faultfs.Root, "state")
 		if name == 0 {
@@ -35,9 +35,9 @@ func Example() {
 		fmt.Printf("%q\n", data)
 	}
 
-	read(persist.Part{})
+	read(persist.Subset{})
 	// Each choice that this run made could have gone the other way.
-	part := persist.Part{}
+	part := persist.Subset{}
 	for _, taken := range append([]persist.Bound{}, disk.Taken()...) {
 		read(part.And(taken.Older()))
 		part = part.And(taken)

@@ -67,7 +67,7 @@ func TestNewestCutIsWhatTheProgramSeesWhereSyncsFail(t *testing.T) {
 		}
 		plan := persist.Lower(live.Trace(), m)
 		disk := plan.NewDisk()
-		require.True(t, disk.Begin(plan.Points()-1, persist.Part{}))
+		require.True(t, disk.Begin(plan.Points()-1, persist.Subset{}))
 		newest := faultfs.Unrecorded(disk)
 		require.Equal(t, tree(t, live, "", map[string]string{}), tree(t, newest, "", map[string]string{}), "%s\n%s", m, live.Trace().Text())
 	})

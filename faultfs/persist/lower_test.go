@@ -94,7 +94,7 @@ func TestUnitIsReadAtEveryVersion(t *testing.T) {
 	plan := persist.Lower(fs.Trace(), model.MustParse("kill"))
 	disk := plan.NewDisk()
 	for point := 1; point < plan.Points(); point++ {
-		require.True(t, disk.Begin(point, persist.Part{}))
+		require.True(t, disk.Begin(point, persist.Subset{}))
 		for _, part := range [][2]int{{0, 5000}, {4000, 100}, {17, 1}, {100, 1000}} {
 			got := make([]byte, part[1])
 			disk.ReadAt(2, got, int64(part[0]))
@@ -119,7 +119,7 @@ func TestReadingADiskAllocatesNothing(t *testing.T) {
 	last := plan.Points() - 1
 	read := func() {
 		fs.Reset()
-		disk.Begin(last, persist.Part{})
+		disk.Begin(last, persist.Subset{})
 		dir := disk.Entry(faultfs.Root, "d")
 		f := disk.Entry(dir, "f")
 		disk.ReadAt(f, buf[:disk.Size(f)], 0)

@@ -22,15 +22,15 @@ func lowest(t *testing.T, preset, text string) string {
 	disk := plan.NewDisk()
 	held := make([]byte, 3)
 	for page := range held {
-		read := func(part persist.Part) byte {
+		read := func(part persist.Subset) byte {
 			require.True(t, disk.Begin(plan.Points()-1, part))
 			first := make([]byte, 1)
 			disk.ReadAt(disk.Entry(faultfs.Root, "f"), first, int64(page)*4096)
 			return first[0]
 		}
-		held[page] = read(persist.Part{})
+		held[page] = read(persist.Subset{})
 		for _, taken := range slices.Clone(disk.Taken()) {
-			held[page] = min(held[page], read(persist.Part{}.And(taken.Older())))
+			held[page] = min(held[page], read(persist.Subset{}.And(taken.Older())))
 		}
 	}
 	return string(held)

@@ -40,7 +40,7 @@ type Case struct {
 	Start *persist.Box // of a later life: what the crash before it left; nil: none
 	Point int
 	// Cut is the part of the crash point that is this one cut.
-	Cut  persist.Part
+	Cut  persist.Subset
 	Kind oracle.Kind
 	// Lost are the effects that the cut lacks.
 	Lost []persist.Effect
@@ -50,7 +50,7 @@ type Case struct {
 
 // Judge runs a checker on the newest cut of a part of a crash point, and returns
 // what is wrong with it.
-type Judge func(point int, part persist.Part) []oracle.Violation
+type Judge func(point int, part persist.Subset) []oracle.Violation
 
 // Bond is what K is to L. The zero Bond is none.
 type Bond uint8
@@ -133,7 +133,7 @@ type finder struct {
 	judge    Judge
 	box      *persist.Box
 	held     []persist.Version // the cut, by cell
-	ceiling  persist.Part      // what the cut lacks is lost
+	ceiling  persist.Subset    // what the cut lacks is lost
 	suspects []suspect         // in the order of the trace
 	left     int               // cases that may be judged
 }
@@ -166,9 +166,9 @@ func (c *Case) box() *persist.Box {
 }
 
 // hold returns the versions of a cut, and the part in which what it lacks is lost.
-func hold(plan *persist.Plan, box *persist.Box, point int, cut persist.Part) ([]persist.Version, persist.Part) {
+func hold(plan *persist.Plan, box *persist.Box, point int, cut persist.Subset) ([]persist.Version, persist.Subset) {
 	held := make([]persist.Version, plan.Cells())
-	var ceiling persist.Part
+	var ceiling persist.Subset
 	box.Move(point)
 	for id := range held {
 		held[id] = box.Bound(persist.Cell(id)).Hi
@@ -274,7 +274,7 @@ func (f *finder) gone(s *suspect, point int) bool {
 
 // lose takes a suspect away from a part of a crash point, and leaves the box at
 // what is left. It returns false where something forces the suspect.
-func (f *finder) lose(s *suspect, point int, part persist.Part) (int, persist.Part, bool) {
+func (f *finder) lose(s *suspect, point int, part persist.Subset) (int, persist.Subset, bool) {
 	if s.pair.Bond == Told {
 		for point > 0 && f.Plan.After(point) >= s.pair.Op {
 			point--
@@ -294,7 +294,7 @@ func (f *finder) changed() bool {
 	})
 }
 
-func (f *finder) verdict(point int, part persist.Part) verdict {
+func (f *finder) verdict(point int, part persist.Subset) verdict {
 	if f.left--; f.left < 0 {
 		return wrong
 	}
@@ -335,12 +335,12 @@ func (f *finder) together(l persist.Effect) Pair {
 
 // With returns the part of the crash point that is the case with a lost effect
 // on the disk after all, and what that needs.
-func (c *Case) With(e persist.Effect) persist.Part {
+func (c *Case) With(e persist.Effect) persist.Subset {
 	box := c.box()
 	held, _ := hold(c.Plan, box, c.Point, c.Cut)
 	box.Move(c.Point)
 	box.Restrict(persist.Bound{Cell: e.Cell, Lo: e.Version, Hi: box.Bound(e.Cell).Hi})
-	var part persist.Part
+	var part persist.Subset
 	for i, v := range held {
 		id := persist.Cell(i)
 		if lo := box.Bound(id).Lo; lo > v {
@@ -353,7 +353,7 @@ func (c *Case) With(e persist.Effect) persist.Part {
 
 // Without returns the crash point and the part of it whose newest cut is the case
 // without K, and false where there is no K or it cannot be lost.
-func (c *Case) Without(p Pair) (point int, part persist.Part, ok bool) {
+func (c *Case) Without(p Pair) (point int, part persist.Subset, ok bool) {
 	if p.Bond == Alone {
 		return 0, part, false
 	}

@@ -22,7 +22,7 @@ type promise func(disk *faultfs.FS, marks oracle.Marks) []oracle.Violation
 // judging runs a promise on the cuts of a plan, one at a time.
 func judging(plan *persist.Plan, p promise) blame.Judge {
 	disk := plan.NewDisk()
-	return func(point int, part persist.Part) []oracle.Violation {
+	return func(point int, part persist.Subset) []oracle.Violation {
 		if !disk.Begin(point, part) {
 			panic("there is no such cut")
 		}
@@ -36,7 +36,7 @@ func wrongCase(t require.TestingT, plan *persist.Plan, judge blame.Judge, point 
 	box := plan.NewBox()
 	var best *blame.Case
 	for _, cut := range drawn.AllCuts(plan, point) {
-		var part persist.Part
+		var part persist.Subset
 		for id, v := range cut {
 			part = part.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
 		}

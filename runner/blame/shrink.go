@@ -128,7 +128,7 @@ func (s *shrinker) wasRight(point int) bool {
 
 func (s *shrinker) isRight(judge Judge, point int) bool {
 	s.left--
-	return !breaks(judge(point, persist.Part{}))
+	return !breaks(judge(point, persist.Subset{}))
 }
 
 // stays reports whether an op must not go: the case is told by it.
@@ -242,7 +242,7 @@ func (s *shrinker) lacksSync(keep []faultfs.OpNum) bool {
 // reason, and the program right where the whole one was.
 func (s *shrinker) same(short *Short) bool {
 	judge := s.check(short.Plan)
-	fails := func(point int, part persist.Part) bool {
+	fails := func(point int, part persist.Subset) bool {
 		s.left--
 		return slices.ContainsFunc(judge(point, part), func(v oracle.Violation) bool { return v.Kind == short.Kind })
 	}

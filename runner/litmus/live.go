@@ -12,8 +12,8 @@ import (
 	"github.com/crashsim/crashsim/oracle"
 )
 
-// faultsPart is the part of the archive that says which calls fail.
-const faultsPart = "faults"
+// faultsSection is the part of the archive that says which calls fail.
+const faultsSection = "faults"
 
 // maxFaults bounds the faults of a file: each op is compared with each.
 const maxFaults = 1 << 8
@@ -25,8 +25,8 @@ type faultLine struct {
 }
 
 // inject reads the part "faults", whose heading is the given line.
-func (t *Test) inject(part string, heading int) error {
-	for line, text := range linesOf(part, heading) {
+func (t *Test) inject(section string, heading int) error {
+	for line, text := range linesOf(section, heading) {
 		fault, err := faultfs.ParseFault(text)
 		if err == nil && len(t.faults) == maxFaults {
 			err = fmt.Errorf("more than %d faults", maxFaults)

@@ -56,24 +56,24 @@ const (
 	maxExpression = 1 << 14 // bytes
 )
 
-// expectPart is the part of the archive that is read here.
-const expectPart = "expect"
+// expectSection is the part of the archive that is read here.
+const expectSection = "expect"
 
 // Parse reads a litmus file, or a stored trace; file is its name, for errors,
 // which are *faultfs.TextError.
 func Parse(file string, text []byte) (*Test, error) {
-	trace, err := faultfs.ParseTrace(file, text, expectPart, faultsPart)
+	trace, err := faultfs.ParseTrace(file, text, expectSection, faultsSection)
 	if err != nil {
 		return nil, err
 	}
 	archive := txtar.Parse(text)
 	t := &Test{File: file, About: string(archive.Comment), Trace: trace}
-	if part, heading := findPart(archive, faultsPart); part != "" {
+	if part, heading := findSection(archive, faultsSection); part != "" {
 		if err := t.inject(part, heading); err != nil {
 			return nil, err
 		}
 	}
-	if part, heading := findPart(archive, expectPart); part != "" {
+	if part, heading := findSection(archive, expectSection); part != "" {
 		words := vocabularyOf(trace)
 		words.faults = t.faults != nil
 		if err := t.expect(part, heading, words); err != nil {
@@ -83,9 +83,9 @@ func Parse(file string, text []byte) (*Test, error) {
 	return t, t.checkFaults()
 }
 
-// findPart returns a part of an archive and the line of its heading, "" if
+// findSection returns a part of an archive and the line of its heading, "" if
 // there is none.
-func findPart(archive *txtar.Archive, name string) (part string, heading int) {
+func findSection(archive *txtar.Archive, name string) (part string, heading int) {
 	heading = 1 + bytes.Count(archive.Comment, []byte("\n"))
 	for _, part := range archive.Files {
 		if part.Name == name {
@@ -97,10 +97,10 @@ func findPart(archive *txtar.Archive, name string) (part string, heading int) {
 }
 
 // linesOf yields the lines of a part that say something, by their numbers.
-func linesOf(part string, heading int) iter.Seq2[int, string] {
+func linesOf(section string, heading int) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		line := heading
-		for text := range strings.SplitSeq(strings.TrimSuffix(part, "\n"), "\n") {
+		for text := range strings.SplitSeq(strings.TrimSuffix(section, "\n"), "\n") {
 			line++
 			if text = strings.TrimSpace(text); text != "" && text[0] != '#' && !yield(line, text) {
 				return
@@ -110,8 +110,8 @@ func linesOf(part string, heading int) iter.Seq2[int, string] {
 }
 
 // expect reads the part "expect", whose heading is the given line.
-func (t *Test) expect(part string, heading int, words *vocabulary) error {
-	for line, text := range linesOf(part, heading) {
+func (t *Test) expect(section string, heading int, words *vocabulary) error {
+	for line, text := range linesOf(section, heading) {
 		e, err := parseExpect(text, words)
 		if err == nil && len(t.Expects) == maxExpects {
 			err = fmt.Errorf("more than %d expectations", maxExpects)

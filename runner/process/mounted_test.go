@@ -135,7 +135,7 @@ func TestLinksAreCountedOnCopiesOnly(t *testing.T) {
 		said, err := c.Oracle(Shell(`echo "torn: $(stat -c %h f) $([ f -ef g ] && echo same)"; exit 1`))
 		require.NoError(t, err)
 		disk := plan.NewDisk()
-		disk.Begin(plan.Points()-1, persist.Part{})
+		disk.Begin(plan.Points()-1, persist.Subset{})
 		violations := said.Judge(faultfs.Unrecorded(disk), disk.Marks())
 		require.Equal(t, []oracle.Violation{{Kind: oracle.Torn, Detail: want}}, violations)
 		require.NoError(t, c.Close())

@@ -95,8 +95,8 @@ func parseBox(line string, plan *persist.Plan) (b Box, err error) {
 }
 
 // Part is the box as a part of its crash point.
-func (b *Box) Part() persist.Part {
-	var part persist.Part
+func (b *Box) Part() persist.Subset {
+	var part persist.Subset
 	for _, bound := range b.Bounds {
 		part = part.And(bound)
 	}

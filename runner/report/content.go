@@ -65,7 +65,7 @@ type codeView struct {
 }
 
 // shown returns the failures as the template needs them.
-func (p *Part) shown(sources *Sources) []failureView {
+func (p *Section) shown(sources *Sources) []failureView {
 	var all []failureView
 	for i, f := range p.Failures {
 		v := failureView{Failure: f, Number: i}
@@ -83,7 +83,7 @@ func (p *Part) shown(sources *Sources) []failureView {
 }
 
 // code finds the lines of the calls that a failure is about.
-func (p *Part) code(f Failure, sources *Sources) []codeView {
+func (p *Section) code(f Failure, sources *Sources) []codeView {
 	ops := p.Plan.Trace().Ops
 	var all []codeView
 	seen := map[faultfs.Site]bool{}

@@ -18,10 +18,10 @@ const previewed = 48
 // have none.
 const maxLanes = 24
 
-// partData is what the script needs to know. What is at a crash point it works
+// sectionData is what the script needs to know. What is at a crash point it works
 // out from the rises of the points up to it, so that the data is as long as the
 // trace and not as its square.
-type partData struct {
+type sectionData struct {
 	Lanes    []string      `json:"lanes"`
 	Ops      []opData      `json:"ops"`
 	Stacks   [][]string    `json:"stacks,omitempty"`
@@ -78,11 +78,11 @@ func callers(stack []faultfs.Site) []string {
 }
 
 // data returns the part as JSON that can stand in a page.
-func (p *Part) data(sources *Sources) ([]byte, error) {
+func (p *Section) data(sources *Sources) ([]byte, error) {
 	plan := p.Plan
 	ops := plan.Trace().Ops
 	lanes, laneOf := lanesOf(ops)
-	d := partData{Lanes: lanes, Ops: make([]opData, len(ops)), Cells: make([]string, plan.Cells()), Failures: []failureData{}}
+	d := sectionData{Lanes: lanes, Ops: make([]opData, len(ops)), Cells: make([]string, plan.Cells()), Failures: []failureData{}}
 	excerpts := map[faultfs.Site]int{}
 	stacks := map[*faultfs.Site]int{} // ops share them
 	for i := range ops {

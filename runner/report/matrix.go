@@ -21,7 +21,7 @@ type matrixCell struct {
 }
 
 // program is the name of the part's program.
-func (p *Part) program() string {
+func (p *Section) program() string {
 	if p.Program != "" {
 		return p.Program
 	}
@@ -29,7 +29,7 @@ func (p *Part) program() string {
 }
 
 // matrixOf makes the matrix of parts, nil where there is one part only.
-func matrixOf(parts []Part) *matrix {
+func matrixOf(parts []Section) *matrix {
 	if len(parts) < 2 {
 		return nil
 	}
@@ -61,7 +61,7 @@ func matrixOf(parts []Part) *matrix {
 }
 
 // class is how the verdict of the part is painted.
-func (p *Part) class() string {
+func (p *Section) class() string {
 	switch {
 	case p.Good:
 		return "good"
@@ -72,11 +72,11 @@ func (p *Part) class() string {
 }
 
 // Class is how the template paints the verdict.
-func (p Part) Class() string { return p.class() }
+func (p Section) Class() string { return p.class() }
 
 // firstBroken is the part that is open when the page is: the first with a failure, or
 // else the first that is not kept, or else the first.
-func firstBroken(parts []Part) int {
+func firstBroken(parts []Section) int {
 	for i := range parts {
 		if len(parts[i].Failures) > 0 {
 			return i

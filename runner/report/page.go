@@ -15,15 +15,15 @@ import (
 
 // Page is what the page shows.
 type Page struct {
-	Title string
-	Parts []Part
+	Title    string
+	Sections []Section
 	// Sources are the files in which the lines of call sites are looked up; nil: no
 	// line is shown.
 	Sources *Sources
 }
 
-// Part is what was found out about a program under a model.
-type Part struct {
+// Section is what was found out about a program under a model.
+type Section struct {
 	Program  string // its name; "": that of the part
 	Name     string // of the program, and what happened to it besides the crash
 	Plan     *persist.Plan
@@ -89,12 +89,12 @@ type view struct {
 	Style  template.CSS
 	Script template.JS
 	Matrix *matrix
-	Parts  []partView
+	Parts  []sectionView
 }
 
-// partView is what it needs of a part.
-type partView struct {
-	Part
+// sectionView is what it needs of a part.
+type sectionView struct {
+	Section
 	Open    bool
 	Shown   []failureView
 	Fixes   []fixLine
@@ -113,16 +113,16 @@ func (p Page) HTML() ([]byte, error) {
 		Title: visible(p.Title), Style: template.CSS(style), Script: template.JS(script),
 		Policy: "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; base-uri 'none'; form-action 'none'",
 	}
-	v.Matrix = matrixOf(p.Parts)
-	first := firstBroken(p.Parts)
-	for i := range p.Parts {
-		part := p.Parts[i].visible()
+	v.Matrix = matrixOf(p.Sections)
+	first := firstBroken(p.Sections)
+	for i := range p.Sections {
+		part := p.Sections[i].visible()
 		data, err := part.data(p.Sources)
 		if err != nil {
 			return nil, err
 		}
-		pv := partView{
-			Part: part, ID: i, Open: i == first, Shown: part.shown(p.Sources), Fixes: fixLines(part.Fix), Model: part.Plan.Model().String(), Points: part.Plan.Points() - 1,
+		pv := sectionView{
+			Section: part, ID: i, Open: i == first, Shown: part.shown(p.Sources), Fixes: fixLines(part.Fix), Model: part.Plan.Model().String(), Points: part.Plan.Points() - 1,
 			// The encoder writes out what could end the element.
 			Data: template.HTML(`<script type="application/json" class="data">` + string(data) + `</script>`),
 		}
@@ -148,7 +148,7 @@ func hash(text string) string {
 }
 
 // visible returns the part with all its texts made visible.
-func (p *Part) visible() Part {
+func (p *Section) visible() Section {
 	q := *p
 	q.Program, q.Name, q.Verdict = visible(p.program()), visible(p.Name), visible(p.Verdict)
 	q.Notes, q.Fix, q.Audit = visibleAll(p.Notes), visibleAll(p.Fix), visibleAll(p.Audit)

@@ -42,10 +42,10 @@ func saving(t testing.TB, saves int) *persist.Plan {
 }
 
 // torn is a part with a failure: the data of the first write is lost.
-func torn(t testing.TB, saves int) Part {
+func torn(t testing.TB, saves int) Section {
 	t.Helper()
 	plan := saving(t, saves)
-	return Part{
+	return Section{
 		Name: "saving", Plan: plan, Verdict: "broken(torn)",
 		Failures: []Failure{{Kind: "torn", Story: "torn /f: is empty", Point: 4, Lost: plan.Effects(1)[:1]}},
 	}
@@ -132,7 +132,7 @@ func evilPage(t require.TestingT, text string) []byte {
 	}
 	fs.Mark(text)
 	plan := persist.Lower(fs.Trace(), model.Default())
-	page, err := Page{Title: text, Parts: []Part{{
+	page, err := Page{Title: text, Sections: []Section{{
 		Name: text, Plan: plan, Verdict: text, Notes: []string{text}, Fix: []string{text}, Audit: []string{text},
 		Numbers:  []Number{{text, text}},
 		Failures: []Failure{{Kind: text, Story: text, Detail: []string{text}, Replay: text + "x", Point: 1}},
@@ -149,7 +149,7 @@ func checkEvil(t require.TestingT, text string) {
 	got, data := outline(t, page)
 	// A failed op with no name has none; the trace is then shorter by its text only.
 	require.Equal(t, drop(want), drop(got), "%q", text)
-	var d partData
+	var d sectionData
 	require.NoError(t, json.Unmarshal(data, &d))
 	require.Negative(t, strings.IndexFunc(string(page), func(r rune) bool {
 		return r != '\n' && !unicode.IsPrint(r) && r != unicode.ReplacementChar
@@ -191,7 +191,7 @@ func FuzzPage(f *testing.F) {
 // The policy names the style and the script that the page has, and nothing else
 // may run or be fetched.
 func TestPolicyAllowsOnlyThePageItself(t *testing.T) {
-	page, err := Page{Title: "t", Parts: []Part{torn(t, 1)}}.HTML()
+	page, err := Page{Title: "t", Sections: []Section{torn(t, 1)}}.HTML()
 	require.NoError(t, err)
 	text := string(page)
 	require.Contains(t, text, "<style>"+style+"</style>")
@@ -210,7 +210,7 @@ func TestRisesAddUpToTheBounds(t *testing.T) {
 	part := torn(t, 5)
 	text, err := part.data(nil)
 	require.NoError(t, err)
-	var d partData
+	var d sectionData
 	require.NoError(t, json.Unmarshal(text, &d))
 	require.Len(t, d.Points, part.Plan.Points())
 	high, low := make([]int, len(d.Cells)), make([]int, len(d.Cells))
@@ -247,7 +247,7 @@ func TestManyFilesShareALane(t *testing.T) {
 func BenchmarkHTML(b *testing.B) {
 	for _, ops := range []int{200, 10_000} {
 		b.Run(fmt.Sprint(ops), func(b *testing.B) {
-			page := Page{Title: "t", Parts: []Part{torn(b, ops/8)}}
+			page := Page{Title: "t", Sections: []Section{torn(b, ops/8)}}
 			var text []byte
 			for b.Loop() {
 				var err error
@@ -261,7 +261,7 @@ func BenchmarkHTML(b *testing.B) {
 
 // A page of 200 ops is sent by mail: it is small.
 func TestPageIsSmall(t *testing.T) {
-	page, err := Page{Title: "t", Parts: []Part{torn(t, 200/8)}}.HTML()
+	page, err := Page{Title: "t", Sections: []Section{torn(t, 200/8)}}.HTML()
 	require.NoError(t, err)
 	require.Less(t, len(page), 200_000)
 }
@@ -289,23 +289,23 @@ func TestHeadlineSaysWhatIsWrongAndNoMore(t *testing.T) {
 func TestOnlyWhatIsAddedHasAPlusSign(t *testing.T) {
 	part := torn(t, 1)
 	part.Fix = []string{"no set of syncs repairs it: something else has to change", "sync /f after write", "missing: fsync /f"}
-	page, err := Page{Title: "t", Parts: []Part{part}}.HTML()
+	page, err := Page{Title: "t", Sections: []Section{part}}.HTML()
 	require.NoError(t, err)
 	require.Contains(t, string(page), "<li>no set of syncs repairs it")
 	require.Equal(t, 2, strings.Count(string(page), `<li class="add">`))
 }
 
 func TestMatrixHasEachProgramAndModelOnce(t *testing.T) {
-	require.Nil(t, matrixOf([]Part{torn(t, 1)}))
+	require.Nil(t, matrixOf([]Section{torn(t, 1)}))
 	a, b, c := torn(t, 1), torn(t, 1), torn(t, 1)
 	b.Program, b.Name = "saving", "saving; with a fault"
 	c.Name, c.Verdict, c.Good, c.Failures = "other", "kept", true, nil
-	m := matrixOf([]Part{a, b, c})
+	m := matrixOf([]Section{a, b, c})
 	require.Equal(t, &matrix{Models: []string{"posix"}, Rows: []matrixRow{
 		{"saving", []matrixCell{{"broken", "torn", "bad", 0}}}, {"other", []matrixCell{{"kept", "", "good", 2}}},
 	}}, m)
-	require.Equal(t, 1, firstBroken([]Part{c, a}))
-	require.Equal(t, 0, firstBroken([]Part{c, c}))
+	require.Equal(t, 1, firstBroken([]Section{c, a}))
+	require.Equal(t, 0, firstBroken([]Section{c, c}))
 }
 
 func TestContentsAreComparedWithWhatTheProgramSaw(t *testing.T) {

@@ -16,7 +16,7 @@ func TestOpsOfOneStackShareIt(t *testing.T) {
 	ops[1].Stack, ops[3].Stack, ops[4].Stack = stack, stack, stack[1:]
 	text, err := part.data(nil)
 	require.NoError(t, err)
-	var data partData
+	var data sectionData
 	require.NoError(t, json.Unmarshal(text, &data))
 	require.Equal(t, [][]string{{"store.append, store/wal.go:12", "db_put in libdb.so", "<script>:1"}, {"db_put in libdb.so", "<script>:1"}}, data.Stacks)
 	require.Equal(t, []int{0, 1, 0, 1, 2}, []int{data.Ops[0].Stack, data.Ops[1].Stack, data.Ops[2].Stack, data.Ops[3].Stack, data.Ops[4].Stack})

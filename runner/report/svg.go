@@ -26,7 +26,7 @@ const (
 
 // SVG returns the timeline of the part as a picture: a lane for each file, an op
 // in each column, and what is lost in the first failure crossed out.
-func (p *Part) SVG() []byte {
+func (p *Section) SVG() []byte {
 	ops := p.Plan.Trace().Ops
 	crash, lost := faultfs.OpNum(len(ops)), map[faultfs.OpNum]bool{}
 	if len(p.Failures) > 0 {

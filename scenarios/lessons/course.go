@@ -20,7 +20,7 @@ func renameLesson() Lesson {
 		Name: "rename", Title: "Atomic rename, step by step",
 		About: "how to replace a file, and what each missing step costs",
 		scenes: []scene{
-			{"Writing in place", []part{
+			{"Writing in place", []piece{
 				say("A program keeps its settings in /conf. The disk holds \"old\". Now it saves \"new\", in the most direct way there is.",
 					"os.WriteFile does just this. os.O_TRUNC empties the file before the first byte is written."),
 				code("saveInPlace"),
@@ -30,7 +30,7 @@ func renameLesson() Lesson {
 				now(inPlace, atEnd, "posix"),
 				say("Not only old or new. The size and the data of a file are two things, and each of them reaches the disk on its own."),
 			}},
-			{"Write another file, then rename", []part{
+			{"Write another file, then rename", []piece{
 				say("rename(2) puts a whole file in the place of another one, and no program ever sees anything between. So write the new version beside the old one, and rename it."),
 				code("saveByRename"),
 				ops(renamed),
@@ -40,7 +40,7 @@ func renameLesson() Lesson {
 				crash(renamed, map[string]string{"kill": "kept", "strict": "kept", "ext4 posix": "broken(torn)"}),
 				say("The rename reached the disk before the data of the file that it moved. Nothing had told the kernel that the one needs the other."),
 			}},
-			{"Sync the file first", []part{
+			{"Sync the file first", []piece{
 				say("fsync(2), Sync in Go, returns when all of a file is on the disk. Call it before the rename: then whatever the new name leads to is whole."),
 				code("saveSynced"),
 				ask("Which of the disks of before are still possible?"),
@@ -48,7 +48,7 @@ func renameLesson() Lesson {
 				crash(synced, map[string]string{"kill strict ext4 xfs btrfs posix": "kept"}),
 				say("The promise \"old or new, whole\" holds now. It took one sync."),
 			}},
-			{"Sync the directory last", []part{
+			{"Sync the directory last", []piece{
 				say("Often that is not all that is promised. The program says \"saved\", the user closes the lid. Old is a broken promise from then on.",
 					"A name is part of its directory, not of the file. The rename is on the disk when the directory is."),
 				ask("The program has synced the file, renamed it, and says that it is done. Is it?"),
@@ -56,7 +56,7 @@ func renameLesson() Lesson {
 				code("saveDurably", "syncDir"),
 				crash(telling(durable), map[string]string{"kill strict ext4 xfs btrfs posix": "kept"}),
 			}},
-			{"What each missing step costs", []part{
+			{"What each missing step costs", []piece{
 				say("Back to the program without any sync that says it is done. Instead of guessing, search: all sets of syncs, the smallest first, each proved by crashing the program with it everywhere."),
 				ask("How many syncs does it lack, and where?"),
 				fixed(telling(renamed), "posix", 2),
@@ -83,13 +83,13 @@ func deferLesson() Lesson {
 		Name: "defer", Title: "defer, Close and Rename",
 		About: "what runs when a function returns, and whether Close after Rename matters",
 		scenes: []scene{
-			{"Last in, first out", []part{
+			{"Last in, first out", []piece{
 				say("A deferred call runs when the function returns, and the last one deferred runs first. Here the calls leave marks."),
 				code("deferOrder"),
 				ask("In which order do the marks appear?"),
 				ops(order),
 			}},
-			{"Close after Rename", []part{
+			{"Close after Rename", []piece{
 				say("So a deferred Close comes after everything else, the rename too."),
 				code("saveCloseDeferred"),
 				ops(late),
@@ -97,13 +97,13 @@ func deferLesson() Lesson {
 				same(synced, late, "posix"),
 				say("Close writes nothing and forces nothing. It gives back a descriptor. For a crash it is as if it were not there, before the rename or after it."),
 			}},
-			{"Close is no sync", []part{
+			{"Close is no sync", []piece{
 				say("This is the other half of it: a Close before the rename does not help either, if nothing was synced."),
 				code("saveByRename"),
 				ask("Closed, then renamed. Is the new file whole?"),
 				crash(saving("by-rename", saveByRename), map[string]string{"posix": "broken(torn)"}),
 			}},
-			{"Sync must not be deferred", []part{
+			{"Sync must not be deferred", []piece{
 				say("What is deferred must be something that can wait. A Sync cannot: it has to come before the rename."),
 				code("saveSyncDeferred"),
 				ops(lazy),
@@ -129,7 +129,7 @@ func checksumLesson() Lesson {
 		Name: "checksums", Title: "Checksums: what they can and cannot tell",
 		About: "a log with a checksum in each record, and what no checksum knows",
 		scenes: []scene{
-			{"A log without", []part{
+			{"A log without", []piece{
 				say("A program appends a line to /log, syncs it, and says that it is done. What was told of is safe. But what of the line that was being appended when the power failed?"),
 				code("logLine", "readLines"),
 				ask("The lines are longer than a page. The reader takes what ends with a newline. Can it return a line that nobody ever appended?"),
@@ -137,20 +137,20 @@ func checksumLesson() Lesson {
 				crash(plain, map[string]string{"kill": "kept", "posix": "broken(torn)"}),
 				say("The end of the line may be on the disk and its beginning not. There is a newline where one should be, and what stands before it is not what was written."),
 			}},
-			{"A log with", []part{
+			{"A log with", []piece{
 				say("Now each line begins with a checksum of itself. The reader stops at the first line that does not match: that is where the torn tail begins."),
 				code("sealed", "readSealed"),
 				ask("Every crash, every model: is every acknowledged record there, and nothing else?"),
 				crash(checked, map[string]string{"kill strict ext4 xfs btrfs posix": "kept"}),
 			}},
-			{"A checksum brings nothing back", []part{
+			{"A checksum brings nothing back", []piece{
 				say("Checksums feel safe. So somebody takes the sync out, since it is slow, and the checksums will tell if anything goes wrong."),
 				code("logUnsynced"),
 				ask("What does the checksum do for a record that was acknowledged and is not there?"),
 				crash(unsynced, map[string]string{"kill": "kept", "strict ext4 xfs btrfs posix": "broken(lost)"}),
 				say("It notices, at best. A record that is gone as a whole leaves nothing to notice: the log ends earlier, and every checksum in it is right."),
 			}},
-			{"Old data has a right checksum", []part{
+			{"Old data has a right checksum", []piece{
 				say("The same with a file that is replaced. The program syncs the new file, renames it, and says that it is done, without a sync of the directory."),
 				ask("The file has a checksum inside. Which of the disks does it refuse?"),
 				now(old, atEnd, "posix"),
@@ -173,7 +173,7 @@ func fsyncLesson() Lesson {
 		Name: "fsync", Title: "fsync of the file, fsync of the directory",
 		About: "what an fsync forces, and what it does not",
 		scenes: []scene{
-			{"Before and after", []part{
+			{"Before and after", []piece{
 				say("A program creates a file and writes to it."),
 				code("createSynced"),
 				cache(file, faultfs.OpWrite),
@@ -182,7 +182,7 @@ func fsyncLesson() Lesson {
 				say("Now the sync. It returns when the file is on the disk, so it takes possibilities away."),
 				now(file, faultfs.OpFsync, "posix"),
 			}},
-			{"The name is somewhere else", []part{
+			{"The name is somewhere else", []piece{
 				say("One disk too many is left: the file is synced, and it has no name. The name is an entry of the directory, and nobody has synced that."),
 				ask("Which file systems put the name on the disk along with the file?"),
 				crash(file, map[string]string{"kill": "kept", "ext4": "kept", "xfs": "kept", "btrfs": "kept", "posix": "broken(lost)"}),
@@ -191,7 +191,7 @@ func fsyncLesson() Lesson {
 				now(both, atEnd, "posix"),
 				crash(both, map[string]string{"kill strict ext4 xfs btrfs posix": "kept"}),
 			}},
-			{"All the way up", []part{
+			{"All the way up", []piece{
 				say("The same holds for a directory. It is a name in the directory above."),
 				code("createInNewDir"),
 				ops(deep),

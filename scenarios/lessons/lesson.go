@@ -21,12 +21,12 @@ type Lesson struct {
 
 // scene is a scene before it is played.
 type scene struct {
-	title string
-	parts []part
+	title  string
+	pieces []piece
 }
 
-// part is a part of a scene, which may have to be computed.
-type part func(ctx context.Context) (Block, error)
+// piece is a part of a scene, which may have to be computed.
+type piece func(ctx context.Context) (Block, error)
 
 // Kind says what a block is.
 type Kind uint8
@@ -89,7 +89,7 @@ func (l Lesson) Play(ctx context.Context) ([]Scene, error) {
 	scenes := make([]Scene, len(l.scenes))
 	for i, s := range l.scenes {
 		scenes[i].Title = s.title
-		for _, p := range s.parts {
+		for _, p := range s.pieces {
 			b, err := p(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("lesson %s, %q: %w", l.Name, s.title, err)
@@ -101,11 +101,11 @@ func (l Lesson) Play(ctx context.Context) ([]Scene, error) {
 }
 
 // say is prose, a paragraph each.
-func say(paragraphs ...string) part { return words(Say, paragraphs) }
+func say(paragraphs ...string) piece { return words(Say, paragraphs) }
 
 // ask is a question to the reader, answered by the parts behind it.
-func ask(question string) part { return words(Ask, []string{question}) }
+func ask(question string) piece { return words(Ask, []string{question}) }
 
-func words(kind Kind, lines []string) part {
+func words(kind Kind, lines []string) piece {
 	return func(context.Context) (Block, error) { return Block{Kind: kind, Lines: lines}, nil }
 }

@@ -82,7 +82,7 @@ func TestProseHoldsNoNumbers(t *testing.T) {
 
 func TestAnAnswerThatIsNotTheExpectedOneIsAnError(t *testing.T) {
 	s := saving("by-rename", saveByRename)
-	for what, p := range map[string]part{
+	for what, p := range map[string]piece{
 		"is broken(torn), and the lesson goes on from kept": crash(s, map[string]string{"posix": "kept"}),
 		"lacks 1 syncs, and the lesson goes on from 2":      fixed(s, "posix", 2),
 		"leave different disks":                             same(s, saving("synced", saveSynced), "posix"),
@@ -94,7 +94,7 @@ func TestAnAnswerThatIsNotTheExpectedOneIsAnError(t *testing.T) {
 		_, err := p(t.Context())
 		require.ErrorContains(t, err, what)
 	}
-	_, err := Lesson{Name: "wrong", scenes: []scene{{"here", []part{code("nothing")}}}}.Play(t.Context())
+	_, err := Lesson{Name: "wrong", scenes: []scene{{"here", []piece{code("nothing")}}}}.Play(t.Context())
 	require.ErrorContains(t, err, `lesson wrong, "here"`)
 }
 

@@ -21,7 +21,7 @@ const shown = 8
 const here = "here"
 
 // ops shows what a program asked the file system for.
-func ops(s runner.Scenario) part {
+func ops(s runner.Scenario) piece {
 	return func(context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "what the file system is asked for"}
 		trace, err := s.Record()
@@ -129,7 +129,7 @@ func contents(data []byte) string {
 
 // cache shows what programs see, from the page cache, once a program has done its
 // first op of a kind.
-func cache(s runner.Scenario, last faultfs.OpKind) part {
+func cache(s runner.Scenario, last faultfs.OpKind) piece {
 	return func(ctx context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "in the page cache, for every program to see"}
 		trace, err := until(s, last)
@@ -145,7 +145,7 @@ func cache(s runner.Scenario, last faultfs.OpKind) part {
 
 // now shows what the disk may hold if power fails once a program has done its
 // first op of a kind.
-func now(s runner.Scenario, last faultfs.OpKind, m string) part {
+func now(s runner.Scenario, last faultfs.OpKind, m string) piece {
 	return func(ctx context.Context) (Block, error) {
 		trace, err := until(s, last)
 		if err != nil {
@@ -158,7 +158,7 @@ func now(s runner.Scenario, last faultfs.OpKind, m string) part {
 
 // gone shows which disks are possible at the end of a program and not at that of
 // another one, which does more for its files.
-func gone(less, more runner.Scenario, m string) part {
+func gone(less, more runner.Scenario, m string) piece {
 	return func(ctx context.Context) (Block, error) {
 		var sets [2][]string
 		for i, s := range []runner.Scenario{less, more} {
@@ -191,7 +191,7 @@ func listed(title string, lines []string) Block {
 // crash crashes a program everywhere under some models and shows the verdicts,
 // and the story of the first failure. The verdicts are expected: "kept", or the
 // kinds of violations as "broken(lost)", by models, as in "kill strict".
-func crash(s runner.Scenario, want map[string]string) part {
+func crash(s runner.Scenario, want map[string]string) piece {
 	return func(ctx context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "crashed everywhere, and judged"}
 		expected := map[string]string{}
@@ -228,7 +228,7 @@ func crash(s runner.Scenario, want map[string]string) part {
 
 // fixed finds the syncs that a program lacks under a model and shows them. The
 // lesson goes on from their number; it is -1 where no syncs are enough.
-func fixed(s runner.Scenario, m string, want int) part {
+func fixed(s runner.Scenario, m string, want int) piece {
 	return func(ctx context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "the smallest set of syncs that repairs it (" + m + ")"}
 		r, err := s.Fix(ctx, model.MustParse(m), runner.Options{})
@@ -265,7 +265,7 @@ func count(n int, one, many string) string {
 }
 
 // same shows that two programs leave the same disks at their ends.
-func same(one, other runner.Scenario, m string) part {
+func same(one, other runner.Scenario, m string) piece {
 	return func(ctx context.Context) (Block, error) {
 		var sets [2][]string
 		for i, s := range []runner.Scenario{one, other} {
@@ -287,7 +287,7 @@ func same(one, other runner.Scenario, m string) part {
 
 // example shows a disk that is possible and has something about it; that there is
 // none is an error.
-func example(s runner.Scenario, last faultfs.OpKind, m, what string, is func(map[string]runner.Entry) bool) part {
+func example(s runner.Scenario, last faultfs.OpKind, m, what string, is func(map[string]runner.Entry) bool) piece {
 	return func(ctx context.Context) (Block, error) {
 		b := Block{Kind: Look, Title: "a possible disk (" + m + "): " + what}
 		trace, err := until(s, last)

@@ -17,7 +17,7 @@ import (
 var programs []byte
 
 // code is the source of functions of programs.go, as it stands there.
-func code(names ...string) part {
+func code(names ...string) piece {
 	return func(context.Context) (Block, error) {
 		b := Block{Kind: Code}
 		for i, name := range names {

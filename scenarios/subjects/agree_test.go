@@ -57,7 +57,7 @@ func (s *subject) side(t *testing.T, plan *persist.Plan, o process.Options) *sid
 }
 
 // judge judges the disks of a part of a crash point.
-func (d *side) judge(t *testing.T, o oracle.Oracle, point int, part persist.Part) []oracle.Violation {
+func (d *side) judge(t *testing.T, o oracle.Oracle, point int, part persist.Subset) []oracle.Violation {
 	t.Helper()
 	d.fs.Reset()
 	require.True(t, d.disk.Begin(point, part))
@@ -69,8 +69,8 @@ func (d *side) judge(t *testing.T, o oracle.Oracle, point int, part persist.Part
 
 // draw leaves to some of the open cells of a box, chosen at random, one version
 // each, and returns the part that it is then. Share says how many of ten.
-func draw(rng *rand.Rand, plan *persist.Plan, box *persist.Box, share int) persist.Part {
-	var part persist.Part
+func draw(rng *rand.Rand, plan *persist.Plan, box *persist.Box, share int) persist.Subset {
+	var part persist.Subset
 	for _, i := range rng.Perm(plan.Cells()) {
 		b := box.Bound(persist.Cell(i))
 		if b.Lo == b.Hi || rng.IntN(10) >= share {
@@ -85,8 +85,8 @@ func draw(rng *rand.Rand, plan *persist.Plan, box *persist.Box, share int) persi
 }
 
 // newest is the one cut of a box that lacks least.
-func newest(plan *persist.Plan, box *persist.Box) persist.Part {
-	var part persist.Part
+func newest(plan *persist.Plan, box *persist.Box) persist.Subset {
+	var part persist.Subset
 	for i := range plan.Cells() {
 		b := box.Bound(persist.Cell(i))
 		part = part.And(persist.Bound{Cell: b.Cell, Lo: b.Hi, Hi: b.Hi})
@@ -96,11 +96,11 @@ func newest(plan *persist.Plan, box *persist.Box) persist.Part {
 
 // fewLosses are the parts of crash points in which something is new, and what is
 // left of each when it lacks one effect more: what a search looks at first.
-func fewLosses(plan *persist.Plan) (points []int, parts []persist.Part) {
+func fewLosses(plan *persist.Plan) (points []int, parts []persist.Subset) {
 	box := plan.NewBox()
 	for point := range plan.Points() {
-		var fresh []persist.Part
-		box.Fresh(point, func(part persist.Part, _ int) { fresh = append(fresh, part) })
+		var fresh []persist.Subset
+		box.Fresh(point, func(part persist.Subset, _ int) { fresh = append(fresh, part) })
 		for _, part := range fresh {
 			points, parts = append(points, point), append(parts, part)
 			for i := range plan.Cells() {
@@ -128,7 +128,7 @@ type comparison struct {
 // compare lets the mounted side judge a part of a crash point, which settles what
 // the check reads, and the copied side one cut of what it settled on: the newest,
 // or one at random. It returns how they differ.
-func (c *comparison) compare(t *testing.T, rng *rand.Rand, point int, part persist.Part) string {
+func (c *comparison) compare(t *testing.T, rng *rand.Rand, point int, part persist.Subset) string {
 	t.Helper()
 	mounted := c.mounted.judge(t, c.mounted.subject, point, part)
 	box := c.mounted.disk.Box().Still()
@@ -260,7 +260,7 @@ func TestComparisonNoticesWhatACopyLacks(t *testing.T) {
 	c := s.comparison(t, s.record(t), "posix")
 	rng := rand.New(rand.NewPCG(0, 0))
 	last := c.plan.Points() - 1
-	require.Empty(t, c.compare(t, rng, last, persist.Part{}))
+	require.Empty(t, c.compare(t, rng, last, persist.Subset{}))
 	for what, tamper := range map[string]func(fs *faultfs.FS) error{
 		"the last byte": func(fs *faultfs.FS) error { return put(fs, "/d/f", "data") },
 		"a byte":        func(fs *faultfs.FS) error { return put(fs, "/d/f", "datA\n") },
@@ -278,7 +278,7 @@ func TestComparisonNoticesWhatACopyLacks(t *testing.T) {
 		},
 	} {
 		c.copied.tamper = tamper
-		require.NotEmpty(t, c.compare(t, rng, last, persist.Part{}), what)
+		require.NotEmpty(t, c.compare(t, rng, last, persist.Subset{}), what)
 	}
 }
 

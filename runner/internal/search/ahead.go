@@ -56,7 +56,7 @@ func (s *Search[T]) walk(t *task[T]) {
 		return
 	}
 	s.box.Move(t.Point)
-	s.box.RestrictTo(t.Part)
+	s.box.RestrictTo(t.Subset)
 	for _, b := range st.taken {
 		s.box.Restrict(b)
 	}

@@ -16,7 +16,7 @@ func (t *Tree[T]) Add(reads []persist.Read, outcome T) bool {
 // tree knows the outcome, or the part is empty.
 func (t *Tree[T]) Way(box *persist.Box, j Job) (bounds []persist.Bound, ok bool) {
 	box.Move(j.Point)
-	if !box.RestrictTo(j.Part) {
+	if !box.RestrictTo(j.Subset) {
 		return nil, false
 	}
 	at := int32(0)
@@ -40,7 +40,7 @@ func (t *Tree[T]) Size() int { return len(t.nodes) }
 // tree knows enough for that. It moves the box.
 func (t *Tree[T]) Answer(box *persist.Box, a *Attempt[T]) bool {
 	box.Move(a.Point)
-	if !box.RestrictTo(a.Part) {
+	if !box.RestrictTo(a.Subset) {
 		a.Empty, a.Skipped = true, false
 		return true
 	}

@@ -13,7 +13,7 @@ import (
 // stands for all: its newest cut is what the run saw.
 type Cube[T any] struct {
 	Point   int             // the crash point
-	Part    persist.Part    // the part that the run began with
+	Subset  persist.Subset  // the part that the run began with
 	Taken   []persist.Bound // what the run chose beyond the part; valid during the visit
 	Losses  int             // of the newest cut; the others lose more
 	Outcome T
@@ -28,8 +28,8 @@ func (c *Cube[T]) Kept() Cube[T] {
 }
 
 // Whole returns the cube as a part of its crash point.
-func (c *Cube[T]) Whole() persist.Part {
-	part := c.Part
+func (c *Cube[T]) Whole() persist.Subset {
+	part := c.Subset
 	for _, t := range c.Taken {
 		part = part.And(t)
 	}
@@ -38,8 +38,8 @@ func (c *Cube[T]) Whole() persist.Part {
 
 // Job is a part of a crash point that is waiting to be judged.
 type Job struct {
-	Point int
-	Part  persist.Part
+	Point  int
+	Subset persist.Subset
 }
 
 // Attempt is a job that needs a run of the checker, and then what the run did.
@@ -103,8 +103,8 @@ type Search[T any] struct {
 	claims  []int32       // nodes that a run is on its way to
 	batch   []*Attempt[T] // the runs of a batch, and their tasks
 	batchOf []*task[T]
-	waiters []*task[T] // that wait for a run of the batch
-	left    []rest     // reused, as is all below
+	waiters []*task[T]  // that wait for a run of the batch
+	left    []remainder // reused, as is all below
 	stands  []*standing[T]
 	used    []*Attempt[T]
 }
@@ -126,10 +126,10 @@ type standing[T any] struct {
 	ran   *Attempt[T] // the run that it needs, made ahead
 }
 
-// rest is a part of what a cube left over.
-type rest struct {
+// remainder is a part of what a cube left over.
+type remainder struct {
 	losses int
-	part   persist.Part
+	subset persist.Subset
 	node   int32
 }
 
@@ -200,7 +200,7 @@ func (s *Search[T]) Explore(ctx context.Context) {
 // Push lets a part of a crash point wait to be judged, unless it is empty.
 func (s *Search[T]) Push(j Job) {
 	s.box.Move(j.Point)
-	if s.box.RestrictTo(j.Part) {
+	if s.box.RestrictTo(j.Subset) {
 		s.push(s.box.Losses(), task[T]{Job: j})
 	}
 }
@@ -210,11 +210,11 @@ func (s *Search[T]) Push(j Job) {
 func (s *Search[T]) PushFresh(from, until int, whole bool) {
 	if whole && from < until {
 		s.box.Move(from)
-		s.push(s.box.Losses(), task[T]{Job: Job{from, persist.Part{}}})
+		s.push(s.box.Losses(), task[T]{Job: Job{from, persist.Subset{}}})
 		from++
 	}
 	for point := from; point < until; point++ {
-		s.box.Fresh(point, func(part persist.Part, losses int) { s.push(losses, task[T]{Job: Job{point, part}}) })
+		s.box.Fresh(point, func(part persist.Subset, losses int) { s.push(losses, task[T]{Job: Job{point, part}}) })
 	}
 }
 
@@ -223,7 +223,7 @@ func (s *Search[T]) PushFresh(from, until int, whole bool) {
 func (s *Search[T]) PushWhole(from, until int) {
 	for point := from; point < until; point++ {
 		s.box.Move(point)
-		s.push(s.box.Losses(), task[T]{Job: Job{point, persist.Part{}}})
+		s.push(s.box.Losses(), task[T]{Job: Job{point, persist.Subset{}}})
 	}
 }
 
@@ -355,7 +355,7 @@ func (s *Search[T]) finishRun(t *task[T], losses int) bool {
 func (s *Search[T]) finish(t *task[T], losses int, outcome T, ran bool) bool {
 	s.stats.Cases++
 	taken, nodes := t.stand.taken, t.stand.nodes
-	c := Cube[T]{Point: t.Point, Part: t.Part, Taken: taken, Losses: losses, Outcome: outcome, Ran: ran}
+	c := Cube[T]{Point: t.Point, Subset: t.Subset, Taken: taken, Losses: losses, Outcome: outcome, Ran: ran}
 	if !s.Visit(&c) {
 		return false
 	}
@@ -364,13 +364,13 @@ func (s *Search[T]) finish(t *task[T], losses int, outcome T, ran bool) bool {
 		return true
 	}
 	s.box.Move(t.Point)
-	s.box.RestrictTo(t.Part)
+	s.box.RestrictTo(t.Subset)
 	left := s.left[:0]
-	kept := t.Part
+	kept := t.Subset
 	for i, choice := range taken {
 		older := choice.Older()
 		if losses, ok := s.box.Try(older); ok {
-			r := rest{losses: losses, part: kept.And(older)}
+			r := remainder{losses: losses, subset: kept.And(older)}
 			if len(nodes) == len(taken) {
 				r.node = nodes[i]
 			}
@@ -382,7 +382,7 @@ func (s *Search[T]) finish(t *task[T], losses int, outcome T, ran bool) bool {
 		}
 	}
 	for _, r := range slices.Backward(left) {
-		s.push(r.losses, task[T]{Job: Job{t.Point, r.part}, node: r.node, tree: s.trees})
+		s.push(r.losses, task[T]{Job: Job{t.Point, r.subset}, node: r.node, tree: s.trees})
 	}
 	s.left = left
 	s.forget(t)

@@ -34,7 +34,7 @@ func onDisks(plan *persist.Plan, check drawn.Checker, shuffle func(n int) []int)
 		for n, i := range shuffle(len(attempts)) {
 			a, p := attempts[i], places[n%2]
 			p.live.Reset()
-			if a.Empty = !p.disk.Begin(a.Point, a.Part); a.Empty {
+			if a.Empty = !p.disk.Begin(a.Point, a.Subset); a.Empty {
 				continue
 			}
 			a.Outcome = check(p.live, p.disk.Marks())
@@ -73,7 +73,7 @@ func visited(plan *persist.Plan, check drawn.Checker, b Budget, shuffle func(int
 func holds(plan *persist.Plan, c *Cube[uint64]) func(cut []persist.Version) bool {
 	box := plan.NewBox()
 	box.Move(c.Point)
-	box.RestrictTo(c.Part)
+	box.RestrictTo(c.Subset)
 	for _, b := range c.Taken {
 		box.Restrict(b)
 	}

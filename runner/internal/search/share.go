@@ -156,7 +156,7 @@ func (d *division[T]) join(t *sized[T], at int32, equal bool) {
 func (d *division[T]) weigh(t *sized[T]) float64 {
 	const most = 1e200
 	d.box.Move(t.Point)
-	d.box.RestrictTo(t.Part)
+	d.box.RestrictTo(t.Subset)
 	for _, b := range t.stand.taken {
 		d.box.Restrict(b)
 	}

@@ -31,7 +31,7 @@ func (s *Search[T]) one(ctx context.Context, jobs iter.Seq[Job]) (judged int, al
 			return judged, false
 		}
 		s.box.Move(j.Point)
-		if s.box.RestrictTo(j.Part) {
+		if s.box.RestrictTo(j.Subset) {
 			tasks = append(tasks, lossy[T]{s.box.Losses(), task[T]{Job: j}})
 		}
 		if len(tasks) == chunk {
@@ -109,7 +109,7 @@ func (s *Search[T]) tornJobs(from, until int) iter.Seq[Job] {
 // shows reports whether a crash point has cases that the one before has not.
 func (s *Search[T]) shows(point int) bool {
 	fresh := false
-	s.box.Fresh(point, func(persist.Part, int) { fresh = true })
+	s.box.Fresh(point, func(persist.Subset, int) { fresh = true })
 	return fresh
 }
 
@@ -122,7 +122,7 @@ func (s *Search[T]) forced(effects []persist.Effect) bool {
 // there: of its effects, or of those on data alone, one run of neighbours is missing. So
 // it is torn as a prefix, as a suffix or with one hole. The newest cut of a part is the
 // case.
-func (s *Search[T]) tornParts(point int, effects []persist.Effect) iter.Seq[persist.Part] {
+func (s *Search[T]) tornParts(point int, effects []persist.Effect) iter.Seq[persist.Subset] {
 	times := map[persist.Cell]int{}
 	for _, e := range effects {
 		times[e.Cell]++
@@ -133,7 +133,7 @@ func (s *Search[T]) tornParts(point int, effects []persist.Effect) iter.Seq[pers
 			once = append(once, e)
 		}
 	}
-	return func(yield func(persist.Part) bool) {
+	return func(yield func(persist.Subset) bool) {
 		if s.runsOf(point, effects, yield) && len(once) < len(effects) {
 			s.runsOf(point, once, yield)
 		}
@@ -142,9 +142,9 @@ func (s *Search[T]) tornParts(point int, effects []persist.Effect) iter.Seq[pers
 
 // runsOf yields the parts of a crash point in which one run of neighbours among some
 // effects is missing. It returns false where it was ended.
-func (s *Search[T]) runsOf(point int, effects []persist.Effect, yield func(persist.Part) bool) bool {
+func (s *Search[T]) runsOf(point int, effects []persist.Effect, yield func(persist.Subset) bool) bool {
 	for from := range effects {
-		var part persist.Part
+		var part persist.Subset
 		for _, e := range effects[from:] {
 			older := persist.Bound{Cell: e.Cell, Lo: 0, Hi: e.Version - 1}
 			more := part.And(older)
@@ -165,7 +165,7 @@ func (s *Search[T]) runsOf(point int, effects []persist.Effect, yield func(persi
 func (s *Search[T]) Sample(ctx context.Context, rng *rand.Rand, from, until, n int) (judged int) {
 	var fresh []Job
 	for point := from; point < until; point++ {
-		s.box.Fresh(point, func(part persist.Part, _ int) { fresh = append(fresh, Job{point, part}) })
+		s.box.Fresh(point, func(part persist.Subset, _ int) { fresh = append(fresh, Job{point, part}) })
 	}
 	if len(fresh) == 0 {
 		return n
@@ -184,8 +184,8 @@ func (s *Search[T]) Sample(ctx context.Context, rng *rand.Rand, from, until, n i
 // version at random among those that the earlier choices leave.
 func (s *Search[T]) draw(rng *rand.Rand, j Job) Job {
 	s.box.Move(j.Point)
-	s.box.RestrictTo(j.Part)
-	part := j.Part
+	s.box.RestrictTo(j.Subset)
+	part := j.Subset
 	for _, i := range rng.Perm(s.plan.Cells()) {
 		b := s.box.Bound(persist.Cell(i))
 		if b.Lo == b.Hi {

@@ -130,7 +130,7 @@ func written(t testing.TB, models []string, names ...string) string {
 		results, err := runner.Run(context.Background(), s, o)
 		require.NoError(t, err)
 		for i := range results {
-			p.Parts = append(p.Parts, results[i].Parts()...)
+			p.Sections = append(p.Sections, results[i].Sections()...)
 		}
 	}
 	return saved(t, p)
@@ -196,7 +196,7 @@ func TestThePageKnowsWhatIsForced(t *testing.T) {
 	results, err := runner.Run(t.Context(), s, runner.Options{Models: []model.Model{m}})
 	require.NoError(t, err)
 	plan := results[0].Plan
-	w := open(t, saved(t, report.Page{Title: "x", Parts: results[0].Parts()}))
+	w := open(t, saved(t, report.Page{Title: "x", Sections: results[0].Sections()}))
 	b := plan.NewBox()
 	for point := range plan.Points() {
 		b.Move(point)
@@ -253,7 +253,7 @@ func TestAFailureShowsFilesAndSourceLines(t *testing.T) {
 	require.NoError(t, err)
 	results, err := runner.Run(t.Context(), s, runner.Options{Models: []model.Model{m}})
 	require.NoError(t, err)
-	w := open(t, saved(t, report.Page{Title: "x", Parts: results[0].Parts(), Sources: report.FindSources("../../..")}))
+	w := open(t, saved(t, report.Page{Title: "x", Sections: results[0].Sections(), Sources: report.FindSources("../../..")}))
 	require.Equal(t, "/etc/app.conf", w.eval(`document.querySelector(".file caption").textContent`))
 	require.Contains(t, w.eval(`document.querySelectorAll(".file td")[0].innerText`), "port=80")
 	require.Contains(t, w.eval(`document.querySelectorAll(".file td")[1].innerText`), "port=8080")
@@ -331,7 +331,7 @@ func hostile(t testing.TB) *persist.Plan {
 func TestHostileNamesAreText(t *testing.T) {
 	plan := hostile(t)
 	evil := "</script><script>alert(2)</script><b>"
-	w := open(t, saved(t, report.Page{Title: evil, Parts: []report.Part{{
+	w := open(t, saved(t, report.Page{Title: evil, Sections: []report.Section{{
 		Name: evil, Plan: plan, Verdict: evil, Notes: []string{evil}, Fix: []string{evil}, Audit: []string{evil},
 		Numbers:  []report.Number{{Name: evil, Value: evil}},
 		Failures: []report.Failure{{Kind: evil, Story: evil, Detail: []string{evil}, Replay: evil, Point: 2}},
@@ -364,7 +364,7 @@ func long(t testing.TB, ops int) *persist.Plan {
 func TestLargeTracesStayUsable(t *testing.T) {
 	plan := long(t, 10_000)
 	require.GreaterOrEqual(t, len(plan.Trace().Ops), 10_000)
-	w := open(t, saved(t, report.Page{Title: "long", Parts: []report.Part{{Name: "long", Plan: plan, Verdict: "kept", Good: true}}}))
+	w := open(t, saved(t, report.Page{Title: "long", Sections: []report.Section{{Name: "long", Plan: plan, Verdict: "kept", Good: true}}}))
 	w.keys(kb.Home)
 	require.Contains(t, w.eval(where), "before the first op")
 	w.keys(kb.ArrowRight)
@@ -403,7 +403,7 @@ func TestTheCourseLoads(t *testing.T) {
 func BenchmarkPage(b *testing.B) {
 	for _, ops := range []int{200, 10_000} {
 		b.Run(fmt.Sprint(ops), func(b *testing.B) {
-			file := saved(b, report.Page{Title: "long", Parts: []report.Part{{Name: "long", Plan: long(b, ops), Verdict: "kept", Good: true}}})
+			file := saved(b, report.Page{Title: "long", Sections: []report.Section{{Name: "long", Plan: long(b, ops), Verdict: "kept", Good: true}}})
 			info, err := os.Stat(file)
 			require.NoError(b, err)
 			w := open(b, file)
