@@ -175,7 +175,7 @@ func (c *call) sync(ino Ino, seen *int) syscall.Errno {
 	fault := c.fault()
 	switch {
 	case fault == nil:
-		c.f.settle(ino, &c.op)
+		c.f.noteWritten(ino, &c.op)
 		return 0
 	case fault.Errno == syscall.EINTR:
 		c.op.Injected = true
@@ -188,8 +188,8 @@ func (c *call) sync(ino Ino, seen *int) syscall.Errno {
 	return c.loseData(ino, fault, seen)
 }
 
-// settle notes that a sync wrote what was dirty.
-func (f *FS) settle(ino Ino, op *Op) {
+// noteWritten notes that a sync wrote what was dirty.
+func (f *FS) noteWritten(ino Ino, op *Op) {
 	inos := []Ino{ino}
 	if op.Kind == OpSync {
 		inos = slices.Sorted(maps.Keys(f.inject.files))
@@ -233,7 +233,7 @@ func (c *call) loseData(ino Ino, fault *Fault, seen *int) syscall.Errno {
 	}
 	if len(lost) == 0 {
 		x.fired[slices.IndexFunc(x.faults, func(g Fault) bool { return g == *fault })]--
-		f.settle(ino, &c.op)
+		f.noteWritten(ino, &c.op)
 		return 0
 	}
 	c.op.Injected = true
@@ -253,7 +253,7 @@ func (c *call) loseData(ino Ino, fault *Fault, seen *int) syscall.Errno {
 	}
 	if !now {
 		// What was not lost is written: this sync succeeds, as far as it says.
-		f.settle(ino, &c.op)
+		f.noteWritten(ino, &c.op)
 		return 0
 	}
 	*seen = f.written(ino).errors

@@ -43,7 +43,7 @@ func (l NoLitter) Judge(disk afero.Fs, _ Marks) []Violation {
 			if err != nil {
 				return refused(pattern, err)
 			}
-			if there && !l.settled(dir, last, i) {
+			if there && !l.excused(dir, last, i) {
 				violations = append(violations, litter(pattern, pattern))
 			}
 			continue
@@ -56,7 +56,7 @@ func (l NoLitter) Judge(disk afero.Fs, _ Marks) []Violation {
 			listed = dir
 		}
 		for _, name := range names {
-			if within(pattern, dir, name) && !l.settled(dir, name, i) {
+			if within(pattern, dir, name) && !l.excused(dir, name, i) {
 				violations = append(violations, litter(path.Join(dir, name), pattern))
 			}
 		}
@@ -68,9 +68,9 @@ func litter(full, pattern string) Violation {
 	return Violation{Kind: Litter, Path: full, Detail: fmt.Sprintf("was left behind: it matches %s", pattern)}
 }
 
-// settled reports whether a file needs no violation for the i-th pattern: it is
+// excused reports whether a file needs no violation for the i-th pattern: it is
 // an exception, or was reported for an earlier pattern.
-func (l NoLitter) settled(dir, name string, i int) bool {
+func (l NoLitter) excused(dir, name string, i int) bool {
 	for _, except := range l.Except {
 		if within(except, dir, name) {
 			return true

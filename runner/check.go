@@ -179,7 +179,7 @@ func (r *Result) cutShort() bool {
 	case Unknown:
 		return !r.doubted
 	case Broken:
-		return !r.Coverage.Exhaustive && !r.settled && r.Declared.Verdict == Broken && containsAll(r.Declared.Kinds, r.Outcome.Kinds)
+		return !r.Coverage.Exhaustive && !r.allFound && r.Declared.Verdict == Broken && containsAll(r.Declared.Kinds, r.Outcome.Kinds)
 	}
 	return false
 }

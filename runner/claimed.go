@@ -38,7 +38,7 @@ func (j *judging) bound() string {
 	}
 	o := j.options
 	switch {
-	case j.settled:
+	case j.allFound:
 		text += "; the search ended with the smallest example of each kind of failure found"
 	case j.interrupted():
 		text += ", then the run was interrupted"

@@ -21,7 +21,7 @@ func TestOnlyABudgetExcusesWhatIsNotAsDeclared(t *testing.T) {
 		"one of two kinds in all cases": {
 			Result{Declared: both, Outcome: Breaks(oracle.Refused), Coverage: Coverage{Exhaustive: true}}, false},
 		"one of two kinds, and the search ended by itself": {
-			Result{Declared: both, Outcome: Breaks(oracle.Refused), settled: true}, false},
+			Result{Declared: both, Outcome: Breaks(oracle.Refused), allFound: true}, false},
 		"a kind that is not declared": {
 			Result{Declared: both, Outcome: Breaks(oracle.Refused, oracle.Torn)}, false},
 		"broken, but declared kept": {

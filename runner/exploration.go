@@ -147,13 +147,13 @@ func (p *exploration) isOurs() bool {
 
 func (p *exploration) goesOn() bool {
 	if o := p.judging.options; o.First && p.judging.first >= 0 || o.MaxFailures > 0 && p.judging.failures >= o.MaxFailures {
-		p.judging.settled = true
+		p.judging.allFound = true
 		return false
 	}
-	if p.judging.options.All || p.judging.first < 0 || p.judging.total.Runs+p.runs() < settleRuns+settleFactor*p.judging.first {
+	if p.judging.options.All || p.judging.first < 0 || p.judging.total.Runs+p.runs() < furtherRuns+furtherFactor*p.judging.first {
 		return true
 	}
-	p.judging.settled = true
+	p.judging.allFound = true
 	return false
 }
 

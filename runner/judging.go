@@ -11,12 +11,12 @@ import (
 	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
-// settleRuns and settleFactor say how long the search for further kinds of
+// furtherRuns and settleFactor say how long the search for further kinds of
 // failures goes on after the first one was found, in runs: so many, and so
 // many times as it took to find it.
 const (
-	settleRuns   = 5000
-	settleFactor = 4
+	furtherRuns   = 5000
+	furtherFactor = 4
 )
 
 // judging is a scenario being judged under a model.
@@ -31,7 +31,7 @@ type judging struct {
 	total    search.Stats // of all explorations that ended
 	failures int          // that were found
 	first    int          // runs when the first failure was found, -1 before
-	settled  bool
+	allFound bool
 	until    time.Time // when the time of the model is over; zero: never
 
 	round     round // at hand, and what part of the budget it has, or the pass, or a part of that
@@ -80,7 +80,7 @@ func (j *judging) conclude() {
 	if !r.Coverage.Exhaustive {
 		r.Coverage.Bound = j.bound()
 	}
-	r.settled, r.proof = j.settled, j.proof
+	r.allFound, r.proof = j.allFound, j.proof
 	if j.options.sharded() {
 		j.concludeShard()
 	}

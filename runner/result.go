@@ -89,11 +89,11 @@ type Result struct {
 	Warnings []*Failure
 	Coverage Coverage
 	// Why says why the verdict is Unknown.
-	Why     string
-	doubted bool // it is Unknown, and not because a budget ended the search
-	bounded bool // the options say how far the search goes: by Enough, First or MaxFailures
-	worked  bool // this process has worked for others: there is no verdict of its own
-	settled bool // the search ended since each kind of failure that was found has its smallest example
+	Why      string
+	doubted  bool // it is Unknown, and not because a budget ended the search
+	bounded  bool // the options say how far the search goes: by Enough, First or MaxFailures
+	worked   bool // this process has worked for others: there is no verdict of its own
+	allFound bool // the search ended since each kind of failure that was found has its smallest example
 	// Command is that of the scenario.
 	Command *Command
 	// Unstored says why failures could not be stored as files, where that was

@@ -31,7 +31,7 @@ func (j *judging) judge(ctx context.Context, p *program) {
 	rounds := j.rounds()
 	draws := j.draws()
 	for i, r := range rounds {
-		if j.settled || ctx.Err() != nil {
+		if j.allFound || ctx.Err() != nil {
 			break
 		}
 		j.round, j.turn, j.sequences = r, budget, 0

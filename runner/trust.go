@@ -47,7 +47,7 @@ func verdict(ctx context.Context, s *Scenario, take *recording, m model.Model, o
 	}
 	if memory != nil {
 		r.memory = memory.shelf
-		whole := r.Coverage.Exhaustive || r.settled || r.shard != "" || r.doubted || o.MaxTime == 0
+		whole := r.Coverage.Exhaustive || r.allFound || r.shard != "" || r.doubted || o.MaxTime == 0
 		s.lacks(memory.finish(o, ctx.Err() == nil && whole))
 	}
 	return r, s.unjudged.err()

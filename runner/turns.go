@@ -87,7 +87,7 @@ func (j *judging) share(ctx context.Context, left int, do func()) bool {
 // finished reports whether there is nothing left to look for, or no budget for it.
 func (j *judging) finished(ctx context.Context) bool {
 	t := &j.turn
-	return j.settled || ctx.Err() != nil || !t.until.IsZero() && !time.Now().Before(t.until) || t.runs > 0 && j.total.Runs >= t.runs
+	return j.allFound || ctx.Err() != nil || !t.until.IsZero() && !time.Now().Before(t.until) || t.runs > 0 && j.total.Runs >= t.runs
 }
 
 // everything is what is reached where all cases of a round were judged.

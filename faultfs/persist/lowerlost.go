@@ -152,7 +152,7 @@ func (f *forcer) lose(ino faultfs.Ino, units []lost, op *faultfs.Op) {
 		if reverts || op.Evicted {
 			old := make([]byte, f.model.Unit)
 			f.fill(f.lowerer.cells[u.id], x.written[u.id], old, 0)
-			f.settle(f.addVersion(f.num, u.id, version{patch: old}))
+			f.persisted(f.addVersion(f.num, u.id, version{patch: old}))
 		}
 	}
 	if reverts {
@@ -176,8 +176,8 @@ func (f *forcer) hideBeyond(ino faultfs.Ino, units []lost) {
 	}
 }
 
-// settle says that the disk holds a version from here on.
-func (f *forcer) settle(made need) {
+// persisted says that the disk holds a version from here on.
+func (f *forcer) persisted(made need) {
 	f.force(made)
 	f.losses.wrote(made.cell, made.version)
 	delete(f.losses.off, made.cell)
@@ -200,6 +200,6 @@ func (f *forcer) shrink(ino faultfs.Ino, units []lost) {
 	end := pagecache.SizeAfterLoss(s.size, synced, func(page int64) bool { return pages[page] })
 	if end < s.size {
 		s.size = end
-		f.settle(f.addVersion(f.num, n.size, version{value: end}))
+		f.persisted(f.addVersion(f.num, n.size, version{value: end}))
 	}
 }

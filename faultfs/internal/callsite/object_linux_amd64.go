@@ -28,8 +28,8 @@ type object struct {
 
 	file *os.File
 
-	settling sync.Mutex // guards the fields of goTable that settle fills in
-	settled  bool
+	locating sync.Mutex // guards the fields of goTable that settle fills in
+	located  bool
 
 	lines     sync.Mutex // guards what follows: the reader has a position
 	debug     *dwarf.Data
@@ -270,16 +270,16 @@ const (
 	moduleWords  = 64
 )
 
-// settle finds where the text and the trees of a Go object are, in the memory
+// locate finds where the text and the trees of a Go object are, in the memory
 // of a process that runs it: of an object that can be moved, the file does not tell.
-func (o *object) settle(mem *memory, bias uint64) error {
+func (o *object) locate(mem *memory, bias uint64) error {
 	t := o.goTable
 	if t == nil {
 		return nil
 	}
-	o.settling.Lock()
-	defer o.settling.Unlock()
-	if o.settled {
+	o.locating.Lock()
+	defer o.locating.Unlock()
+	if o.located {
 		return nil
 	}
 	le := binary.LittleEndian
@@ -299,7 +299,7 @@ func (o *object) settle(mem *memory, bias uint64) error {
 			t.text = word(moduleText) - bias
 			o.findTrees(word, bias)
 			t.findRoot()
-			o.settled = true
+			o.located = true
 			return nil
 		}
 	}

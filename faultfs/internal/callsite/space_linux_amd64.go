@@ -110,7 +110,7 @@ func (m *mapping) load(tid int, untouched uint64) error {
 			m.err = fmt.Errorf("%s: it was mapped in an unknown way", name)
 			return
 		}
-		if err := obj.settle(&memory{tid: tid}, bias); err != nil {
+		if err := obj.locate(&memory{tid: tid}, bias); err != nil {
 			m.err = err
 			return
 		}
