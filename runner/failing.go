@@ -251,7 +251,7 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 	f.Pair = p.blame(f, pinned.Join(below), steps)
 	if len(p.past) == 0 {
 		f.needless = p.wrongAtEnd(f)
-		f.Story = tellStory(f, v)
+		f.Story = storyLine(f, v)
 		return f
 	}
 	f.RecoveryCrashes = []Crash{f.Crash}

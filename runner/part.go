@@ -78,7 +78,7 @@ func (f *Failure) cure() string {
 
 // numbers are the coverage as a report lists it.
 func (c Coverage) numbers() []report.Number {
-	cuts, how := c.told()
+	cuts, how := c.texts()
 	numbers := []report.Number{
 		{Name: "ops", Value: strconv.Itoa(c.Ops)}, {Name: "cells", Value: strconv.Itoa(c.Cells)},
 		{Name: "crash points", Value: strconv.Itoa(c.Points)}, {Name: "legal cuts", Value: cuts},

@@ -11,14 +11,14 @@ import (
 	"github.com/crashsim/crashsim/runner/show"
 )
 
-// tellStory tells a failure in one line: what is wrong, which effect was lost,
+// storyLine tells a failure in one line: what is wrong, which effect was lost,
 // and what was kept that should have come after it.
-func tellStory(f *Failure, v oracle.Violation) string { return show.Line(tell(f, v)) }
+func storyLine(f *Failure, v oracle.Violation) string { return show.Line(fullStory(f, v)) }
 
 // needsNoCrash ends the story of a program that ends with a disk that is wrong.
 const needsNoCrash = "nothing was lost, and no crash is needed: the program ends with its promise broken"
 
-func tell(f *Failure, v oracle.Violation) string {
+func fullStory(f *Failure, v oracle.Violation) string {
 	ops := f.Plan.Trace().Ops
 	var b strings.Builder
 	b.WriteString(show.Story(v.String()))

@@ -30,13 +30,13 @@ func (r *Result) verdict() string {
 
 // String returns the coverage in one line.
 func (c Coverage) String() string {
-	cuts, how := c.told()
+	cuts, how := c.texts()
 	parts := []string{"cuts " + cuts, c.Besides(), fmt.Sprintf("cases judged %d, runs %d", c.Cases, c.Runs), how}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
 }
 
-// told says how many cuts there are, and how far the search has come.
-func (c Coverage) told() (cuts, how string) {
+// texts says how many cuts there are, and how far the search has come.
+func (c Coverage) texts() (cuts, how string) {
 	cuts, how = show.Number(c.Cuts), c.Bound
 	if !c.CutsExact {
 		cuts = "at most " + cuts

@@ -51,7 +51,7 @@ Exit status: 0 if all is known, 3 if anything is not.`,
 			if len(out.Errors) > 0 {
 				a.status = exitUnknown
 			}
-			return a.tell(out, asJSON, func() { a.printAudit(out) })
+			return a.printAs(out, asJSON, func() { a.printAudit(out) })
 		},
 	}
 	modelFlag(cmd, &models, "audit under this `model`; may be repeated (default posix)")

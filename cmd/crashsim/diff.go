@@ -63,7 +63,7 @@ to tell.`,
 			}
 			out.compare(&sides, shown)
 			a.status = out.status()
-			return a.tell(out, asJSON, func() { a.printDiff(out) })
+			return a.printAs(out, asJSON, func() { a.printDiff(out) })
 		},
 	}
 	modelFlag(cmd, &models, "see both under this `model`; given twice, A under the first and B under the second (default \""+model.Default().String()+"\")")

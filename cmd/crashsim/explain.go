@@ -52,7 +52,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 			if err != nil {
 				return err
 			}
-			return a.tell(out.json(), asJSON, func() { a.printExplained(out) })
+			return a.printAs(out.json(), asJSON, func() { a.printExplained(out) })
 		},
 	}
 	modelFlag(cmd, &models, "explain the failures of scenarios under this `model`; may be repeated (default posix)")
@@ -121,15 +121,15 @@ func (a *app) explainFile(ctx context.Context, out *explained, file string) erro
 	}
 	s, err := a.find(stored.Scenario)
 	if err != nil {
-		return a.tellStored(out, stored, file)
+		return a.explainUnjudged(out, stored, file)
 	}
 	fix := fixOf(ctx, s, stored.Model, stored)
 	return a.explainOne(out, s, &explainedFailure{stored: stored, fix: fix, file: file})
 }
 
-// tellStored tells a failure of a scenario that this command does not know, as its file
+// explainUnjudged tells a failure of a scenario that this command does not know, as its file
 // has it: nothing is judged.
-func (a *app) tellStored(out *explained, stored *runner.Stored, file string) error {
+func (a *app) explainUnjudged(out *explained, stored *runner.Stored, file string) error {
 	a.status = exitUnknown
 	out.notes = append(out.notes, fmt.Sprintf("not judged: this command knows no scenario %q, the story is as it was stored", stored.Scenario))
 	what, _, _ := strings.Cut(stored.Story, "; ")

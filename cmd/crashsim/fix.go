@@ -65,7 +65,7 @@ Exit status: 0 if nothing is broken, 1 if anything is, 3 if that is unknown.`,
 				a.out.Write(patches)
 				return nil
 			}
-			return a.tell(out, asJSON, func() { a.printRepairs(out) })
+			return a.printAs(out, asJSON, func() { a.printRepairs(out) })
 		},
 	}
 	modelFlag(cmd, &models, "repair under this `model`; may be repeated (default posix)")

@@ -242,7 +242,7 @@ func (a *app) failedExpectations(j *litmusResult) string {
 		for _, r := range j.reports {
 			for _, f := range r.Findings {
 				if f.Expect == e && !f.Held {
-					shown = tell(shown, r.Model, story{text: exampleText(f.Example)})
+					shown = mergeStory(shown, r.Model, story{text: exampleText(f.Example)})
 				}
 			}
 		}

@@ -90,8 +90,8 @@ func (a *app) merge(cmd *cobra.Command, asked *runFlags, dirs []string) (err err
 	return check.judge(cmd, a, k.Name, trace)
 }
 
-// tellKept says on standard error what directories of results did for a run.
-func (a *app) tellKept(reports []trial, merged bool) {
+// printKept says on standard error what directories of results did for a run.
+func (a *app) printKept(reports []trial, merged bool) {
 	known, made := 0, 0
 	say := func(format string, args ...any) {
 		_, _ = fmt.Fprintf(a.stderr, "crashsim: %s\n", show.Text(fmt.Sprintf(format, args...)))

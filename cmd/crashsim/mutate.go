@@ -25,8 +25,8 @@ func (a *app) chosenUnder(args, models []string) ([]runner.Scenario, []model.Mod
 	return chosen, parsed, err
 }
 
-// tell prints a result as JSON, or as text.
-func (a *app) tell(out any, asJSON bool, text func()) error {
+// printAs prints a result as JSON, or as text.
+func (a *app) printAs(out any, asJSON bool, text func()) error {
 	if asJSON {
 		return a.printJSON(out)
 	}
@@ -70,7 +70,7 @@ Exit status: 0 if no mutant survived, 1 if one did, 3 if one could not be judged
 				}
 			}
 			a.status = out.status()
-			return a.tell(out, asJSON, func() { a.printMutants(out) })
+			return a.printAs(out, asJSON, func() { a.printMutants(out) })
 		},
 	}
 	modelFlag(cmd, &models, "judge under this `model`; may be repeated (default all presets)")

@@ -193,14 +193,14 @@ func stories(results []runner.Result, of func(*runner.Result) []story) []story {
 	for i := range results {
 		r := &results[i]
 		for _, s := range of(r) {
-			list = tell(list, r.Model, s)
+			list = mergeStory(list, r.Model, s)
 		}
 	}
 	return list
 }
 
-// tell adds a story that is true under a model to those told before.
-func tell(list []story, m model.Model, s story) []story {
+// mergeStory adds a story that is true under a model to those told before.
+func mergeStory(list []story, m model.Model, s story) []story {
 	k := slices.IndexFunc(list, func(known story) bool { return known.text == s.text })
 	if k < 0 {
 		k = len(list)

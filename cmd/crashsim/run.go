@@ -249,7 +249,7 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 	}
 	p.clear()
 	if len(o.Workdir) > 0 {
-		a.tellKept(reports, o.Merge)
+		a.printKept(reports, o.Merge)
 	}
 	return reports, nil
 }

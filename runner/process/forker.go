@@ -249,7 +249,7 @@ func (f *forker) run(out io.Writer, timeout time.Duration) (fresh bool, err erro
 		_, err := io.Copy(out, r)
 		read <- err
 	}()
-	pid, status, late, err := f.tell(name+"\n", timeout)
+	pid, status, late, err := f.send(name+"\n", timeout)
 	_ = w.Close()
 	_ = os.Remove(filepath.Join(f.place, name))
 	left, endErr := f.endLeft(pid, late)
@@ -292,9 +292,9 @@ func namedPipe(name string) (r, w *os.File, err error) {
 	return r, w, nil
 }
 
-// tell lets the shell run once, and returns the number of the run, its status, and
+// send lets the shell run once, and returns the number of the run, its status, and
 // whether it was ended because it took too long.
-func (f *forker) tell(job string, timeout time.Duration) (pid, status int, late bool, err error) {
+func (f *forker) send(job string, timeout time.Duration) (pid, status int, late bool, err error) {
 	start := time.Now()
 	defer afterAwake(timeout+patience, f.kill)() // it does not even die
 	if _, err := f.jobs.WriteString(job); err != nil {

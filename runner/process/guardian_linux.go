@@ -99,7 +99,7 @@ var guardian = struct {
 }{socket: -1}
 
 // guard lets the guardian of this process watch over a place too.
-func guard(dir string) error { return tellGuardian(watchPlace+" "+dir, nil) }
+func guard(dir string) error { return sendGuardian(watchPlace+" "+dir, nil) }
 
 // guardRoom lets the guardian of this process watch over those who work in a view,
 // too. Where there are no views, they have a directory of their own in a place, by
@@ -110,16 +110,16 @@ func guardRoom(view *mount.View) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(tellGuardian(watchRoom+" "+view.ID(), space), space.Close())
+		return errors.Join(sendGuardian(watchRoom+" "+view.ID(), space), space.Close())
 	})
 }
 
 // leaveRoom ends what guardRoom has begun.
-func leaveRoom(view *mount.View) error { return tellGuardian(endWatch+" "+view.ID(), nil) }
+func leaveRoom(view *mount.View) error { return sendGuardian(endWatch+" "+view.ID(), nil) }
 
-// tellGuardian tells the guardian something, and starts one if need be. The first
+// sendGuardian tells the guardian something, and starts one if need be. The first
 // process of a PID namespace sees to all that itself.
-func tellGuardian(text string, with *os.File) error {
+func sendGuardian(text string, with *os.File) error {
 	if alone.Load() == 1 {
 		return nil
 	}
