@@ -118,7 +118,7 @@ func (s Scenario) States(ctx context.Context, m model.Model) ([]State, error) {
 // listStates lists the cases of a plan, and judges them if it can.
 func listStates(ctx context.Context, plan *persist.Plan, judge judgeFunc) ([]State, error) {
 	l := lister{
-		plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, room: maxLines, marks: map[int][]string{},
+		plan: plan, disk: plan.NewDisk(), seen: map[string]State{}, left: maxLines, marks: map[int][]string{},
 		judge: judge, judged: map[judgedKey]bool{},
 	}
 	search.New(plan, search.Options[*listing]{Run: l.run, Visit: l.visit}).Explore(ctx)
@@ -141,7 +141,7 @@ type lister struct {
 	plan   *persist.Plan
 	disk   *persist.Disk
 	seen   map[string]State
-	room   int              // bytes that further cases may take
+	left   int              // bytes that further cases may take
 	marks  map[int][]string // sorted, by crash point
 	judge  judgeFunc        // nil: nobody judges
 	judged map[judgedKey]bool
@@ -198,7 +198,7 @@ func (l *lister) visit(c *search.Cube[*listing]) bool {
 	state, known := l.seen[line]
 	if !known {
 		state = State{Marks: marks, Tree: c.Outcome.tree}
-		l.take(len(line) + len(state.Tree)*entryRoom)
+		l.take(len(line) + len(state.Tree)*entryBytes)
 	}
 	key := judgedKey{line, len(l.plan.Marks(c.Point))}
 	if l.judge != nil && !l.judged[key] {
@@ -213,12 +213,12 @@ func (l *lister) visit(c *search.Cube[*listing]) bool {
 	return l.err == nil
 }
 
-// entryRoom is about how many bytes an entry of a tree takes besides its line.
-const entryRoom = 200
+// entryBytes is about how many bytes an entry of a tree takes besides its line.
+const entryBytes = 200
 
 // take takes room for a case.
 func (l *lister) take(bytes int) {
-	if l.room -= bytes; l.room < 0 && l.err == nil {
+	if l.left -= bytes; l.left < 0 && l.err == nil {
 		l.err = fmt.Errorf("%d cases under %s, and not all are found: they take more than %d bytes", len(l.seen), l.plan.Model(), maxLines)
 	}
 }

@@ -15,10 +15,10 @@ var alone atomic.Int64
 // anything that runs while no program and no check does.
 func AloneWith(init int) { alone.Store(int64(init)) }
 
-// household knows in which rooms programs and checks work at the moment. A room is what
+// workspaces knows in which rooms programs and checks work at the moment. A room is what
 // tells those who work on one disk from those who work on another: the mount namespace,
 // or where they share one, the directory.
-var household = struct {
+var workspaces = struct {
 	quiet sync.RWMutex // held for reading while a command runs
 
 	mu    sync.Mutex
@@ -30,44 +30,44 @@ var household = struct {
 // too: it ends what has got away, so that it does not work on the disk of the next
 // one. Left says that something of its process group was left, which may not be
 // gone yet.
-func atWork(room string) (ended func(left bool) error) {
+func atWork(workspace string) (ended func(left bool) error) {
 	if alone.Load() == 0 {
 		return func(bool) error { return nil }
 	}
-	household.quiet.RLock()
-	household.mu.Lock()
-	household.rooms[room]++
-	household.mu.Unlock()
+	workspaces.quiet.RLock()
+	workspaces.mu.Lock()
+	workspaces.rooms[workspace]++
+	workspaces.mu.Unlock()
 	return func(left bool) error {
-		household.mu.Lock()
-		if household.rooms[room]--; household.rooms[room] == 0 {
-			delete(household.rooms, room)
+		workspaces.mu.Lock()
+		if workspaces.rooms[workspace]--; workspaces.rooms[workspace] == 0 {
+			delete(workspaces.rooms, workspace)
 		}
-		household.mu.Unlock()
-		unknown, err := endStrays(room, left)
-		household.quiet.RUnlock()
+		workspaces.mu.Unlock()
+		unknown, err := endStrays(workspace, left)
+		workspaces.quiet.RUnlock()
 		if err != nil || !unknown {
 			return err
 		}
 		// Whose they are cannot be told. When no command runs, they are nobody's.
-		household.quiet.Lock()
-		defer household.quiet.Unlock()
+		workspaces.quiet.Lock()
+		defer workspaces.quiet.Unlock()
 		return endAllStrays()
 	}
 }
 
 // working reports whether a command works in a room at the moment.
-func working(room string) bool {
-	household.mu.Lock()
-	defer household.mu.Unlock()
-	return household.rooms[room] > 0
+func working(workspace string) bool {
+	workspaces.mu.Lock()
+	defer workspaces.mu.Unlock()
+	return workspaces.rooms[workspace] > 0
 }
 
 // endLeftIn ends what a command has left in a room where no other command works. A
 // process that is alone in its PID namespace does that after each command.
-func endLeftIn(room string) error {
+func endLeftIn(workspace string) error {
 	if alone.Load() != 0 {
 		return nil
 	}
-	return endRoom(room)
+	return endWorkspace(workspace)
 }

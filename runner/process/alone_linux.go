@@ -63,9 +63,9 @@ func endLeftOf(place string) error {
 	})
 }
 
-// endRoom ends the processes that work in a room, but for those that this process has
+// endWorkspace ends the processes that work in a room, but for those that this process has
 // started itself, such as the one that looks at mapped files there.
-func endRoom(room string) error {
+func endWorkspace(room string) error {
 	return endWhere(func(p running) bool { return p.parent != os.Getpid() && p.room() == room })
 }
 

@@ -16,7 +16,7 @@ func endAllStrays() error { return nil }
 
 func endLeftOf(string) error { return nil }
 
-func endRoom(string) error { return nil }
+func endWorkspace(string) error { return nil }
 
 func ownSpace() (bool, error) { return false, nil }
 
@@ -28,6 +28,6 @@ func hasLivingChildren(int) (bool, error) { return false, nil }
 
 func guard(string) error { return nil }
 
-func guardRoom(*mount.View) error { return nil }
+func guardWorkspace(*mount.View) error { return nil }
 
-func leaveRoom(*mount.View) error { return nil }
+func leaveWorkspace(*mount.View) error { return nil }

@@ -204,7 +204,7 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 		}
 		dump := newDump()
 		out := &output{next: dump}
-		command := command{args: args, dir: dir, room: dir, output: out, timeout: c.options.Timeout}
+		command := command{args: args, dir: dir, workspace: dir, output: out, timeout: c.options.Timeout}
 		exit := (*exec.ExitError)(nil)
 		switch err := undisturbed(func() error { return command.run(context.Background()) }); {
 		case err == nil:

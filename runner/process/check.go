@@ -253,7 +253,7 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 		return c.spoiled(err)
 	}
 	// Was it the program, or what it stands on?
-	if broken := errors.Join(at.intact(), room(c.place.dir)); broken != nil {
+	if broken := errors.Join(at.intact(), checkSpace(c.place.dir)); broken != nil {
 		return c.spoiled(broken)
 	}
 	return err
@@ -266,7 +266,7 @@ func (c *Checker) runAt(at *presented, args []string, out *output) error {
 		return err
 	}
 	if f != nil {
-		ended := atWork(at.room)
+		ended := atWork(at.workspace)
 		fresh, err := f.run(out, c.options.Timeout)
 		if strays := ended(!fresh); strays != nil {
 			f.close()
@@ -280,7 +280,7 @@ func (c *Checker) runAt(at *presented, args []string, out *output) error {
 		return err
 	}
 	command := command{
-		args: args, dir: at.dir, room: at.room, start: at.window.start, output: out, timeout: c.options.Timeout, check: true,
+		args: args, dir: at.dir, workspace: at.workspace, start: at.window.start, output: out, timeout: c.options.Timeout, check: true,
 		env: []string{"CRASHSIM_MARKS=" + at.marks, "CRASHSIM_MARK=" + filepath.Join(at.dir, markFile)},
 	}
 	err = command.run(context.Background())
@@ -349,12 +349,12 @@ func (c *Checker) forkable(args []string) bool {
 
 // presented is a disk that stands at a directory.
 type presented struct {
-	window *window
-	dir    string
-	room   string       // of those who work there: see household
-	marks  string       // the name of the file of marks
-	intact func() error // says what has become of it, if it is not what it was
-	done   func() error // takes it away
+	window    *window
+	dir       string
+	workspace string       // of those who work there: see household
+	marks     string       // the name of the file of marks
+	intact    func() error // says what has become of it, if it is not what it was
+	done      func() error // takes it away
 }
 
 // present lets a disk stand at a directory, with the marks in a file.
@@ -368,7 +368,7 @@ func (c *Checker) present(disk *faultfs.FS, marks func() []string) (*presented, 
 	}
 	m.of(marks)
 	dir := m.window.dir
-	return &presented{m.window, dir, m.window.room, filepath.Join(dir, marksFile), m.mount.Alive, func() error { return nil }}, nil
+	return &presented{m.window, dir, m.window.workspace, filepath.Join(dir, marksFile), m.mount.Alive, func() error { return nil }}, nil
 }
 
 // materialise copies a disk into a directory, and lets that stand in a window.
@@ -384,9 +384,9 @@ func (c *Checker) materialise(disk *faultfs.FS, marks []string) (at *presented, 
 	}
 	at = &presented{
 		window: window, dir: filepath.Join(place, "disk"), marks: filepath.Join(place, "marks"),
-		intact: func() error { return room(place) },
+		intact: func() error { return checkSpace(place) },
 	}
-	at.room = at.dir
+	at.workspace = at.dir
 	bound := false
 	at.done = func() error {
 		var err error
@@ -400,7 +400,7 @@ func (c *Checker) materialise(disk *faultfs.FS, marks []string) (at *presented, 
 	err = errors.Join(copyOut(disk, at.dir), os.WriteFile(at.marks, marksText(marks), 0o600))
 	if err == nil && window.view != nil {
 		if err = window.view.Bind(at.dir); err == nil {
-			at.dir, at.room, bound = window.dir, window.room, true
+			at.dir, at.workspace, bound = window.dir, window.workspace, true
 		}
 	}
 	if err != nil {

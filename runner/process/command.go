@@ -26,16 +26,16 @@ const enter = "cd -- \"$CRASHSIM_DIR\" || exit 125\n"
 
 // command is a process to be run on a directory.
 type command struct {
-	args    []string
-	stdin   *os.File // nil for none
-	stdout  string   // the standard output as a file in dir, "" for output
-	dir     string
-	room    string // of those who work there: see household
-	env     []string
-	output  io.Writer // standard error too
-	timeout time.Duration
-	start   func(*exec.Cmd) error // starts the process; nil: as any other
-	check   bool                  // what it leaves running ends when it exits, and not when its output does
+	args      []string
+	stdin     *os.File // nil for none
+	stdout    string   // the standard output as a file in dir, "" for output
+	dir       string
+	workspace string // of those who work there: see household
+	env       []string
+	output    io.Writer // standard error too
+	timeout   time.Duration
+	start     func(*exec.Cmd) error // starts the process; nil: as any other
+	check     bool                  // what it leaves running ends when it exits, and not when its output does
 }
 
 // waitDelay is how long a program's output is waited for when the program has
@@ -50,7 +50,7 @@ var errTimeout = errors.New("timeout")
 // errTimeout, wrapped, an *exec.ExitError, that of the context, or that it could not
 // be started.
 func (c *command) run(ctx context.Context) error {
-	ended, interrupted := atWork(c.room), ctx
+	ended, interrupted := atWork(c.workspace), ctx
 	ctx, tooLate := context.WithCancelCause(ctx)
 	defer tooLate(nil)
 	if c.timeout > 0 {

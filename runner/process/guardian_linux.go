@@ -36,9 +36,9 @@ func init() {
 
 // The words by which a guardian is told what to do, in front of a blank and a name.
 const (
-	watchPlace = "place"
-	watchRoom  = "room"  // the mount namespace comes with it: while it is held, no other has its name
-	endWatch   = "leave" // a room
+	watchPlace     = "place"
+	watchWorkspace = "room"  // the mount namespace comes with it: while it is held, no other has its name
+	endWatch       = "leave" // a room
 )
 
 // longestTold bounds what a guardian is told at once, in bytes.
@@ -61,7 +61,7 @@ func beGuardian(socket int) {
 		switch what, name, _ := strings.Cut(string(text[:n]), " "); what {
 		case watchPlace:
 			places = append(places, name)
-		case watchRoom:
+		case watchWorkspace:
 			rooms[name] = received(rights[:oob])
 		case endWatch:
 			_ = unix.Close(rooms[name])
@@ -69,7 +69,7 @@ func beGuardian(socket int) {
 		}
 	}
 	for room := range rooms {
-		_ = endRoom(room)
+		_ = endWorkspace(room)
 	}
 	for _, dir := range places {
 		// The lock is held until the last thread of the process is no more.
@@ -101,21 +101,21 @@ var guardian = struct {
 // guard lets the guardian of this process watch over a place too.
 func guard(dir string) error { return sendGuardian(watchPlace+" "+dir, nil) }
 
-// guardRoom lets the guardian of this process watch over those who work in a view,
+// guardWorkspace lets the guardian of this process watch over those who work in a view,
 // too. Where there are no views, they have a directory of their own in a place, by
 // which they are known.
-func guardRoom(view *mount.View) error {
+func guardWorkspace(view *mount.View) error {
 	return view.Do(func() error {
 		space, err := os.Open("/proc/thread-self/ns/mnt")
 		if err != nil {
 			return err
 		}
-		return errors.Join(sendGuardian(watchRoom+" "+view.ID(), space), space.Close())
+		return errors.Join(sendGuardian(watchWorkspace+" "+view.ID(), space), space.Close())
 	})
 }
 
-// leaveRoom ends what guardRoom has begun.
-func leaveRoom(view *mount.View) error { return sendGuardian(endWatch+" "+view.ID(), nil) }
+// leaveWorkspace ends what guardRoom has begun.
+func leaveWorkspace(view *mount.View) error { return sendGuardian(endWatch+" "+view.ID(), nil) }
 
 // sendGuardian tells the guardian something, and starts one if need be. The first
 // process of a PID namespace sees to all that itself.

@@ -187,13 +187,13 @@ func (p *Program) runOn(ctx context.Context, fs *faultfs.FS, w *window, args []s
 			err = fmt.Errorf("%w (%v)", broken, err)
 		}
 	}()
-	c := command{args: args, stdout: o.Stdout, dir: w.dir, room: w.room, start: w.start, output: out, timeout: p.Timeout}
+	c := command{args: args, stdout: o.Stdout, dir: w.dir, workspace: w.workspace, start: w.start, output: out, timeout: p.Timeout}
 	if o.Marks != "" {
 		c.stdin, c.start = in, m.Start
 		c.env = []string{"CRASHSIM_MARK=" + filepath.Join(w.dir, o.Marks)}
 	}
 	err = undisturbed(func() error { return c.run(ctx) })
-	if left := endLeftIn(w.room); left != nil {
+	if left := endLeftIn(w.workspace); left != nil {
 		return nil, left
 	}
 	if ctx.Err() != nil {

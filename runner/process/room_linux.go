@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// room returns an error where the disk of a directory is full. A check that fails
+// checkSpace returns an error where the disk of a directory is full. A check that fails
 // there may have failed for that reason.
-func room(dir string) error {
+func checkSpace(dir string) error {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
 		return &os.PathError{Op: "statfs", Path: dir, Err: err}

@@ -2,5 +2,5 @@
 
 package process
 
-// room is known on Linux only.
-func room(string) error { return nil }
+// checkSpace is known on Linux only.
+func checkSpace(string) error { return nil }

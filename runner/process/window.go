@@ -18,9 +18,9 @@ import (
 // in a mount namespace of its own, so that all windows have the same path. Disks of
 // workers that work at the same time are seen in windows of their own.
 type window struct {
-	dir  string
-	view *mount.View // nil: the directory is one of its own
-	room string      // names those who work there: see household
+	dir       string
+	view      *mount.View // nil: the directory is one of its own
+	workspace string      // names those who work there: see household
 
 	mu     sync.Mutex
 	idle   map[string][]*forker // shells that stand by, by command
@@ -119,14 +119,14 @@ func (w *windows) get() (*window, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := guardRoom(view); err != nil {
+		if err := guardWorkspace(view); err != nil {
 			return nil, errors.Join(err, view.Close())
 		}
-		one.dir, one.view, one.room = view.Path(), view, view.ID()
+		one.dir, one.view, one.workspace = view.Path(), view, view.ID()
 		return one, nil
 	}
 	dir, err := w.directory()
-	one.dir, one.room = dir, dir
+	one.dir, one.workspace = dir, dir
 	return one, err
 }
 
@@ -182,7 +182,7 @@ func (w *window) close() error {
 	clear(w.idle)
 	w.closed = true
 	if w.view != nil {
-		return errors.Join(leaveRoom(w.view), w.view.Close())
+		return errors.Join(leaveWorkspace(w.view), w.view.Close())
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ write /i 1 "dddd"
 			cases[c.Losses]++
 			return true
 		}})
-		e.room = room
+		e.capacity = room
 		e.Explore(context.Background())
 		return cases, e.stats
 	}

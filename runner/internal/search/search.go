@@ -86,17 +86,17 @@ type Search[T any] struct {
 	Options[T]
 	plan *persist.Plan
 
-	box     *persist.Box
-	levels  [][]task[T] // by losses
-	waiting int         // tasks in levels
-	room    int         // how many may wait
-	dropped int         // losses of the first job for which there was no room, -1 if there was for all
-	single  bool        // what is left of a job's part is not judged
-	tree    *Tree[T]
-	trees   int32 // how many trees were thrown away
-	private bool  // the checker is not deterministic: runs are not shared
-	strange *Strange
-	stats   Stats
+	box      *persist.Box
+	levels   [][]task[T] // by losses
+	waiting  int         // tasks in levels
+	capacity int         // how many may wait
+	dropped  int         // losses of the first job for which there was no room, -1 if there was for all
+	single   bool        // what is left of a job's part is not judged
+	tree     *Tree[T]
+	trees    int32 // how many trees were thrown away
+	private  bool  // the checker is not deterministic: runs are not shared
+	strange  *Strange
+	stats    Stats
 
 	ahead   int           // how many jobs are looked at to find some to run
 	pace    time.Duration // one run of the checker takes about so long
@@ -152,7 +152,7 @@ type Strange struct {
 }
 
 const (
-	treeRoom  = 1 << 16 // nodes that a tree may have, besides some for each op
+	treeNodes = 1 << 16 // nodes that a tree may have, besides some for each op
 	nodesByOp = 32
 
 	// maxWaiting bounds the jobs that wait, and with them the memory of a
@@ -163,7 +163,7 @@ const (
 
 // New returns a search of a plan in which nothing waits to be judged yet.
 func New[T any](plan *persist.Plan, o Options[T]) *Search[T] {
-	s := &Search[T]{Options: o, plan: plan, box: plan.NewBox(), tree: o.Tree, room: maxWaiting, dropped: -1, ahead: minAhead}
+	s := &Search[T]{Options: o, plan: plan, box: plan.NewBox(), tree: o.Tree, capacity: maxWaiting, dropped: -1, ahead: minAhead}
 	if s.tree == nil {
 		s.tree = NewTree[T]()
 	}
@@ -171,7 +171,7 @@ func New[T any](plan *persist.Plan, o Options[T]) *Search[T] {
 		s.Budget = &Budget{MaxLosses: -1}
 	}
 	if s.Budget.Memory > 0 {
-		s.room = int(min(s.Budget.Memory/jobBytes, maxWaiting))
+		s.capacity = int(min(s.Budget.Memory/jobBytes, maxWaiting))
 	}
 	s.Workers = max(s.Workers, 1)
 	if s.Start != nil {
@@ -269,7 +269,7 @@ func (s *Search[T]) push(losses int, t task[T]) {
 	if s.dropped >= 0 && losses >= s.dropped {
 		return
 	}
-	if s.waiting >= s.room {
+	if s.waiting >= s.capacity {
 		s.dropped = losses
 		return
 	}
@@ -340,7 +340,7 @@ func (s *Search[T]) finishRun(t *task[T], losses int) bool {
 		}
 	}
 	more := s.finish(t, losses, a.Outcome, true)
-	if len(s.tree.nodes) > treeRoom+nodesByOp*len(s.plan.Trace().Ops) {
+	if len(s.tree.nodes) > treeNodes+nodesByOp*len(s.plan.Trace().Ops) {
 		s.tree = NewTree[T]()
 		s.trees++
 	}
