@@ -140,10 +140,10 @@ func (f *FS) LookAt(dir Ino, name string) (Ino, syscall.Errno) {
 	if ino == 0 {
 		return 0, syscall.ENOENT
 	}
-	if p := f.places[ino]; p.dir != dir || p.name != name {
+	if p := f.knownNames[ino]; p.dir != dir || p.name != name {
 		if path, errno := f.pathAt(dir, name); errno == 0 {
 			// The name may be looked at only to be removed.
-			f.remember(ino, place{dir: dir, name: name, path: path, other: f.standing(ino)})
+			f.remember(ino, knownName{dir: dir, name: name, path: path, other: f.standing(ino)})
 		}
 	}
 	return ino, 0

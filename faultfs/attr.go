@@ -32,7 +32,7 @@ func (f *FS) Chtimes(name string, _, mtime time.Time) error {
 // change applies a change of attributes to the inode that a path leads to.
 func (f *FS) change(kind OpKind, what, name string, apply func(*call, Ino)) error {
 	c := f.enter(kind, name)
-	var s spot
+	var s resolved
 	errno := deadErrno
 	if !f.dead {
 		s, errno = f.vol.lookup(name, linkFollow)
@@ -62,7 +62,7 @@ func (f *FS) lstat(name string) (os.FileInfo, error) { return f.stat(OpLstat, na
 
 func (f *FS) stat(kind OpKind, name string, follow links) (os.FileInfo, error) {
 	c := f.enter(kind, name)
-	var s spot
+	var s resolved
 	errno := deadErrno
 	if !f.dead {
 		s, errno = f.vol.lookup(name, follow)

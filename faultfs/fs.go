@@ -57,8 +57,8 @@ type FS struct {
 
 	syncAfter func(op *Op) []string // nil: nothing is synced but what the program syncs
 
-	// places remembers, for paths in the trace, a name that led to an inode.
-	places map[Ino]place
+	// knownNames remembers, for paths in the trace, a name that led to an inode.
+	knownNames map[Ino]knownName
 }
 
 var (
@@ -93,7 +93,7 @@ func (f *FS) Checkpoint() *FS {
 	next.clock, next.looks = f.clock, f.looks
 	if f.trace != nil {
 		next.trace.Setup = joined(f.trace.Setup, f.trace.Ops)
-		next.places = f.places
+		next.knownNames = f.knownNames
 	}
 	return next
 }
@@ -134,7 +134,7 @@ func (f *FS) Reset() {
 	if f.trace != nil {
 		f.trace = &Trace{Setup: f.trace.Setup, base: f.vol.base}
 	}
-	clear(f.places) // what is known of them was read before
+	clear(f.knownNames) // what is known of them was read before
 	f.vol.reset()
 }
 
@@ -144,7 +144,7 @@ func (f *FS) Reset() {
 func (f *FS) Fork() *FS {
 	fork := NewOn(&f.vol)
 	fork.clock, fork.looks = f.clock, f.looks
-	fork.places = maps.Clone(f.places)
+	fork.knownNames = maps.Clone(f.knownNames)
 	return fork
 }
 

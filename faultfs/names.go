@@ -41,7 +41,7 @@ func (c *call) mkdir(name string, mode uint32) syscall.Errno {
 
 // vacant resolves the path of a name that is to be made, and notes it in the
 // op. A slash at its end is the given error, zero where it may be there.
-func (c *call) vacant(name string, slash syscall.Errno) (spot, syscall.Errno) {
+func (c *call) vacant(name string, slash syscall.Errno) (resolved, syscall.Errno) {
 	s, errno := c.f.vol.walk(name, linkKeep)
 	c.op.Dir, c.op.Name = s.dir, s.name
 	switch {
@@ -245,7 +245,7 @@ func (c *call) rename(oldname, newname string) syscall.Errno {
 
 // twoNames resolves the paths of a rename or an exchange, with the directories
 // on the way to each. The first must exist.
-func (c *call) twoNames(oldname, newname string) (from, to spot, fromDirs, toDirs []Ino, errno syscall.Errno) {
+func (c *call) twoNames(oldname, newname string) (from, to resolved, fromDirs, toDirs []Ino, errno syscall.Errno) {
 	vol := &c.f.vol
 	if hasNUL(oldname) || hasNUL(newname) {
 		return from, to, nil, nil, syscall.EINVAL

@@ -77,8 +77,8 @@ func (c *call) open(name string, flag int, mode uint32) (Ino, syscall.Errno) {
 		return c.create(s, mode), 0
 	}
 	c.op.Ino = s.ino
-	if _, known := f.places[s.ino]; f.trace != nil && !known && !s.dots {
-		f.remember(s.ino, place{dir: s.dir, name: s.name, path: c.op.Path})
+	if _, known := f.knownNames[s.ino]; f.trace != nil && !known && !s.dots {
+		f.remember(s.ino, knownName{dir: s.dir, name: s.name, path: c.op.Path})
 	}
 	truncates := flag&os.O_TRUNC != 0
 	writes := flag&(os.O_WRONLY|os.O_RDWR) != 0
@@ -104,7 +104,7 @@ func (c *call) open(name string, flag int, mode uint32) (Ino, syscall.Errno) {
 	return s.ino, 0
 }
 
-func (c *call) create(s spot, mode uint32) Ino {
+func (c *call) create(s resolved, mode uint32) Ino {
 	ino := c.f.vol.add(Regular, mode)
 	c.f.vol.setEntry(s.dir, s.name, ino)
 	c.f.tick(ino)

@@ -21,10 +21,10 @@ const (
 	linkKeep                // never: calls that make, remove or move a name
 )
 
-// spot is where a path leads: a name in a directory, and the inode under that
+// resolved is where a path leads: a name in a directory, and the inode under that
 // name if there is one. The path "/" (and any that ends in a dot) leads to an
 // inode without a directory that names it.
-type spot struct {
+type resolved struct {
 	dir     Ino
 	name    string
 	ino     Ino
@@ -37,12 +37,12 @@ type spot struct {
 // walk has a directory only if all but the last element was resolved. With
 // linkBare and linkKeep, what stands before a slash at the end may be no
 // directory: the caller looks at mustDir.
-func (v *volume) walk(path string, mode links) (spot, syscall.Errno) {
+func (v *volume) walk(path string, mode links) (resolved, syscall.Errno) {
 	w := walker{v: v, stack: append(v.stack[:0], Root), rest: path}
 	s, errno := w.run(mode)
 	v.stack = w.stack
 	if (errno != 0 || s.ino == 0) && hasNUL(path) {
-		return spot{}, syscall.EINVAL
+		return resolved{}, syscall.EINVAL
 	}
 	return s, errno
 }
@@ -52,7 +52,7 @@ func hasNUL(path string) bool { return strings.IndexByte(path, 0) >= 0 }
 
 // walkDirs is walk with linkKeep; it also returns the directories on the way,
 // the root first.
-func (v *volume) walkDirs(path string) (spot, []Ino, syscall.Errno) {
+func (v *volume) walkDirs(path string) (resolved, []Ino, syscall.Errno) {
 	w := walker{v: v, stack: []Ino{Root}, rest: path}
 	s, err := w.run(linkKeep)
 	return s, w.stack, err
@@ -70,14 +70,14 @@ type walker struct {
 	names []string // of the directories entered, without the root
 }
 
-func (w *walker) run(mode links) (spot, syscall.Errno) {
+func (w *walker) run(mode links) (resolved, syscall.Errno) {
 	if w.rest == "" {
-		return spot{}, syscall.ENOENT
+		return resolved{}, syscall.ENOENT
 	}
 	if len(w.rest) > maxPath {
-		return spot{}, syscall.ENAMETOOLONG
+		return resolved{}, syscall.ENAMETOOLONG
 	}
-	s := spot{ino: Root, name: "/", dots: true, mustDir: true}
+	s := resolved{ino: Root, name: "/", dots: true, mustDir: true}
 	for {
 		w.rest = strings.TrimLeft(w.rest, "/")
 		if w.rest == "" {
@@ -91,24 +91,24 @@ func (w *walker) run(mode links) (spot, syscall.Errno) {
 				w.stack = w.stack[:len(w.stack)-1]
 				w.names = w.names[:max(len(w.names)-1, 0)]
 			}
-			s = spot{name: name, ino: w.stack[len(w.stack)-1], dots: true, mustDir: true}
+			s = resolved{name: name, ino: w.stack[len(w.stack)-1], dots: true, mustDir: true}
 			continue
 		}
 		dir := w.stack[len(w.stack)-1]
-		s = spot{dir: dir, name: name, mustDir: more && last}
+		s = resolved{dir: dir, name: name, mustDir: more && last}
 		if len(name) > maxName {
 			return s.orParent(last), syscall.ENAMETOOLONG
 		}
 		if s.ino = w.v.Entry(dir, name); s.ino == 0 {
 			if !last {
-				return spot{}, syscall.ENOENT
+				return resolved{}, syscall.ENOENT
 			}
 			return s, 0
 		}
 		switch typ := w.v.Type(s.ino); {
 		case typ == Symlink && (!last || mode.follows(s.mustDir)):
 			if err := w.enterLink(s.ino, more); err != 0 {
-				return spot{}, err
+				return resolved{}, err
 			}
 		case last && (!s.mustDir || typ == Directory || mode >= linkBare):
 			return s, 0
@@ -128,11 +128,11 @@ func (mode links) follows(slash bool) bool {
 }
 
 // orParent is the spot of a walk that failed at it.
-func (s spot) orParent(last bool) spot {
+func (s resolved) orParent(last bool) resolved {
 	if last {
 		return s
 	}
-	return spot{}
+	return resolved{}
 }
 
 // enterLink puts the target of a symbolic link before what is still to come.
@@ -152,7 +152,7 @@ func (w *walker) enterLink(link Ino, more bool) syscall.Errno {
 }
 
 // lookup resolves a path to an inode that must exist.
-func (v *volume) lookup(path string, mode links) (spot, syscall.Errno) {
+func (v *volume) lookup(path string, mode links) (resolved, syscall.Errno) {
 	s, err := v.walk(path, mode)
 	if err == 0 && s.ino == 0 {
 		err = syscall.ENOENT

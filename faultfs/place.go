@@ -5,27 +5,27 @@ import (
 	"strings"
 )
 
-// place is a name that led to an inode when an op went by it, and the path by
+// knownName is a name that led to an inode when an op went by it, and the path by
 // which the op went. Of a directory that was only gone through, the name is
 // not known.
-type place struct {
+type knownName struct {
 	dir  Ino
 	name string
 	path string
 
-	other *place // a further name of the inode, nil if none is known
+	other *knownName // a further name of the inode, nil if none is known
 }
 
 // remember notes that p leads to ino. It serves traces only: an op through a
 // handle whose file was moved is told by a path that leads to it now.
-func (f *FS) remember(ino Ino, p place) {
-	if f.places == nil {
-		f.places = map[Ino]place{}
+func (f *FS) remember(ino Ino, p knownName) {
+	if f.knownNames == nil {
+		f.knownNames = map[Ino]knownName{}
 	}
-	f.places[ino] = p
-	if f.places[p.dir].name == "" && p.dir != Root {
+	f.knownNames[ino] = p
+	if f.knownNames[p.dir].name == "" && p.dir != Root {
 		up, _ := path.Split(strings.TrimRight(p.path, "/"))
-		f.places[p.dir] = place{path: up}
+		f.knownNames[p.dir] = knownName{path: up}
 	}
 }
 
@@ -33,14 +33,14 @@ func (f *FS) remember(ino Ino, p place) {
 func (f *FS) rememberOp(op *Op) {
 	switch op.Kind {
 	case OpCreate, OpMkdir:
-		f.remember(op.Ino, place{dir: op.Dir, name: op.Name, path: op.Path})
+		f.remember(op.Ino, knownName{dir: op.Dir, name: op.Name, path: op.Path})
 	case OpLink:
-		f.remember(op.Ino, place{dir: op.Dir, name: op.Name, path: op.To, other: f.standing(op.Ino)})
+		f.remember(op.Ino, knownName{dir: op.Dir, name: op.Name, path: op.To, other: f.standing(op.Ino)})
 	case OpExchange:
-		f.remember(op.Replaced, place{dir: op.Dir, name: op.Name, path: op.Path, other: f.standing(op.Replaced)})
+		f.remember(op.Replaced, knownName{dir: op.Dir, name: op.Name, path: op.Path, other: f.standing(op.Replaced)})
 		fallthrough
 	case OpRename:
-		f.remember(op.Ino, place{dir: op.ToDir, name: op.ToName, path: op.To, other: f.standing(op.Ino)})
+		f.remember(op.Ino, knownName{dir: op.ToDir, name: op.ToName, path: op.To, other: f.standing(op.Ino)})
 	}
 }
 
@@ -49,7 +49,7 @@ func (f *FS) pathOf(ino Ino) string {
 	if ino == Root {
 		return "/"
 	}
-	p, known := f.places[ino]
+	p, known := f.knownNames[ino]
 	if !known {
 		return ""
 	}
@@ -60,8 +60,8 @@ func (f *FS) pathOf(ino Ino) string {
 }
 
 // standing returns a place that leads to ino now, nil if none is known.
-func (f *FS) standing(ino Ino) *place {
-	p, known := f.places[ino]
+func (f *FS) standing(ino Ino) *knownName {
+	p, known := f.knownNames[ino]
 	if known && f.pathBy(ino, p) == "" {
 		if p.other == nil || f.pathBy(ino, *p.other) == "" {
 			return nil
@@ -76,7 +76,7 @@ func (f *FS) standing(ino Ino) *place {
 }
 
 // pathBy returns the path of a place if it leads to ino now, "" if it does not.
-func (f *FS) pathBy(ino Ino, p place) string {
+func (f *FS) pathBy(ino Ino, p knownName) string {
 	if p.name != "" && f.vol.Entry(p.dir, p.name) == ino {
 		if up := f.pathOf(p.dir); up != "" && len(up)+len(p.name) < maxPath {
 			return strings.TrimRight(up, "/") + "/" + p.name

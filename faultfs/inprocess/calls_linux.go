@@ -172,7 +172,7 @@ func (c *call) onPath() (r1, r2 uintptr, err syscall.Errno, done bool) {
 		r, errno := p.onOpen()
 		return failed(r, errno)
 	}
-	at, errno := place{}, p.invalid()
+	at, errno := callTarget{}, p.invalid()
 	if errno == 0 {
 		at, errno = c.lookup(p.dirfd, path, p.mode())
 	}
@@ -239,20 +239,20 @@ func (p *pathCall) mode() lookMode {
 }
 
 // do answers a call whose path leads to a spot of a virtual directory.
-func (p *pathCall) do(at place) (uintptr, syscall.Errno) {
+func (p *pathCall) do(at callTarget) (uintptr, syscall.Errno) {
 	d := at.d
 	switch p.trap {
 	case unix.SYS_OPENAT, unix.SYS_OPENAT2:
 		flags, mode := p.openFlags()
-		return d.open(&at.spot, flags, mode)
+		return d.open(&at.resolved, flags, mode)
 	case unix.SYS_MKDIRAT:
-		return 0, d.mkdir(&at.spot, uint32(p.a[2]))
+		return 0, d.mkdir(&at.resolved, uint32(p.a[2]))
 	case unix.SYS_MKNODAT:
-		return 0, d.mknod(&at.spot, uint32(p.a[2]))
+		return 0, d.mknod(&at.resolved, uint32(p.a[2]))
 	case unix.SYS_UNLINKAT:
-		return 0, d.unlink(&at.spot, p.flags&unix.AT_REMOVEDIR != 0)
+		return 0, d.unlink(&at.resolved, p.flags&unix.AT_REMOVEDIR != 0)
 	case unix.SYS_SYMLINKAT:
-		return 0, d.symlink(&at.spot, p.text(p.a[0]))
+		return 0, d.symlink(&at.resolved, p.text(p.a[0]))
 	case unix.SYS_CHDIR, unix.SYS_CHROOT:
 		return 0, d.refuse("a change of the working directory of the process to it (os.Chdir)", syscall.ENOTSUP)
 	case unix.SYS_INOTIFY_ADD_WATCH:
@@ -316,11 +316,11 @@ func (c *call) onTwoPaths() (r1, r2 uintptr, err syscall.Errno, done bool) {
 			mode = lookFollow
 		}
 	}
-	from, errno := place{}, syscall.Errno(0)
+	from, errno := callTarget{}, syscall.Errno(0)
 	if path := c.text(m.a[1]); path == "" && m.trap == unix.SYS_LINKAT && m.a[4]&unix.AT_EMPTY_PATH != 0 && slotOf(int32(m.a[0])) != nil {
 		var f *file
 		if f, errno = slotOf(int32(m.a[0])).get(int32(m.a[0])); errno == 0 {
-			from = place{d: f.dir, spot: spot{ino: f.ino, typ: f.dir.fs.TypeAt(f.ino)}}
+			from = callTarget{d: f.dir, resolved: resolved{ino: f.ino, typ: f.dir.fs.TypeAt(f.ino)}}
 		}
 	} else {
 		from, errno = c.lookup(int32(m.a[0]), path, mode)
@@ -328,7 +328,7 @@ func (c *call) onTwoPaths() (r1, r2 uintptr, err syscall.Errno, done bool) {
 	if errno == 0 && from.d != nil && from.ino == 0 && m.trap == unix.SYS_LINKAT {
 		errno = syscall.ENOENT
 	}
-	to := place{}
+	to := callTarget{}
 	if errno == 0 {
 		to, errno = c.lookup(int32(m.a[2]), c.text(m.a[3]), lookParent)
 	}
@@ -347,9 +347,9 @@ func (c *call) onTwoPaths() (r1, r2 uintptr, err syscall.Errno, done bool) {
 	case from.d != to.d:
 		return failed(0, syscall.EXDEV)
 	case m.trap == unix.SYS_LINKAT:
-		return failed(0, from.d.link(&from.spot, &to.spot))
+		return failed(0, from.d.link(&from.resolved, &to.resolved))
 	}
-	return failed(0, from.d.rename(&from.spot, &to.spot, uint32(m.a[4])))
+	return failed(0, from.d.rename(&from.resolved, &to.resolved, uint32(m.a[4])))
 }
 
 // readlink asks the kernel where a symbolic link points.

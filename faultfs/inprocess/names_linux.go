@@ -18,7 +18,7 @@ func header(ino faultfs.Ino) fuse.InHeader { return fuse.InHeader{NodeId: uint64
 
 // mayMake reports why a name cannot be made: slash is the error where a slash stands behind
 // one that is not there, zero if it may stand there.
-func mayMake(s *spot, slash syscall.Errno) syscall.Errno {
+func mayMake(s *resolved, slash syscall.Errno) syscall.Errno {
 	switch {
 	case !s.plain() || s.ino != 0:
 		return syscall.EEXIST
@@ -28,7 +28,7 @@ func mayMake(s *spot, slash syscall.Errno) syscall.Errno {
 	return 0
 }
 
-func (d *Dir) mkdir(s *spot, mode uint32) syscall.Errno {
+func (d *Dir) mkdir(s *resolved, mode uint32) syscall.Errno {
 	if errno := mayMake(s, 0); errno != 0 {
 		return errno
 	}
@@ -37,7 +37,7 @@ func (d *Dir) mkdir(s *spot, mode uint32) syscall.Errno {
 	return syscall.Errno(d.direct.Mkdir(nil, &in, s.name, &out))
 }
 
-func (d *Dir) mknod(s *spot, mode uint32) syscall.Errno {
+func (d *Dir) mknod(s *resolved, mode uint32) syscall.Errno {
 	typ := mode & unix.S_IFMT
 	switch {
 	case typ == unix.S_IFDIR:
@@ -53,7 +53,7 @@ func (d *Dir) mknod(s *spot, mode uint32) syscall.Errno {
 	return syscall.Errno(d.direct.Mknod(nil, &in, s.name, &out))
 }
 
-func (d *Dir) symlink(s *spot, target string) syscall.Errno {
+func (d *Dir) symlink(s *resolved, target string) syscall.Errno {
 	switch {
 	case target == "":
 		return syscall.ENOENT
@@ -67,7 +67,7 @@ func (d *Dir) symlink(s *spot, target string) syscall.Errno {
 	return syscall.Errno(d.direct.Symlink(nil, &in, target, s.name, &out))
 }
 
-func (d *Dir) link(from, to *spot) syscall.Errno {
+func (d *Dir) link(from, to *resolved) syscall.Errno {
 	if from.ino == 0 {
 		return syscall.ENOENT
 	}
@@ -86,7 +86,7 @@ func (d *Dir) link(from, to *spot) syscall.Errno {
 }
 
 // unlink is unlink(2), and rmdir(2) of a directory.
-func (d *Dir) unlink(s *spot, dir bool) syscall.Errno {
+func (d *Dir) unlink(s *resolved, dir bool) syscall.Errno {
 	in := header(s.dir)
 	if dir {
 		switch {
@@ -116,7 +116,7 @@ func (d *Dir) unlink(s *spot, dir bool) syscall.Errno {
 	return syscall.Errno(d.direct.Unlink(nil, &in, s.name))
 }
 
-func (d *Dir) rename(from, to *spot, flags uint32) syscall.Errno {
+func (d *Dir) rename(from, to *resolved, flags uint32) syscall.Errno {
 	exchange := flags&unix.RENAME_EXCHANGE != 0
 	keeps := flags&unix.RENAME_NOREPLACE != 0
 	switch {
@@ -166,7 +166,7 @@ func (d *Dir) rename(from, to *spot, flags uint32) syscall.Errno {
 }
 
 // open is openat(2).
-func (d *Dir) open(s *spot, flags, mode uint32) (uintptr, syscall.Errno) {
+func (d *Dir) open(s *resolved, flags, mode uint32) (uintptr, syscall.Errno) {
 	creates := flags&unix.O_CREAT != 0
 	switch {
 	case flags&unix.O_TMPFILE == unix.O_TMPFILE:
@@ -220,7 +220,7 @@ func (d *Dir) open(s *spot, flags, mode uint32) (uintptr, syscall.Errno) {
 }
 
 // create opens a file that is not there yet.
-func (d *Dir) create(s *spot, flags, mode uint32) (uintptr, syscall.Errno) {
+func (d *Dir) create(s *resolved, flags, mode uint32) (uintptr, syscall.Errno) {
 	in, out := fuse.CreateIn{InHeader: header(s.dir), Flags: flags, Mode: mode & 0o7777 &^ umask.Load()}, fuse.CreateOut{}
 	if status := d.direct.Create(nil, &in, s.name, &out); status != fuse.OK {
 		return 0, syscall.Errno(status)

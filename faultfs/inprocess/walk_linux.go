@@ -9,8 +9,8 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 )
 
-// spot is where a path leads.
-type spot struct {
+// resolved is where a path leads.
+type resolved struct {
 	dir   faultfs.Ino // in which the last element stands; zero where that is a dot, dots or the root
 	name  string      // the last element
 	ino   faultfs.Ino // zero: there is no such name
@@ -20,7 +20,7 @@ type spot struct {
 }
 
 // plain reports whether the last element is a name.
-func (s *spot) plain() bool { return s.dir != 0 }
+func (s *resolved) plain() bool { return s.dir != 0 }
 
 // How the last element of a path is looked at.
 type lookMode uint8
@@ -39,9 +39,9 @@ const (
 )
 
 // walk resolves a path from a directory on, as the kernel does. links counts symbolic links.
-func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (spot, syscall.Errno) {
+func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (resolved, syscall.Errno) {
 	at := from
-	s := spot{ino: from, typ: faultfs.Directory}
+	s := resolved{ino: from, typ: faultfs.Directory}
 	rest := path
 	for {
 		rest = strings.TrimLeft(rest, "/")
@@ -54,24 +54,24 @@ func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (sp
 		if name == "." || name == ".." {
 			if name == ".." {
 				if at == faultfs.Root {
-					return spot{out: "/" + rest}, 0
+					return resolved{out: "/" + rest}, 0
 				}
 				at = d.parent(at)
 			}
 			if d.fs.TypeAt(at) != faultfs.Directory {
-				return spot{}, syscall.ENOTDIR
+				return resolved{}, syscall.ENOTDIR
 			}
-			s = spot{name: name, ino: at, typ: faultfs.Directory}
+			s = resolved{name: name, ino: at, typ: faultfs.Directory}
 			continue
 		}
-		s = spot{dir: at, name: name, slash: more && last}
+		s = resolved{dir: at, name: name, slash: more && last}
 		var errno syscall.Errno
 		if s.ino, errno = d.fs.LookAt(at, name); errno != 0 && errno != syscall.ENOENT {
-			return spot{}, errno
+			return resolved{}, errno
 		}
 		if s.ino == 0 {
 			if !last {
-				return spot{}, syscall.ENOENT
+				return resolved{}, syscall.ENOENT
 			}
 			return s, 0
 		}
@@ -84,7 +84,7 @@ func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (sp
 				errno = syscall.ELOOP
 			}
 			if errno != 0 {
-				return spot{}, errno
+				return resolved{}, errno
 			}
 			if more {
 				target += "/" + rest
@@ -92,9 +92,9 @@ func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (sp
 			if strings.HasPrefix(target, "/") {
 				if to, rest := dirAt(target); to == d {
 					at, target = faultfs.Root, rest
-					s = spot{ino: at, typ: faultfs.Directory}
+					s = resolved{ino: at, typ: faultfs.Directory}
 				} else {
-					return spot{out: target}, 0
+					return resolved{out: target}, 0
 				}
 			}
 			if rest = target; rest == "" {
@@ -106,7 +106,7 @@ func (d *Dir) walk(from faultfs.Ino, path string, mode lookMode, links *int) (sp
 			}
 			return s, 0
 		case s.typ != faultfs.Directory:
-			return spot{}, syscall.ENOTDIR
+			return resolved{}, syscall.ENOTDIR
 		default:
 			d.leads(at, s.ino)
 			at = s.ino
@@ -146,22 +146,22 @@ func (d *Dir) above(up, ino faultfs.Ino) bool {
 	return true
 }
 
-// place is a spot, or a path outside of all virtual directories.
-type place struct {
+// callTarget is a spot, or a path outside of all virtual directories.
+type callTarget struct {
 	d *Dir // nil: outside
-	spot
+	resolved
 	path string // outside: the absolute path
 }
 
 // lookup resolves the path argument of a call. The place is outside where the kernel is to
 // answer.
-func (c *call) lookup(dirfd int32, path string, mode lookMode) (place, syscall.Errno) {
+func (c *call) lookup(dirfd int32, path string, mode lookMode) (callTarget, syscall.Errno) {
 	links := 0
 	if path == "" {
-		return place{}, syscall.ENOENT
+		return callTarget{}, syscall.ENOENT
 	}
 	if len(path) > maxPath {
-		return place{}, syscall.ENAMETOOLONG
+		return callTarget{}, syscall.ENAMETOOLONG
 	}
 	var d *Dir
 	from, rest := faultfs.Root, path
@@ -171,9 +171,9 @@ func (c *call) lookup(dirfd int32, path string, mode lookMode) (place, syscall.E
 		f, errno := s.get(dirfd)
 		switch {
 		case errno != 0:
-			return place{}, errno
+			return callTarget{}, errno
 		case !f.isDir:
-			return place{}, syscall.ENOTDIR
+			return callTarget{}, syscall.ENOTDIR
 		}
 		d, from = f.dir, f.ino
 	}
@@ -184,19 +184,19 @@ func (c *call) lookup(dirfd int32, path string, mode lookMode) (place, syscall.E
 		if d == nil {
 			to, err := realPath(path, mode, &links)
 			if err != 0 {
-				return place{}, err
+				return callTarget{}, err
 			}
 			if d, rest = dirAt(to); d == nil {
-				return place{path: to}, 0
+				return callTarget{path: to}, 0
 			}
 			from = faultfs.Root
 		}
 		s, errno := d.walk(from, rest, mode, &links)
 		if errno != 0 {
-			return place{}, errno
+			return callTarget{}, errno
 		}
 		if s.out == "" {
-			return place{d: d, spot: s}, 0
+			return callTarget{d: d, resolved: s}, 0
 		}
 		d, path = nil, s.out
 	}

@@ -47,7 +47,7 @@ func (im *importer) open(c *call, dir, path int, flags, bits string) error {
 	return nil
 }
 
-func (im *importer) openInside(c *call, at place, flags, bits string) (*file, error) {
+func (im *importer) openInside(c *call, at resolved, flags, bits string) (*file, error) {
 	im.touched = true
 	f := &file{ino: at.ino, appends: hasFlag(flags, "O_APPEND")}
 	switch {

@@ -10,8 +10,8 @@ import (
 	"github.com/crashsim/crashsim/faultfs"
 )
 
-// place is where a path leads.
-type place struct {
+// resolved is where a path leads.
+type resolved struct {
 	path   string      // as it really is, in the world of the log
 	inside bool        // it is below the root, or the root itself
 	dir    faultfs.Ino // the directory that holds its name; zero for the root
@@ -19,7 +19,7 @@ type place struct {
 	ino    faultfs.Ino // zero if there is nothing of that name
 }
 
-func (p place) isRoot() bool { return p.inside && p.dir == 0 }
+func (p resolved) isRoot() bool { return p.inside && p.dir == 0 }
 
 // conflict is an error of a call that may work after one that overlaps it.
 type conflict struct{ error }
@@ -52,7 +52,7 @@ type walker struct {
 
 // resolve finds where an absolute path leads. What is outside the root is taken
 // as it stands.
-func (im *importer) resolve(p string, last links) (place, error) {
+func (im *importer) resolve(p string, last links) (resolved, error) {
 	w := walker{im: im, queue: elements(p)}
 	w.restart()
 	if strings.HasSuffix(p, "/") {
@@ -79,7 +79,7 @@ func (im *importer) resolve(p string, last links) (place, error) {
 			}
 		}
 	}
-	at := place{path: w.path, inside: len(w.stack) > 0}
+	at := resolved{path: w.path, inside: len(w.stack) > 0}
 	if n := len(w.stack); n > 0 {
 		at.ino = w.stack[n-1]
 		if n > 1 {
@@ -98,12 +98,12 @@ func (w *walker) restart() {
 }
 
 // enter goes on to a name below the root; done says that the path ends there.
-func (w *walker) enter(name string, mode links) (at place, done bool, err error) {
+func (w *walker) enter(name string, mode links) (at resolved, done bool, err error) {
 	dir := w.stack[len(w.stack)-1]
 	full := path.Join(w.path, name)
 	last := len(w.queue) == 0
 	ino, errno := w.im.fs.LookAt(dir, name)
-	at = place{path: full, inside: true, dir: dir, name: name, ino: ino}
+	at = resolved{path: full, inside: true, dir: dir, name: name, ino: ino}
 	switch {
 	case errno == syscall.ENOENT && last:
 		return at, true, nil
@@ -167,10 +167,10 @@ func (c *call) arg(i int) string {
 
 // path finds where the path at an argument leads. It counts from the directory
 // of the descriptor before it, or with noDir from the working directory.
-func (im *importer) path(c *call, dir, i int, last links) (place, error) {
+func (im *importer) path(c *call, dir, i int, last links) (resolved, error) {
 	p, err := c.absolute(dir, i)
 	if err != nil {
-		return place{}, err
+		return resolved{}, err
 	}
 	return im.resolve(p, last)
 }

@@ -56,10 +56,10 @@ func endAllStrays() error {
 // endLeftOf ends the processes that a process has left which is no more: those that
 // were told to work below its place, and those for which the file system in which they
 // were told to work has gone with it.
-func endLeftOf(place string) error {
+func endLeftOf(dir string) error {
 	return endWhere(func(p running) bool {
 		at := p.directory()
-		return at != "" && (at == place || strings.HasPrefix(at, place+"/") || mount.Abandoned(p.pid, at))
+		return at != "" && (at == dir || strings.HasPrefix(at, dir+"/") || mount.Abandoned(p.pid, at))
 	})
 }
 

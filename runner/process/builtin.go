@@ -189,7 +189,7 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 		return nil, err
 	}
 	args := []string{program, "-batch", "-bail", "." + file, "PRAGMA integrity_check", ".dump"}
-	place, err := os.MkdirTemp(c.place.dir, "sqlite-")
+	place, err := os.MkdirTemp(c.temp.dir, "sqlite-")
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ import (
 // at once, each with a disk of its own.
 type Checker struct {
 	options Options
-	place   *place
+	temp    *tempDir
 	windows *windows
 
 	mu     sync.Mutex
@@ -67,11 +67,11 @@ func NewChecker(o Options) (*Checker, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	place, err := newPlace()
+	place, err := newTempDir()
 	if err != nil {
 		return nil, err
 	}
-	c := &Checker{options: o, place: place, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
+	c := &Checker{options: o, temp: place, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
 	if c.windows, err = newWindows(place, o.At); err != nil {
 		return nil, errors.Join(err, place.remove())
 	}
@@ -97,7 +97,7 @@ func (c *Checker) Close() error {
 		c.windows.put(m.window)
 		delete(c.mounts, fs)
 	}
-	return errors.Join(err, c.windows.close(), c.place.remove())
+	return errors.Join(err, c.windows.close(), c.temp.remove())
 }
 
 // at returns the mount of a disk, and makes it if need be.
@@ -253,7 +253,7 @@ func (c *Checker) on(disk *faultfs.FS, marks func() []string, args []string, out
 		return c.spoiled(err)
 	}
 	// Was it the program, or what it stands on?
-	if broken := errors.Join(at.intact(), checkSpace(c.place.dir)); broken != nil {
+	if broken := errors.Join(at.intact(), checkSpace(c.temp.dir)); broken != nil {
 		return c.spoiled(broken)
 	}
 	return err
@@ -324,7 +324,7 @@ func (c *Checker) forker(w *window, args []string) (*forker, error) {
 	if f := w.take(key); f != nil {
 		return f, nil
 	}
-	f, err := newForker(args[2], c.place.dir, w.dir, w.start)
+	f, err := newForker(args[2], c.temp.dir, w.dir, w.start)
 	if err == nil || mount.Exhausted(err) {
 		return f, err
 	}

@@ -34,7 +34,7 @@ type forker struct {
 	jobs    *os.File      // a line for each run; the other end says how it ended
 	results *bufio.Reader
 	closers []io.Closer
-	place   string // where the pipes of runs are
+	dir     string // where the pipes of runs are
 	name    string // of its pipes, but for a number
 	count   int    // of its runs
 }
@@ -70,7 +70,7 @@ func forkable(args []string) bool {
 // share that, since what has left the group of a run can go on to print. If it cannot be
 // opened, the shell ends. It is opened for reading first: else the shell would wait
 // for a reader for ever if this process was killed meanwhile. The runs work in dir.
-func loop(text, place, dir string) string {
+func loop(text, pipes, dir string) string {
 	return "CRASHSIM_CHECK() { set +m; trap - HUP; unset CRASHSIM_OUT; " + strings.TrimSuffix(enter, "\n") + "\n" + text + "\n" + `}
 trap '' HUP
 set -m
@@ -78,7 +78,7 @@ exec </dev/null >/dev/null 2>&1
 echo ready >&9
 read -r CRASHSIM_OUT <&8
 while read -r CRASHSIM_OUT <&8; do
-exec 6<>` + quoted(place+"/") + `"$CRASHSIM_OUT" 7>` + quoted(place+"/") + `"$CRASHSIM_OUT" 6>&-
+exec 6<>` + quoted(pipes+"/") + `"$CRASHSIM_OUT" 7>` + quoted(pipes+"/") + `"$CRASHSIM_OUT" 6>&-
 CRASHSIM_DIR=` + quoted(dir) + `
 CRASHSIM_MARKS=$CRASHSIM_DIR/` + marksFile + `
 CRASHSIM_MARK=$CRASHSIM_DIR/` + markFile + `
@@ -98,8 +98,8 @@ const patience = 10 * time.Second
 // newForker starts a shell by start. Its runs work in dir, and their pipes are in
 // place. An error says that commands have to be run without one: there is no terminal,
 // or the command is not what it seems.
-func newForker(text, place, dir string, start func(*exec.Cmd) error) (f *forker, err error) {
-	f = &forker{place: place, name: fmt.Sprintf("pipe-%d-", forkers.Add(1))}
+func newForker(text, pipes, dir string, start func(*exec.Cmd) error) (f *forker, err error) {
+	f = &forker{dir: pipes, name: fmt.Sprintf("pipe-%d-", forkers.Add(1))}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -120,7 +120,7 @@ func newForker(text, place, dir string, start func(*exec.Cmd) error) (f *forker,
 	if f.first, err = ownSpace(); err != nil {
 		return f, err
 	}
-	cmd := exec.Command(shell, "-c", loop(text, place, dir))
+	cmd := exec.Command(shell, "-c", loop(text, pipes, dir))
 	// Extra files begin at 3, so that these are 8 and 9.
 	cmd.ExtraFiles = []*os.File{nil, nil, nil, nil, nil, theirs, theirs}
 	// Where directories are those of one run, what it starts is known by it for ours.
@@ -239,7 +239,7 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 func (f *forker) run(out io.Writer, timeout time.Duration) (fresh bool, err error) {
 	f.count++
 	name := f.name + strconv.Itoa(f.count)
-	r, w, err := namedPipe(filepath.Join(f.place, name))
+	r, w, err := namedPipe(filepath.Join(f.dir, name))
 	if err != nil {
 		return true, err
 	}
@@ -251,7 +251,7 @@ func (f *forker) run(out io.Writer, timeout time.Duration) (fresh bool, err erro
 	}()
 	pid, status, late, err := f.send(name+"\n", timeout)
 	_ = w.Close()
-	_ = os.Remove(filepath.Join(f.place, name))
+	_ = os.Remove(filepath.Join(f.dir, name))
 	left, endErr := f.endLeft(pid, late)
 	err = errors.Join(err, endErr)
 	_ = r.SetReadDeadline(time.Now().Add(waitDelay))

@@ -36,7 +36,7 @@ func init() {
 
 // The words by which a guardian is told what to do, in front of a blank and a name.
 const (
-	watchPlace     = "place"
+	watchTempDir   = "place"
 	watchWorkspace = "room"  // the mount namespace comes with it: while it is held, no other has its name
 	endWatch       = "leave" // a room
 )
@@ -59,7 +59,7 @@ func beGuardian(socket int) {
 			break
 		}
 		switch what, name, _ := strings.Cut(string(text[:n]), " "); what {
-		case watchPlace:
+		case watchTempDir:
 			places = append(places, name)
 		case watchWorkspace:
 			rooms[name] = received(rights[:oob])
@@ -73,7 +73,7 @@ func beGuardian(socket int) {
 	}
 	for _, dir := range places {
 		// The lock is held until the last thread of the process is no more.
-		for began := time.Now(); errors.Is(removeLeftPlace(dir), errTaken) && time.Since(began) < patience; {
+		for began := time.Now(); errors.Is(removeLeftTempDir(dir), errTaken) && time.Since(began) < patience; {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
@@ -99,7 +99,7 @@ var guardian = struct {
 }{socket: -1}
 
 // guard lets the guardian of this process watch over a place too.
-func guard(dir string) error { return sendGuardian(watchPlace+" "+dir, nil) }
+func guard(dir string) error { return sendGuardian(watchTempDir+" "+dir, nil) }
 
 // guardWorkspace lets the guardian of this process watch over those who work in a view,
 // too. Where there are no views, they have a directory of their own in a place, by

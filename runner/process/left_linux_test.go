@@ -216,7 +216,7 @@ func TestWhatAKilledTestHasLeftEndsWithTheNextRun(t *testing.T) {
 		require.Positive(t, guardians)
 		require.NoError(t, victim.Process.Signal(syscall.SIGKILL))
 		for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-			p, err := newPlace()
+			p, err := newTempDir()
 			require.NoError(t, err)
 			require.NoError(t, p.remove())
 			left := leftIn(t, root, variable)

@@ -18,34 +18,34 @@ import (
 // stand. Only its user can look into it, nobody can guess its name, and its process
 // holds a lock on it while it lives. What a process that was killed has left is
 // removed by the next one, but only what is proved to be such a place.
-type place struct {
+type tempDir struct {
 	dir   string
 	lock  *os.File   // the directory itself
 	spare []*os.File // descriptors that are given up when the place is removed, which takes some
 }
 
-// placeName is what the names of places look like: 26 random characters follow the
+// tempName is what the names of places look like: 26 random characters follow the
 // prefix. No other program makes such a name.
-var placeName = regexp.MustCompile(`^crashsim-[A-Z2-7]{26}$`)
+var tempName = regexp.MustCompile(`^crashsim-[A-Z2-7]{26}$`)
 
-const placePrefix = "crashsim-"
+const tempPrefix = "crashsim-"
 
-// placeMarker is a file in each place, and placeText what it holds.
+// tempMarker is a file in each place, and placeText what it holds.
 const (
-	placeMarker = ".crashsim-place"
-	placeText   = "This directory of crashsim is removed when the process that made it has ended.\n"
+	tempMarker = ".crashsim-place"
+	tempText   = "This directory of crashsim is removed when the process that made it has ended.\n"
 )
 
-// newPlace makes a place, and removes those that processes have left which are no
+// newTempDir makes a place, and removes those that processes have left which are no
 // more.
-func newPlace() (*place, error) {
-	root, err := placeRoot()
+func newTempDir() (*tempDir, error) {
+	root, err := tempRoot()
 	if err != nil {
 		return nil, err
 	}
-	removeLeftPlaces(root)
+	removeLeftTempDirs(root)
 	for range 10 {
-		p, err := makePlace(root)
+		p, err := makeTempDir(root)
 		if errors.Is(err, errTaken) {
 			continue
 		}
@@ -63,10 +63,10 @@ func newPlace() (*place, error) {
 // was not locked yet.
 var errTaken = errors.New("the directory for temporary files vanished")
 
-// placeRoot returns the directory for temporary files, as an absolute path without
+// tempRoot returns the directory for temporary files, as an absolute path without
 // symbolic links. It does not follow links that other users made, who could let
 // them lead somewhere else at any time.
-func placeRoot() (string, error) {
+func tempRoot() (string, error) {
 	root, err := filepath.Abs(os.TempDir())
 	if err != nil {
 		return "", err
@@ -92,18 +92,18 @@ func trusted(info fs.FileInfo) bool {
 // spares is how many descriptors a place keeps for its end.
 const spares = 8
 
-func makePlace(root string) (*place, error) {
-	dir := filepath.Join(root, placePrefix+rand.Text())
+func makeTempDir(root string) (*tempDir, error) {
+	dir := filepath.Join(root, tempPrefix+rand.Text())
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	p := &place{dir: dir}
+	p := &tempDir{dir: dir}
 	err := p.fill()
 	if err == nil || errors.Is(err, errTaken) {
 		return p, err
 	}
 	// This takes no descriptor, of which there may be none.
-	_ = os.Remove(filepath.Join(dir, placeMarker))
+	_ = os.Remove(filepath.Join(dir, tempMarker))
 	_ = os.Remove(dir)
 	if p.lock != nil {
 		_ = p.lock.Close()
@@ -113,9 +113,9 @@ func makePlace(root string) (*place, error) {
 }
 
 // fill locks a place that was just made, and writes its marker.
-func (p *place) fill() error {
+func (p *tempDir) fill() error {
 	var err error
-	if p.lock, err = lockPlace(p.dir); err != nil {
+	if p.lock, err = lockTempDir(p.dir); err != nil {
 		return err
 	}
 	for range spares {
@@ -125,19 +125,19 @@ func (p *place) fill() error {
 		}
 		p.spare = append(p.spare, f)
 	}
-	return os.WriteFile(filepath.Join(p.dir, placeMarker), []byte(placeText), 0o600)
+	return os.WriteFile(filepath.Join(p.dir, tempMarker), []byte(tempText), 0o600)
 }
 
-func (p *place) giveUpSpares() {
+func (p *tempDir) giveUpSpares() {
 	for _, f := range p.spare {
 		_ = f.Close()
 	}
 	p.spare = nil
 }
 
-// lockPlace opens and locks a place, without waiting. The error is errTaken where
+// lockTempDir opens and locks a place, without waiting. The error is errTaken where
 // another process holds it, or has removed it.
-func lockPlace(dir string) (*os.File, error) {
+func lockTempDir(dir string) (*os.File, error) {
 	fd, err := syscall.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
 	if errors.Is(err, syscall.ENOENT) {
 		return nil, errTaken
@@ -163,33 +163,33 @@ func lockPlace(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeLeftPlaces removes the places that processes have left which are no more.
+// removeLeftTempDirs removes the places that processes have left which are no more.
 // What cannot be removed is left to the next run.
-func removeLeftPlaces(root string) {
+func removeLeftTempDirs(root string) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		return
 	}
 	for _, entry := range entries {
-		if !placeName.MatchString(entry.Name()) {
+		if !tempName.MatchString(entry.Name()) {
 			continue
 		}
-		_ = removeLeftPlace(filepath.Join(root, entry.Name()))
+		_ = removeLeftTempDir(filepath.Join(root, entry.Name()))
 	}
 }
 
-// removeLeftPlace removes a place that a process has left which is no more, and ends
+// removeLeftTempDir removes a place that a process has left which is no more, and ends
 // the processes that were told to work there. What is no such place stays. The error
 // is errTaken where a process holds it that lives, wherever that may be.
-func removeLeftPlace(dir string) error {
+func removeLeftTempDir(dir string) error {
 	if info, err := os.Lstat(dir); err != nil || !ownDirectory(info) {
 		return nil
 	}
-	lock, err := lockPlace(dir)
+	lock, err := lockTempDir(dir)
 	if err != nil {
 		return err
 	}
-	p := &place{dir: dir, lock: lock}
+	p := &tempDir{dir: dir, lock: lock}
 	if !p.proved() {
 		return lock.Close()
 	}
@@ -204,12 +204,12 @@ func ownDirectory(info fs.FileInfo) bool {
 
 // proved reports whether a directory that is locked now is a place: it has the
 // marker, or nothing at all, as a process leaves it that was killed at once.
-func (p *place) proved() bool {
+func (p *tempDir) proved() bool {
 	info, err := p.lock.Stat()
 	if err != nil || !ownDirectory(info) {
 		return false
 	}
-	name := filepath.Join(p.dir, placeMarker)
+	name := filepath.Join(p.dir, tempMarker)
 	marker, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		entries, err := p.lock.ReadDir(1)
@@ -222,17 +222,17 @@ func (p *place) proved() bool {
 	if err != nil {
 		return false
 	}
-	return string(text) == placeText || len(text) == 0
+	return string(text) == tempText || len(text) == 0
 }
 
 // remove ends what is mounted in a place, removes it, and gives the lock back.
-func (p *place) remove() error {
+func (p *tempDir) remove() error {
 	p.giveUpSpares()
 	err := mount.RemoveBelow(p.dir)
 	if err == nil {
 		// The marker goes last, so that what is left if this is killed is still
 		// known to be a place.
-		err = removeInside(p.dir, placeMarker)
+		err = removeInside(p.dir, tempMarker)
 	}
 	if err == nil {
 		err = removeTree(p.dir)

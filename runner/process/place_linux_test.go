@@ -26,9 +26,9 @@ func inTemp(t *testing.T) string {
 // leave makes a place and gives its lock back, as a process does that is killed.
 func leave(t *testing.T) string {
 	t.Helper()
-	root, err := placeRoot()
+	root, err := tempRoot()
 	require.NoError(t, err)
-	p, err := makePlace(root)
+	p, err := makeTempDir(root)
 	require.NoError(t, err)
 	require.NoError(t, p.lock.Close())
 	return p.dir
@@ -57,11 +57,11 @@ func precious(t *testing.T) (dir, file string) {
 
 func TestPlacesThatWereLeftAreRemoved(t *testing.T) {
 	root := inTemp(t)
-	whole, empty, torn := leave(t), filepath.Join(root, placePrefix+rand.Text()), leave(t)
+	whole, empty, torn := leave(t), filepath.Join(root, tempPrefix+rand.Text()), leave(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(whole, "1", "disk"), 0o700))
 	require.NoError(t, os.Mkdir(empty, 0o700))
-	require.NoError(t, os.Truncate(filepath.Join(torn, placeMarker), 0))
-	p, err := newPlace()
+	require.NoError(t, os.Truncate(filepath.Join(torn, tempMarker), 0))
+	p, err := newTempDir()
 	require.NoError(t, err)
 	for _, dir := range []string{whole, empty, torn} {
 		require.NoDirExists(t, dir)
@@ -87,7 +87,7 @@ func TestWhatStillStandsInALeftPlaceIsUnmounted(t *testing.T) {
 	t.Cleanup(func() { _ = m.Close() })
 	bind(t, user, beside)
 	bind(t, user, at)
-	p, err := newPlace()
+	p, err := newTempDir()
 	require.NoError(t, err)
 	require.NoDirExists(t, dir)
 	require.FileExists(t, file)
@@ -96,9 +96,9 @@ func TestWhatStillStandsInALeftPlaceIsUnmounted(t *testing.T) {
 
 func TestPlacesOfLivingProcessesStay(t *testing.T) {
 	inTemp(t)
-	alive, err := newPlace()
+	alive, err := newTempDir()
 	require.NoError(t, err)
-	other, err := newPlace()
+	other, err := newTempDir()
 	require.NoError(t, err)
 	require.DirExists(t, alive.dir)
 	require.NoError(t, errors.Join(other.remove(), alive.remove()))
@@ -109,7 +109,7 @@ func TestPlacesOfLivingProcessesStay(t *testing.T) {
 func TestWhatIsNoPlaceStays(t *testing.T) {
 	root := inTemp(t)
 	user, file := precious(t)
-	name := func() string { return filepath.Join(root, placePrefix+rand.Text()) }
+	name := func() string { return filepath.Join(root, tempPrefix+rand.Text()) }
 	made := func(dir string) string {
 		require.NoError(t, os.Mkdir(dir, 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "precious"), nil, 0o600))
@@ -127,14 +127,14 @@ func TestWhatIsNoPlaceStays(t *testing.T) {
 	linked := name() // to a place whose process is no more, of somebody else
 	require.NoError(t, os.Symlink(open, linked))
 	marked := made(name())
-	require.NoError(t, os.Symlink("precious", filepath.Join(marked, placeMarker)))
+	require.NoError(t, os.Symlink("precious", filepath.Join(marked, tempMarker)))
 	stay = append(stay, open, link, linked, marked)
 	if os.Geteuid() == 0 {
 		others := leave(t)
 		require.NoError(t, os.Chown(others, 65534, 65534))
 		stay = append(stay, others)
 	}
-	p, err := newPlace()
+	p, err := newTempDir()
 	require.NoError(t, err)
 	for _, dir := range stay {
 		_, err := os.Lstat(dir)
@@ -151,7 +151,7 @@ func TestPlacesArePrivateWhereverTheyAre(t *testing.T) {
 	for _, dir := range []string{"a[b*", "./a[b*/.", filepath.Join(root, "a[b*")} {
 		t.Setenv("TMPDIR", dir)
 		left := leave(t)
-		p, err := newPlace()
+		p, err := newTempDir()
 		require.NoError(t, err)
 		require.NoDirExists(t, left, "it was removed")
 		require.Equal(t, filepath.Join(root, "a[b*"), filepath.Dir(p.dir))
@@ -161,7 +161,7 @@ func TestPlacesArePrivateWhereverTheyAre(t *testing.T) {
 		require.NoError(t, p.remove())
 	}
 	t.Setenv("TMPDIR", "no such directory")
-	_, err := newPlace()
+	_, err := newTempDir()
 	require.ErrorContains(t, err, "TMPDIR")
 }
 
@@ -170,14 +170,14 @@ func TestLinksThatOthersMadeAreNotFollowed(t *testing.T) {
 	link := filepath.Join(root, "link")
 	require.NoError(t, os.Symlink(t.TempDir(), link))
 	t.Setenv("TMPDIR", link)
-	p, err := newPlace()
+	p, err := newTempDir()
 	require.NoError(t, err, "one's own link is followed")
 	require.NoError(t, p.remove())
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make links of others")
 	}
 	require.NoError(t, os.Lchown(link, 65534, 65534))
-	_, err = newPlace()
+	_, err = newTempDir()
 	require.ErrorContains(t, err, "another user")
 }
 
@@ -235,9 +235,9 @@ func TestPlacesLeaveNothingWhereDescriptorsRunOut(t *testing.T) {
 	root := inTemp(t)
 	refused, made := 0, 0
 	for more := range 30 {
-		var p *place
+		var p *tempDir
 		var err error
-		withDescriptors(t, more, func() { p, err = newPlace() })
+		withDescriptors(t, more, func() { p, err = newTempDir() })
 		if err != nil {
 			require.ErrorIs(t, err, syscall.EMFILE)
 			refused++

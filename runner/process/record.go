@@ -47,7 +47,7 @@ func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	place, err := newPlace()
+	place, err := newTempDir()
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +59,8 @@ func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
 }
 
 // recordIn records the program in a place.
-func (p *Program) recordIn(ctx context.Context, place *place, args []string) (*faultfs.Trace, error) {
-	windows, err := newWindows(place, p.At)
+func (p *Program) recordIn(ctx context.Context, temp *tempDir, args []string) (*faultfs.Trace, error) {
+	windows, err := newWindows(temp, p.At)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func Rerun(ctx context.Context, p Program, recorded *faultfs.Trace, how faultfs.
 	if err != nil {
 		return nil, err
 	}
-	place, err := newPlace()
+	place, err := newTempDir()
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +131,8 @@ func Rerun(ctx context.Context, p Program, recorded *faultfs.Trace, how faultfs.
 	return trace, nil
 }
 
-func (p *Program) rerunIn(ctx context.Context, place *place, args []string, recorded *faultfs.Trace, how faultfs.SyncFailure, fault faultfs.Fault) (trace *faultfs.Trace, err error) {
-	windows, err := newWindows(place, p.At)
+func (p *Program) rerunIn(ctx context.Context, temp *tempDir, args []string, recorded *faultfs.Trace, how faultfs.SyncFailure, fault faultfs.Fault) (trace *faultfs.Trace, err error) {
+	windows, err := newWindows(temp, p.At)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ type window struct {
 // windows make windows with one path. Their methods may be called from several
 // goroutines at once.
 type windows struct {
-	place *place
+	temp  *tempDir
 	first *mount.View // of which the others are made; nil: there are no views
 	why   error       // there are none
 
@@ -49,8 +49,8 @@ const lastPoint = "/crashsim"
 
 // newWindows begins to make windows at a path; "" lets this package choose it. Where
 // there can be no views, and no path was asked for, each window has a path of its own.
-func newWindows(p *place, at string) (*windows, error) {
-	w := &windows{place: p}
+func newWindows(p *tempDir, at string) (*windows, error) {
+	w := &windows{temp: p}
 	chosen := at
 	if at == "" {
 		chosen = usualPoint()
@@ -151,7 +151,7 @@ func (w *windows) newDirectory() (string, error) {
 
 func (w *windows) directory() (string, error) {
 	w.count++
-	dir := filepath.Join(w.place.dir, strconv.Itoa(w.count))
+	dir := filepath.Join(w.temp.dir, strconv.Itoa(w.count))
 	return dir, os.Mkdir(dir, 0o700)
 }
 
