@@ -17,7 +17,7 @@ import (
 // not tried, and so is a sync that lost data. The error of any other is an
 // *fs.PathError.
 func (f *FS) Do(op Op) (Op, error) {
-	if op.Site == (Site{}) && f.trace != nil {
+	if op.Site == (CallSite{}) && f.trace != nil {
 		op.Site = callSite()
 	}
 	return f.perform(op)

@@ -16,10 +16,10 @@ import (
 type Fault struct {
 	_ struct{} // written with field names: fields may be added
 
-	Kind OpKind // OpNone: of any kind that can fail
-	Path string // a pattern as path.Match has it, of the path that the op uses or makes; "" any
-	Site Site   // the call site; zero: any
-	At   OpNum  // the op's place in the trace, counted from one; zero: any
+	Kind OpKind   // OpNone: of any kind that can fail
+	Path string   // a pattern as path.Match has it, of the path that the op uses or makes; "" any
+	Site CallSite // the call site; zero: any
+	At   OpNum    // the op's place in the trace, counted from one; zero: any
 	// First and Last say which of the calls that match fail, counted from one. A
 	// zero First is the first; a zero Last is First alone; a negative one is
 	// the end.
@@ -53,7 +53,7 @@ func (f Fault) String() string {
 	case first > 1:
 		attr("nth", strconv.Itoa(first))
 	}
-	if f.Site != (Site{}) {
+	if f.Site != (CallSite{}) {
 		attr("at", f.Site.text())
 	}
 	if f.Errno != 0 {
@@ -226,7 +226,7 @@ func (f *Fault) check() error {
 // that is counted from one.
 func (f *Fault) matches(op *Op, place OpNum) bool {
 	switch {
-	case f.Kind != OpNone && f.Kind != op.Kind, f.At != 0 && f.At != place, f.Site != (Site{}) && (f.Site.File != op.Site.File || f.Site.Line != op.Site.Line):
+	case f.Kind != OpNone && f.Kind != op.Kind, f.At != 0 && f.At != place, f.Site != (CallSite{}) && (f.Site.File != op.Site.File || f.Site.Line != op.Site.Line):
 		return false
 	case f.Path == "":
 		return true

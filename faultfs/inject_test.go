@@ -50,7 +50,7 @@ func faulty(t testing.TB, how faultfs.SyncFailure, faults ...string) *faultfs.FS
 func opsOf(f *faultfs.FS) string {
 	var b strings.Builder
 	for _, op := range f.Trace().Ops {
-		op.Site = faultfs.Site{}
+		op.Site = faultfs.CallSite{}
 		b.WriteString(op.Line() + "\n")
 	}
 	return b.String()
@@ -309,7 +309,7 @@ func TestFaultsElsewhereAreNotNoticed(t *testing.T) {
 					faultfs.OpCreate, faultfs.OpMkdir, faultfs.OpWrite, faultfs.OpWrite, faultfs.OpTruncate, faultfs.OpRename,
 					faultfs.OpUnlink, faultfs.OpFsync, faultfs.OpSync, faultfs.OpChmod, faultfs.OpRead,
 				}).Draw(t, "kind"),
-				Path: paths.Draw(t, "path"), To: paths.Draw(t, "to"), Data: []byte("data"), Size: 2, Mode: 0o644, Site: faultfs.Site{File: "p.go", Line: 1},
+				Path: paths.Draw(t, "path"), To: paths.Draw(t, "to"), Data: []byte("data"), Size: 2, Mode: 0o644, Site: faultfs.CallSite{File: "p.go", Line: 1},
 			}
 			_, err1 := f.Do(op)
 			_, err2 := g.Do(op)

@@ -90,12 +90,12 @@ func (k OpKind) Syncs() bool {
 	return k == OpFsync || k == OpFdatasync || k == OpSync
 }
 
-// Site is the place in the program's source from which an op was called: the
+// CallSite is the place in the program's source from which an op was called: the
 // last two elements of the file's path, the line, and the function where that is
 // known, as "save.Write". Where no source is known, File is the base name of the
-// program or library that has the function, and Line is zero. The zero Site is
+// program or library that has the function, and Line is zero. The zero CallSite is
 // unknown.
-type Site struct {
+type CallSite struct {
 	File string
 	Line int
 	Func string
@@ -103,7 +103,7 @@ type Site struct {
 
 // String returns "dir/file.go:line"; without a line "function in library"; and ""
 // for the zero Site.
-func (s Site) String() string {
+func (s CallSite) String() string {
 	switch {
 	case s.File == "":
 		return ""
@@ -114,7 +114,7 @@ func (s Site) String() string {
 }
 
 // text is the site in the text form of a trace, without the function.
-func (s Site) text() string { return s.File + ":" + strconv.Itoa(s.Line) }
+func (s CallSite) text() string { return s.File + ":" + strconv.Itoa(s.Line) }
 
 // Op is one call of the program, as the trace holds it. Which fields are set
 // depends on Kind; see the constants.
@@ -144,11 +144,11 @@ type Op struct {
 	Path, To string
 
 	Errno syscall.Errno // why the call failed, zero if it did not
-	Site  Site
+	Site  CallSite
 	// Stack are the calls that led to the op, the innermost first, down from the
 	// system call itself, where the recorder knows them. Ops share them; they must not
 	// be changed. The text form of a trace has none.
-	Stack []Site
+	Stack []CallSite
 
 	// Only, if it is not empty, are the bytes that an fdatasync is limited to: it forces
 	// no data outside them. An msync of a part of a file is such a call.
@@ -187,7 +187,7 @@ func (op *Op) Idle() bool {
 // Call returns the summary of an op with the place in the program that asked for
 // it, where that is known.
 func (op *Op) Call() string {
-	if op.Site == (Site{}) {
+	if op.Site == (CallSite{}) {
 		return op.Summary()
 	}
 	return fmt.Sprintf("%s (%s)", op.Summary(), op.Site)

@@ -20,9 +20,9 @@ import (
 )
 
 // here is the site of its caller, moved by some lines.
-func here(lines int) faultfs.Site {
+func here(lines int) faultfs.CallSite {
 	pc, _, line, _ := runtime.Caller(1)
-	return faultfs.Site{File: "faultfs/record_test.go", Line: line + lines, Func: path.Base(runtime.FuncForPC(pc).Name())}
+	return faultfs.CallSite{File: "faultfs/record_test.go", Line: line + lines, Func: path.Base(runtime.FuncForPC(pc).Name())}
 }
 
 func TestCallSiteIsTheCallersLine(t *testing.T) {

@@ -42,7 +42,7 @@ var sites, nearSites sync.Map // siteKey or nearKey -> Site
 // callSite returns the innermost place in the program under test from which
 // the current call comes: past this module's floors, past afero, and past the
 // standard library, so that a bufio.Writer's flush is put down to its caller.
-func callSite() Site {
+func callSite() CallSite {
 	var near nearKey
 	n := runtime.Callers(3, near[:])
 	site, ok := nearSites.Load(near)
@@ -50,33 +50,33 @@ func callSite() Site {
 		site = findSite(near[:n])
 		nearSites.Store(near, site)
 	}
-	if site := site.(Site); site != (Site{}) || n < nearDepth {
+	if site := site.(CallSite); site != (CallSite{}) || n < nearDepth {
 		return site
 	}
 	return farSite()
 }
 
 // farSite looks further, for callers of callSite.
-func farSite() Site {
+func farSite() CallSite {
 	var pcs siteKey
 	n := runtime.Callers(4, pcs[:])
 	if site, ok := sites.Load(pcs); ok {
-		return site.(Site)
+		return site.(CallSite)
 	}
 	site := findSite(pcs[:n])
 	sites.Store(pcs, site)
 	return site
 }
 
-func findSite(pcs []uintptr) Site {
+func findSite(pcs []uintptr) CallSite {
 	frames := runtime.CallersFrames(pcs)
 	for {
 		frame, more := frames.Next()
 		if frame.File != "" && !isFramework(frame.Function) && !isStandard(frame) {
-			return Site{File: lastTwo(frame.File), Line: frame.Line, Func: path.Base(frame.Function)}
+			return CallSite{File: lastTwo(frame.File), Line: frame.Line, Func: path.Base(frame.Function)}
 		}
 		if !more {
-			return Site{}
+			return CallSite{}
 		}
 	}
 }
@@ -124,8 +124,8 @@ type stackKey [locateDepth]uintptr
 var located sync.Map // stackKey -> *locatedAt
 
 type locatedAt struct {
-	site  Site
-	stack []Site
+	site  CallSite
+	stack []CallSite
 }
 
 // Locate sets the Site and the Stack of an op to where the goroutine is now: for a door
@@ -140,7 +140,7 @@ func (op *Op) Locate() {
 		for {
 			frame, more := frames.Next()
 			if frame.File != "" && !isFramework(frame.Function) {
-				at.stack = append(at.stack, Site{File: lastTwo(frame.File), Line: frame.Line, Func: path.Base(frame.Function)})
+				at.stack = append(at.stack, CallSite{File: lastTwo(frame.File), Line: frame.Line, Func: path.Base(frame.Function)})
 			}
 			if !more {
 				break

@@ -355,13 +355,13 @@ func setAttributes(op *Op, attrs map[string]string) error {
 	return nil
 }
 
-func parseSite(s string) (Site, bool) {
+func parseSite(s string) (CallSite, bool) {
 	i := strings.LastIndexByte(s, ':')
 	if i <= 0 {
-		return Site{}, false
+		return CallSite{}, false
 	}
 	line, err := strconv.ParseInt(s[i+1:], 10, 32)
-	return Site{File: s[:i], Line: int(line)}, err == nil && line >= 0
+	return CallSite{File: s[:i], Line: int(line)}, err == nil && line >= 0
 }
 
 func parseLook(s string) (int, bool) {

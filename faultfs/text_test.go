@@ -96,7 +96,7 @@ func TestTextForm(t *testing.T) {
 	f = f.Checkpoint()
 	site := func(ops ...faultfs.Op) {
 		for _, op := range ops {
-			op.Site = faultfs.Site{File: "app/save.go", Line: 7, Func: "app.Save"}
+			op.Site = faultfs.CallSite{File: "app/save.go", Line: 7, Func: "app.Save"}
 			_, err := f.Do(op)
 			require.NoError(t, err)
 		}

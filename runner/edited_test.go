@@ -231,7 +231,7 @@ func plainCalls(trace *faultfs.Trace) []faultfs.Op {
 	ops := slices.Clone(trace.Ops)
 	for i := range ops {
 		op := &ops[i]
-		op.Path, op.To, op.Site = "", "", faultfs.Site{}
+		op.Path, op.To, op.Site = "", "", faultfs.CallSite{}
 	}
 	return ops
 }

@@ -26,7 +26,7 @@ const (
 // place is where an op stands in the source of the program; where no line is known, it is
 // what the op is about.
 type place struct {
-	site  faultfs.Site
+	site  faultfs.CallSite
 	kind  faultfs.OpKind
 	about string
 }

@@ -41,7 +41,7 @@ func (j *judging) faults(trace *faultfs.Trace) (faults []aimed, skipped int) {
 		return faults, 0
 	}
 	type line struct {
-		site faultfs.Site
+		site faultfs.CallSite
 		kind faultfs.OpKind
 	}
 	made := map[line]int{}

@@ -210,7 +210,7 @@ func TestSarifNamesTheLines(t *testing.T) {
 func TestALineThatIsNeededOnceIsNotRedundant(t *testing.T) {
 	log, _ := written(t, scenarios.All(), "rename-without-fsync-fixed", "--model", "kill", "--model", "posix")
 	require.NotContains(t, string(log), "redundant: fsync")
-	at, other := faultfs.Site{File: "a/b.go", Line: 1}, faultfs.Site{File: "a/b.go", Line: 2}
+	at, other := faultfs.CallSite{File: "a/b.go", Line: 1}, faultfs.CallSite{File: "a/b.go", Line: 2}
 	left := withoutNeeded([]remark{
 		{rule: ruleRedundant, site: at}, {rule: ruleNeeded, site: at}, {rule: ruleRedundant, site: other}, {rule: ruleMissing, site: at},
 	})

@@ -37,7 +37,7 @@ var rules = []struct{ id, short, help string }{
 // remark is something to say of a line of a program.
 type remark struct {
 	rule, level string
-	site        faultfs.Site
+	site        faultfs.CallSite
 	text        string
 	scenario    string
 	models      []string // under which it holds
@@ -91,7 +91,7 @@ const ruleNeeded = "needed-sync"
 // of that line, or the same in another program or under another model, is needed:
 // who took the line away would take that one away, too.
 func withoutNeeded(all []remark) []remark {
-	needed := map[faultfs.Site]bool{}
+	needed := map[faultfs.CallSite]bool{}
 	for _, r := range all {
 		if r.rule == ruleNeeded {
 			needed[r.site] = true
@@ -104,7 +104,7 @@ func withoutNeeded(all []remark) []remark {
 
 // siteOf is where the effect was made that a failure lost, or else where the
 // power was cut.
-func siteOf(f *runner.Failure) faultfs.Site {
+func siteOf(f *runner.Failure) faultfs.CallSite {
 	ops := f.Plan.Trace().Ops
 	if f.Pair != nil && len(f.RecoveryCrashes) == 0 {
 		return ops[f.Pair.Lost.Op].Site
@@ -112,7 +112,7 @@ func siteOf(f *runner.Failure) faultfs.Site {
 	if f.After >= 0 {
 		return ops[f.After].Site
 	}
-	return faultfs.Site{}
+	return faultfs.CallSite{}
 }
 
 // repairs are the syncs that a broken program lacks, or those of a sound one that

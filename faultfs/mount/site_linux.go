@@ -24,8 +24,8 @@ type sites struct {
 
 // calledFrom is a stack as ops have it.
 type calledFrom struct {
-	site  faultfs.Site
-	stack []faultfs.Site
+	site  faultfs.CallSite
+	stack []faultfs.CallSite
 }
 
 // mostSites bounds how many stacks are remembered.
@@ -78,7 +78,7 @@ func (s *sites) of(tid int) *calledFrom {
 	}
 	from := &calledFrom{}
 	for _, f := range stack {
-		if site := siteOf(f); site != (faultfs.Site{}) {
+		if site := siteOf(f); site != (faultfs.CallSite{}) {
 			from.stack = append(from.stack, site)
 		}
 	}
@@ -92,15 +92,15 @@ func (s *sites) of(tid int) *calledFrom {
 // siteOf is a frame as a trace names it. A function without a source line is
 // told by the program or library that has it; an address without a name says
 // nothing to a reader.
-func siteOf(f callsite.Frame) faultfs.Site {
+func siteOf(f callsite.Frame) faultfs.CallSite {
 	switch {
 	case f.File != "" && f.Line > 0:
 		dir, base := path.Split(filepath.ToSlash(f.File))
-		return faultfs.Site{File: path.Join(path.Base(dir), base), Line: f.Line, Func: path.Base(f.Func)}
+		return faultfs.CallSite{File: path.Join(path.Base(dir), base), Line: f.Line, Func: path.Base(f.Func)}
 	case f.Func != "":
-		return faultfs.Site{File: f.Object, Func: f.Func}
+		return faultfs.CallSite{File: f.Object, Func: f.Func}
 	}
-	return faultfs.Site{}
+	return faultfs.CallSite{}
 }
 
 // deviceOf returns the device of the file system that has a source, zero if there

@@ -233,7 +233,9 @@ func (im *importer) do(c *call, op faultfs.Op) (faultfs.Op, error) {
 // maxData is how many bytes a log may write; the text form of a trace holds more.
 const maxData = 64 << 20
 
-func (im *importer) siteOf(c *call) faultfs.Site { return faultfs.Site{File: im.site, Line: c.line} }
+func (im *importer) siteOf(c *call) faultfs.CallSite {
+	return faultfs.CallSite{File: im.site, Line: c.line}
+}
 
 // note notes the moments of the op that was recorded last.
 func (im *importer) note(c *call, keep bool) {

@@ -102,7 +102,7 @@ func did(trace *faultfs.Trace) []string {
 	for i := range trace.Ops {
 		op := trace.Ops[i]
 		if op.Kind.Changes() || op.Kind.Syncs() || op.Kind == faultfs.OpMark {
-			op.Site = faultfs.Site{}
+			op.Site = faultfs.CallSite{}
 			lines = append(lines, op.Line())
 		}
 	}

@@ -123,7 +123,7 @@ func (s step) run(a, b string) {
 func calls(trace *faultfs.Trace) []string {
 	var all []string
 	for _, op := range trace.Ops {
-		op.Site = faultfs.Site{}
+		op.Site = faultfs.CallSite{}
 		all = append(all, fmt.Sprintf("%s Ino %d Dir %d", op.Line(), op.Ino, op.Dir))
 	}
 	return all

@@ -94,7 +94,7 @@ func TestSourceLinesOfAProgramAreRecorded(t *testing.T) {
 	trace, err := process.Record(context.Background(), process.Program{Args: []string{program, "."}, Timeout: time.Minute})
 	require.NoError(t, err)
 	require.Empty(t, trace.Notes)
-	lines := map[faultfs.Site]bool{}
+	lines := map[faultfs.CallSite]bool{}
 	for _, op := range trace.Ops {
 		if op.Kind == faultfs.OpMkdir {
 			require.Contains(t, []string{"lines/main.go", "lines/more.go"}, op.Site.File)

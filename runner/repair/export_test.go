@@ -12,14 +12,14 @@ import (
 // Sites returns how many syncs a program could make that it does not.
 func Sites(program *faultfs.Trace) int {
 	f := fixer{trace: program}
-	f.findSites()
-	return len(f.sites)
+	f.findCandidates()
+	return len(f.candidates)
 }
 
 // With is a program with some of its sites.
 func With(program *faultfs.Trace, set []int) (*faultfs.Trace, error) {
 	f := fixer{trace: program}
-	f.findSites()
+	f.findCandidates()
 	v, err := f.variant(set, false)
 	return v.Program, err
 }

@@ -83,12 +83,12 @@ type Repair struct {
 // model.
 func Fix(program *faultfs.Trace, judge Judge) (Repair, error) {
 	f := fixer{judge: judge, trace: program, known: map[string][]oracle.Kind{}}
-	f.findSites()
+	f.findCandidates()
 	syncs, beyond, err := f.search()
 	r := Repair{Beyond: beyond, Tried: f.tried}
 	for _, i := range syncs {
-		sync := f.sites[i].AddedSync
-		sync.Later = sync.Later || f.later[f.sites[i].key]
+		sync := f.candidates[i].AddedSync
+		sync.Later = sync.Later || f.later[f.candidates[i].key]
 		r.Syncs = append(r.Syncs, sync)
 	}
 	if err == nil {
@@ -144,8 +144,8 @@ func (f *fixer) search() (set []int, beyond []oracle.Kind, err error) {
 		if beyond, err = f.judged(everything); err != nil || len(beyond) > 0 {
 			return nil, beyond, err
 		}
-		f.sites = append(f.sites, first)
-	} else if len(f.sites) == len(workload) {
+		f.candidates = append(f.candidates, first)
+	} else if len(f.candidates) == len(workload) {
 		f.known[fmt.Sprint(workload)] = nil // there is nothing more to sync
 	}
 	var cores [][]int // a repair has one of each

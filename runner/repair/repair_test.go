@@ -211,7 +211,7 @@ func TestRepairedProgramIsRight(t *testing.T) {
 }
 
 func TestAddTellsWhereInTheSource(t *testing.T) {
-	at := faultfs.Site{File: "app/save.go", Line: 41}
+	at := faultfs.CallSite{File: "app/save.go", Line: 41}
 	for want, a := range map[string]repair.AddedSync{
 		"add f.Sync() for /f after app/save.go:41":                 {Path: "/f", Site: at},
 		"add f.Sync() for /f after call 4":                         {Path: "/f", After: 3},

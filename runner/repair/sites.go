@@ -14,15 +14,15 @@ import (
 
 // AddedSync is a sync that a program lacks.
 type AddedSync struct {
-	After faultfs.OpNum // the op of the workload behind which it belongs, the first of several; -1: of a later life
-	Call  string        // that op, with its call site; "" for the start of recovery
-	Site  faultfs.Site  // its call site
-	Path  string        // what is to be synced; "" for everything
-	Dir   bool          // it is a directory
-	Times int           // how many calls of the workload it comes behind; 0: of a later life
-	Files int           // how many paths it stands for: see Grouped
-	Life  Life          // the first life in which it is made
-	Later bool          // it is made in recovery, or after a kill: there alone, or there too
+	After faultfs.OpNum    // the op of the workload behind which it belongs, the first of several; -1: of a later life
+	Call  string           // that op, with its call site; "" for the start of recovery
+	Site  faultfs.CallSite // its call site
+	Path  string           // what is to be synced; "" for everything
+	Dir   bool             // it is a directory
+	Times int              // how many calls of the workload it comes behind; 0: of a later life
+	Files int              // how many paths it stands for: see Grouped
+	Life  Life             // the first life in which it is made
+	Later bool             // it is made in recovery, or after a kill: there alone, or there too
 }
 
 // String says, say, "sync /f.tmp after write /f.tmp [0,9) (save.go:41)".
@@ -94,47 +94,47 @@ func (a AddedSync) Add() string {
 
 // key tells sites apart.
 type key struct {
-	site faultfs.Site
+	site faultfs.CallSite
 	kind faultfs.OpKind
 	path string
 	dir  bool
 	op   faultfs.OpNum // of a call of the workload whose line is not known, from one
 }
 
-// site is a sync that could be added.
-type site struct {
+// candidate is a sync that could be added.
+type candidate struct {
 	key
 	AddedSync
 }
 
 // first is the sync of everything after a kill.
-var first = site{AddedSync: AddedSync{After: -1, Life: Recovery, Later: true}}
+var first = candidate{AddedSync: AddedSync{After: -1, Life: Recovery, Later: true}}
 
 // fixer is a search for a repair. A set of syncs is their numbers, rising.
 type fixer struct {
-	judge Judge
-	trace *faultfs.Trace
-	sites []site
-	known map[string][]oracle.Kind // by set: what is broken with it
-	tried int
+	judge      Judge
+	trace      *faultfs.Trace
+	candidates []candidate
+	known      map[string][]oracle.Kind // by set: what is broken with it
+	tried      int
 
 	mu    sync.Mutex
-	found map[key]site // in later lives, since the last look
-	later map[key]bool // those that a later life has come by
+	found map[key]candidate // in later lives, since the last look
+	later map[key]bool      // those that a later life has come by
 }
 
 // all is the set of all sites.
 func (f *fixer) all() []int {
-	all := make([]int, len(f.sites))
+	all := make([]int, len(f.candidates))
 	for i := range all {
 		all[i] = i
 	}
 	return all
 }
 
-// maxSites bounds the sites of a program: those of its later lives come to light as
+// maxCandidates bounds the sites of a program: those of its later lives come to light as
 // these are run.
-const maxSites = 1 << 12
+const maxCandidates = 1 << 12
 
 // candidates are the syncs that could be added behind an op: of a file behind a call
 // that changes it, and of a directory behind one that changes its names; with reads,
@@ -145,7 +145,7 @@ func candidates(op *faultfs.Op, position faultfs.OpNum, reads bool) (found []key
 	}
 	add := func(what string, dir bool) {
 		k := key{site: op.Site, kind: op.Kind, path: what, dir: dir}
-		if op.Site == (faultfs.Site{}) {
+		if op.Site == (faultfs.CallSite{}) {
 			k.op = position + 1
 		}
 		if what != "" && !slices.Contains(found, k) {
@@ -185,19 +185,19 @@ func parent(name string) string {
 	return path.Dir(path.Clean(name))
 }
 
-// findSites finds every sync that the workload could make and does not.
-func (f *fixer) findSites() {
+// findCandidates finds every sync that the workload could make and does not.
+func (f *fixer) findCandidates() {
 	for i := range f.trace.Ops {
 		op := &f.trace.Ops[i]
 		for _, k := range candidates(op, faultfs.OpNum(i), false) {
 			if f.syncsNext(i, k.path) {
 				continue
 			}
-			if at := slices.IndexFunc(f.sites, func(s site) bool { return s.key == k }); at >= 0 {
-				f.sites[at].Times++
+			if at := slices.IndexFunc(f.candidates, func(s candidate) bool { return s.key == k }); at >= 0 {
+				f.candidates[at].Times++
 				continue
 			}
-			f.sites = append(f.sites, site{k, AddedSync{
+			f.candidates = append(f.candidates, candidate{k, AddedSync{
 				After: faultfs.OpNum(i), Call: op.Call(), Site: op.Site, Path: k.path, Dir: k.dir, Times: 1,
 			}})
 		}
@@ -218,19 +218,19 @@ func (f *fixer) syncsNext(i int, what string) bool {
 func (f *fixer) takeFound() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var more []site
+	var more []candidate
 	for k, s := range f.found {
-		if !slices.ContainsFunc(f.sites, func(s site) bool { return s.key == k }) {
+		if !slices.ContainsFunc(f.candidates, func(s candidate) bool { return s.key == k }) {
 			more = append(more, s)
 		}
 	}
 	clear(f.found)
-	slices.SortFunc(more, func(a, b site) int {
+	slices.SortFunc(more, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.site.File, b.site.File), cmp.Compare(a.site.Line, b.site.Line),
 			cmp.Compare(a.kind, b.kind), cmp.Compare(a.path, b.path), cmp.Compare(a.key.site.Func, b.key.site.Func))
 	})
-	f.sites = append(f.sites, more...)
-	if len(f.sites) > maxSites {
+	f.candidates = append(f.candidates, more...)
+	if len(f.candidates) > maxCandidates {
 		return errors.New("the program could make more syncs than can be tried")
 	}
 	return nil
@@ -242,10 +242,10 @@ func (f *fixer) note(k key, life Life, op *faultfs.Op) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.found == nil {
-		f.found, f.later = map[key]site{}, map[key]bool{}
+		f.found, f.later = map[key]candidate{}, map[key]bool{}
 	}
 	f.later[k] = true
-	s := site{k, AddedSync{After: -1, Call: op.Call(), Site: op.Site, Path: k.path, Dir: k.dir, Life: life}}
+	s := candidate{k, AddedSync{After: -1, Call: op.Call(), Site: op.Site, Path: k.path, Dir: k.dir, Life: life}}
 	if old, known := f.found[k]; !known || s.Life < old.Life || s.Life == old.Life && s.Call < old.Call {
 		f.found[k] = s
 	}
@@ -256,8 +256,8 @@ func (f *fixer) variant(set []int, every bool) (Variant, error) {
 	chosen := map[key]bool{}
 	v := Variant{SyncFirst: every}
 	for _, i := range set {
-		chosen[f.sites[i].key] = true
-		v.SyncFirst = v.SyncFirst || f.sites[i].key == first.key
+		chosen[f.candidates[i].key] = true
+		v.SyncFirst = v.SyncFirst || f.candidates[i].key == first.key
 	}
 	v.SyncAfter = func(life Life, op *faultfs.Op) (paths []string) {
 		for _, k := range candidates(op, -1, true) {
@@ -275,7 +275,7 @@ func (f *fixer) variant(set []int, every bool) (Variant, error) {
 		}
 		op := &f.trace.Ops[i]
 		changes := candidates(op, faultfs.OpNum(i), false)
-		for _, k := range candidates(op, faultfs.OpNum(i), op.Site != (faultfs.Site{})) {
+		for _, k := range candidates(op, faultfs.OpNum(i), op.Site != (faultfs.CallSite{})) {
 			if (every && slices.Contains(changes, k) || chosen[k]) && !f.syncsNext(i, k.path) {
 				// What has no name by now has nothing that could be found either.
 				_, _ = e.Add(faultfs.Op{Kind: faultfs.OpFsync, Path: k.path, Site: op.Site})

@@ -86,7 +86,7 @@ func (p *Section) shown(sources *Sources) []failureView {
 func (p *Section) code(f Failure, sources *Sources) []codeView {
 	ops := p.Plan.Trace().Ops
 	var all []codeView
-	seen := map[faultfs.Site]bool{}
+	seen := map[faultfs.CallSite]bool{}
 	add := func(what string, n faultfs.OpNum) {
 		if n < 0 || int(n) >= len(ops) || seen[ops[n].Site] || len(all) == 4 {
 			return

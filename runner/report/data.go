@@ -65,7 +65,7 @@ type failureData struct {
 const mostCallers = 40
 
 // callers are the functions that led to a call, the innermost first.
-func callers(stack []faultfs.Site) []string {
+func callers(stack []faultfs.CallSite) []string {
 	var lines []string
 	for _, site := range stack[:min(len(stack), mostCallers)] {
 		line := site.String()
@@ -83,8 +83,8 @@ func (p *Section) data(sources *Sources) ([]byte, error) {
 	ops := plan.Trace().Ops
 	lanes, laneOf := lanesOf(ops)
 	d := sectionData{Lanes: lanes, Ops: make([]opData, len(ops)), Cells: make([]string, plan.Cells()), Failures: []failureData{}}
-	excerpts := map[faultfs.Site]int{}
-	stacks := map[*faultfs.Site]int{} // ops share them
+	excerpts := map[faultfs.CallSite]int{}
+	stacks := map[*faultfs.CallSite]int{} // ops share them
 	for i := range ops {
 		op := &ops[i]
 		o := opData{Text: visible(op.Summary()), Shape: shapeOf(op), Lane: laneOf[i]}

@@ -333,9 +333,9 @@ func TestSourceLinesAreThoseAroundACall(t *testing.T) {
 	require.NoError(t, os.WriteFile(dir+"/pkg/a.go", []byte("1\n2\n\t3\x1b\n4\n5\n6\n"), 0o600))
 	require.NoError(t, os.WriteFile(dir+"/pkg/secret.txt", []byte("1\n"), 0o600))
 	s := FindSources(dir)
-	require.Equal(t, &excerpt{Site: "pkg/a.go:3", First: 1, At: 3, Lines: []string{"1", "2", `    3\x1b`, "4", "5"}}, s.around(faultfs.Site{File: "pkg/a.go", Line: 3}))
-	for _, site := range []faultfs.Site{{}, {File: "pkg/a.go", Line: 7}, {File: "pkg/a.go"}, {File: "pkg/secret.txt", Line: 1}, {File: "../etc/passwd", Line: 1}} {
+	require.Equal(t, &excerpt{Site: "pkg/a.go:3", First: 1, At: 3, Lines: []string{"1", "2", `    3\x1b`, "4", "5"}}, s.around(faultfs.CallSite{File: "pkg/a.go", Line: 3}))
+	for _, site := range []faultfs.CallSite{{}, {File: "pkg/a.go", Line: 7}, {File: "pkg/a.go"}, {File: "pkg/secret.txt", Line: 1}, {File: "../etc/passwd", Line: 1}} {
 		require.Nil(t, s.around(site), site)
 	}
-	require.Nil(t, (*Sources)(nil).around(faultfs.Site{File: "pkg/a.go", Line: 1}))
+	require.Nil(t, (*Sources)(nil).around(faultfs.CallSite{File: "pkg/a.go", Line: 1}))
 }

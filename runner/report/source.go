@@ -86,7 +86,7 @@ type excerpt struct {
 func (x *excerpt) Number(i int) int { return x.First + i }
 
 // around returns the lines around a call site, nil where they are not found.
-func (s *Sources) around(site faultfs.Site) *excerpt {
+func (s *Sources) around(site faultfs.CallSite) *excerpt {
 	if s == nil || site.File == "" || s.paths[path.Clean(site.File)] == "" {
 		return nil
 	}

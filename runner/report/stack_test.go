@@ -12,7 +12,7 @@ import (
 func TestOpsOfOneStackShareIt(t *testing.T) {
 	part := torn(t, 2)
 	ops := part.Plan.Trace().Ops
-	stack := []faultfs.Site{{File: "store/wal.go", Line: 12, Func: "store.append"}, {File: "libdb.so", Func: "db_put"}, {File: "<script>", Line: 1}}
+	stack := []faultfs.CallSite{{File: "store/wal.go", Line: 12, Func: "store.append"}, {File: "libdb.so", Func: "db_put"}, {File: "<script>", Line: 1}}
 	ops[1].Stack, ops[3].Stack, ops[4].Stack = stack, stack, stack[1:]
 	text, err := part.data(nil)
 	require.NoError(t, err)
