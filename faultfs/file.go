@@ -27,7 +27,7 @@ type file struct {
 	told       int // errors of the file's syncs that this handle was told of
 	off        int64
 	listed     bool
-	rest       []string // names that Readdir has still to return
+	unlisted   []string // names that Readdir has still to return
 }
 
 var _ afero.File = (*file)(nil)
@@ -361,7 +361,7 @@ func (h *file) Seek(offset int64, whence int) (int64, error) {
 	}
 	h.off = base + offset
 	if h.dir {
-		h.listed, h.rest = false, nil
+		h.listed, h.unlisted = false, nil
 	}
 	return h.off, nil
 }
@@ -401,7 +401,7 @@ func (h *file) list(n int, stat bool) ([]string, []os.FileInfo, error) {
 	if errno == 0 && !h.dir {
 		errno = syscall.ENOTDIR
 	}
-	if errno == 0 && len(h.rest) == 0 && h.fs.vol.isGone(h.ino) {
+	if errno == 0 && len(h.unlisted) == 0 && h.fs.vol.isGone(h.ino) {
 		errno = syscall.ENOENT
 	}
 	if errno == 0 {
@@ -413,12 +413,12 @@ func (h *file) list(n int, stat bool) ([]string, []os.FileInfo, error) {
 	}
 	defer c.leave(0)
 	if !h.listed {
-		h.listed, h.rest = true, h.fs.vol.Names(h.ino)
+		h.listed, h.unlisted = true, h.fs.vol.Names(h.ino)
 	}
 	names, infos := []string{}, []os.FileInfo{}
-	for len(h.rest) > 0 && (n <= 0 || len(names) < n) {
-		name := h.rest[0]
-		h.rest = h.rest[1:]
+	for len(h.unlisted) > 0 && (n <= 0 || len(names) < n) {
+		name := h.unlisted[0]
+		h.unlisted = h.unlisted[1:]
 		if stat {
 			ino := h.fs.vol.Entry(h.ino, name)
 			if ino == 0 {

@@ -254,10 +254,10 @@ type pageJSON struct {
 
 type callJSON struct {
 	opJSON
-	Effects []fateJSON `json:"effects"`
+	Effects []survivalJSON `json:"effects"`
 }
 
-type fateJSON struct {
+type survivalJSON struct {
 	What   string `json:"what"`
 	Lost   bool   `json:"lost"`
 	Forced int    `json:"forced"` // by the call with this number, -1: by none
@@ -278,9 +278,9 @@ func (e *explainedFailure) json() pageJSON {
 		Bond: "alone", Cure: e.cure, Syncs: []addedSyncJSON{}, Beyond: []string{}, File: e.file,
 	}
 	for i := range e.program() {
-		call := callJSON{opOf(e.Plan.Trace(), faultfs.OpNum(i)), []fateJSON{}}
-		for _, f := range e.Fates(faultfs.OpNum(i)) {
-			call.Effects = append(call.Effects, fateJSON{e.Plan.What(f.Effect), f.Lost, int(f.Forced)})
+		call := callJSON{opOf(e.Plan.Trace(), faultfs.OpNum(i)), []survivalJSON{}}
+		for _, f := range e.Survivals(faultfs.OpNum(i)) {
+			call.Effects = append(call.Effects, survivalJSON{e.Plan.What(f.Effect), f.Lost, int(f.Forced)})
 		}
 		j.Program = append(j.Program, call)
 	}

@@ -49,7 +49,7 @@ func (a *app) printProgram(e *explainedFailure) {
 	var rows []row
 	for i := range ops {
 		op := &ops[i]
-		fate := e.fate(faultfs.OpNum(i))
+		fate := e.survival(faultfs.OpNum(i))
 		if e.Ops == nil && fate == "" && i < len(ops)-1 {
 			continue // it did nothing
 		}
@@ -63,8 +63,8 @@ func (a *app) printProgram(e *explainedFailure) {
 	a.out.WriteString("        the power is cut\n")
 }
 
-// fate says what became of an op.
-func (e *explainedFailure) fate(n faultfs.OpNum) string {
+// survival says what became of an op.
+func (e *explainedFailure) survival(n faultfs.OpNum) string {
 	op := &e.Plan.Trace().Ops[n]
 	switch {
 	case op.Loses():
@@ -78,7 +78,7 @@ func (e *explainedFailure) fate(n faultfs.OpNum) string {
 	}
 	var lost, kept, forced []string
 	by := faultfs.OpNum(-1)
-	for _, f := range e.Fates(n) {
+	for _, f := range e.Survivals(n) {
 		switch what := e.Plan.What(f.Effect); {
 		case f.Lost:
 			lost = append(lost, what)

@@ -21,8 +21,8 @@ type Box struct {
 	work   []need
 
 	// Of a plan with bundles:
-	fates       []fate    // by bundle
-	bottom, top []Version // by file: the bounds without restrictions
+	presences   []presence // by bundle
+	bottom, top []Version  // by file: the bounds without restrictions
 
 	counter *counter // of the box's own cuts, nil until they are counted
 }
@@ -31,7 +31,7 @@ type Box struct {
 func (p *Plan) NewBox() *Box {
 	b := &Box{plan: p, lo: make([]Version, len(p.cells)), hi: make([]Version, len(p.cells))}
 	if p.bundles != nil {
-		b.fates = make([]fate, len(p.bundles.all))
+		b.presences = make([]presence, len(p.bundles.all))
 		b.remember()
 	}
 	return b
@@ -79,7 +79,7 @@ func (b *Box) StartFrom(below *Box) {
 // Still returns the box as it is now; it does not follow the receiver.
 func (b *Box) Still() *Box {
 	c := *b
-	c.lo, c.hi, c.trail, c.work, c.fates = slices.Clone(b.lo), slices.Clone(b.hi), nil, nil, slices.Clone(b.fates)
+	c.lo, c.hi, c.trail, c.work, c.presences = slices.Clone(b.lo), slices.Clone(b.hi), nil, nil, slices.Clone(b.presences)
 	c.counter = nil
 	return &c
 }
@@ -117,7 +117,7 @@ func (b *Box) undo(to int) {
 	for i := len(b.trail) - 1; i >= to; i-- {
 		t := b.trail[i]
 		if t.Cell < 0 {
-			b.fates[-1-t.Cell] = open
+			b.presences[-1-t.Cell] = open
 			continue
 		}
 		b.losses += int(b.hi[t.Cell] - t.Hi)
@@ -156,7 +156,7 @@ func (b *Box) raise(id Cell, to Version) bool {
 		for v := versions[n.version].prevNeeds; v > from; v = versions[v-1].prevNeeds {
 			b.work = append(b.work, versions[v].needs...)
 		}
-		if b.fates != nil {
+		if b.presences != nil {
 			b.join(n.cell, from, n.version, there)
 		}
 	}
@@ -185,7 +185,7 @@ func (b *Box) lower(id Cell, to Version) bool {
 				b.work = append(b.work, need{by.cell, by.version - 1})
 			}
 		}
-		if b.fates != nil {
+		if b.presences != nil {
 			b.join(n.cell, n.version, from, absent)
 		}
 	}

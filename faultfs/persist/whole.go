@@ -14,13 +14,13 @@ type bundling struct {
 	all    [][]need  // the bundles; by file, the versions say nothing
 }
 
-// fate is what became of a bundle in a box.
-type fate uint8
+// presence is what became of a bundle in a box.
+type presence uint8
 
 const (
-	open   fate = iota // nothing is decided
-	absent             // nothing of it is on the disk
-	there              // all of it is
+	open   presence = iota // nothing is decided
+	absent                 // nothing of it is on the disk
+	there                  // all of it is
 )
 
 // Free returns the plan of all cuts that a plan with bundles was made from, and any
@@ -146,7 +146,7 @@ func (t *bundling) raised(work []need, id Cell, above, to Version) []need {
 
 // join decides the bundles of versions of a cell above one, up to another: they are all
 // there, or absent. What is in them is to be raised, or lowered, in its turn.
-func (b *Box) join(id Cell, above, to Version, become fate) {
+func (b *Box) join(id Cell, above, to Version, become presence) {
 	t := b.plan.bundles
 	if t.of[id] == nil {
 		return
@@ -162,11 +162,11 @@ func (b *Box) join(id Cell, above, to Version, become fate) {
 	}
 }
 
-func (b *Box) decide(bundle int32, become fate) {
-	if b.fates[bundle] != open {
+func (b *Box) decide(bundle int32, become presence) {
+	if b.presences[bundle] != open {
 		return // what is in it was raised or lowered then; what contradicts it fails
 	}
-	b.fates[bundle] = become
+	b.presences[bundle] = become
 	b.trail = append(b.trail, Bound{Cell: -1 - Cell(bundle)})
 	for _, n := range b.plan.bundles.all[bundle] {
 		switch {

@@ -8,20 +8,20 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
-// Fate is what became of an effect.
-type Fate struct {
+// Survival is what became of an effect.
+type Survival struct {
 	persist.Effect
 	Lost   bool
 	Forced faultfs.OpNum // the sync that forced it, -1: none did
 }
 
-// Fates returns what became of the effects of an op.
-func (c *Case) Fates(op faultfs.OpNum) []Fate {
+// Survivals returns what became of the effects of an op.
+func (c *Case) Survivals(op faultfs.OpNum) []Survival {
 	box := c.box()
 	held, _ := hold(c.Plan, box, c.Point, c.Cut)
-	var fates []Fate
+	var fates []Survival
 	for _, e := range c.Plan.Effects(op) {
-		f := Fate{Effect: e, Lost: held[e.Cell] < e.Version, Forced: -1}
+		f := Survival{Effect: e, Lost: held[e.Cell] < e.Version, Forced: -1}
 		if box.Move(c.Point); !f.Lost && c.Start == nil && box.Bound(e.Cell).Lo >= e.Version {
 			f.Forced = c.forcedBy(box, e)
 		}

@@ -275,7 +275,7 @@ func (c *Checker) runAt(at *presented, args []string, out *output) error {
 		if !fresh {
 			f.close()
 		} else {
-			at.window.rest(commandKey(args), f)
+			at.window.standBy(commandKey(args), f)
 		}
 		return err
 	}

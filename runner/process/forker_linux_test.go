@@ -244,7 +244,7 @@ func TestWorkersDoNotShareAShell(t *testing.T) {
 				if i > 0 {
 					assert.EqualError(t, err, fmt.Sprintf("exit status %d", i))
 				}
-				w.rest(commandKey(args), f)
+				w.standBy(commandKey(args), f)
 			}
 		})
 	}

@@ -216,9 +216,9 @@ func (w *window) take(command string) *forker {
 	return f
 }
 
-// rest lets a shell stand by again. In a window that was closed meanwhile, since nobody
+// standBy lets a shell stand by again. In a window that was closed meanwhile, since nobody
 // waited for the command any more, it ends.
-func (w *window) rest(command string, f *forker) {
+func (w *window) standBy(command string, f *forker) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {

@@ -131,7 +131,7 @@ func TestWhatComesBackToAClosedWindowEnds(t *testing.T) {
 	one := &window{dir: place, idle: map[string][]*forker{}}
 	require.NoError(t, all.close())
 	all.put(one)
-	one.rest("exit 0", f)
+	one.standBy("exit 0", f)
 	select {
 	case <-f.gone:
 	default:
