@@ -91,10 +91,10 @@ func TestNoCaseWithFewerLossesFailsLikeThat(t *testing.T) {
 }
 
 // caseOf is a failure as package blame sees it.
-func caseOf(t require.TestingT, f *Failure) blame.Case {
+func caseOf(t require.TestingT, f *Failure) blame.WrongCut {
 	cut, err := f.Plan.Pin(f.point, f.Lost)
 	require.NoError(t, err)
-	return blame.Case{Plan: f.Plan, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost}
+	return blame.WrongCut{Plan: f.Plan, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost}
 }
 
 func TestNeitherHalfOfAPairIsWrongAlone(t *testing.T) {

@@ -35,10 +35,10 @@ func (s *Stored) Explain(scenario Scenario, o Options) (blame.Short, []oracle.Vi
 
 // explain says what is to blame for a failure whose last crash is reached.
 func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
-	c := blame.Case{Plan: r.pool.plan, Start: r.pool.start, Point: r.point, Cut: r.cut, Kind: s.Kind, Lost: r.lost}
+	c := blame.WrongCut{Plan: r.pool.plan, Start: r.pool.start, Point: r.point, Cut: r.cut, Kind: s.Kind, Lost: r.lost}
 	ran := r.pool.once(r.point, r.cut)
 	if !slices.Contains(kindsOf(ran.Outcome), s.Kind) {
-		return blame.Short{Case: c}, nil, ErrNoFailure
+		return blame.Short{WrongCut: c}, nil, ErrNoFailure
 	}
 	c.Read = ran.Reads
 	var pair *blame.Pair
@@ -50,9 +50,9 @@ func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
 		pair = &found
 	}
 	if s.How != "" || len(s.recoveryCrashes) > 0 || c.Kind == oracle.Hung {
-		return blame.Short{Case: c, Pair: pair}, ran.Outcome.violations, nil
+		return blame.Short{WrongCut: c, Pair: pair}, ran.Outcome.violations, nil
 	}
-	short := blame.Shrink(c, pair, func(plan *persist.Plan) blame.Judge { return r.pool.later(plan, nil).wrong })
+	short := blame.Shrink(c, pair, func(plan *persist.Plan) blame.CutJudge { return r.pool.later(plan, nil).wrong })
 	return short, ran.Outcome.violations, nil
 }
 
@@ -67,12 +67,12 @@ func (p *pool) wrong(point int, part persist.Subset) []oracle.Violation {
 // State returns the disk as the first crash left it, undamaged, and the marks
 // made before it.
 func (s *Stored) State() (State, error) {
-	return s.StateOf(s.Case())
+	return s.StateOf(s.WrongCut())
 }
 
 // StateOf returns the disk of a case that explains the failure, undamaged, and the marks made
 // before it.
-func (s *Stored) StateOf(c blame.Case) (State, error) {
+func (s *Stored) StateOf(c blame.WrongCut) (State, error) {
 	l := lister{plan: c.Plan, disk: c.Plan.NewDisk()}
 	marks := sortedMarks(s.plan, s.Point)
 	if c.Start != nil {

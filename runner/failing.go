@@ -318,7 +318,7 @@ func (p *exploration) blame(f *Failure, cut persist.Subset, reads []persist.Read
 		return p.pool.wrong(point, part)
 	}
 	pair := blame.Find(
-		blame.Case{Plan: p.plan, Start: p.pool.start, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: reads}, wrong)
+		blame.WrongCut{Plan: p.plan, Start: p.pool.start, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: reads}, wrong)
 	if late || p.judging.late() {
 		return &blame.Pair{Lost: f.Lost[0]} // there was no time to find what it was lost before
 	}

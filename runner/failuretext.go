@@ -253,7 +253,7 @@ func (f *failureText) resolve() (err error) {
 		return f.at(f.pointAt, err)
 	}
 	if f.pair != "" {
-		c := s.Case()
+		c := s.WrongCut()
 		if s.Pair, err = c.ParsePair(f.pair); err != nil {
 			return f.at(f.pairAt, err)
 		}
@@ -273,9 +273,9 @@ func holdsInode(trace *faultfs.Trace, ino faultfs.Ino) bool {
 	return slices.ContainsFunc(trace.Ops, func(op faultfs.Op) bool { return op.Ino == ino })
 }
 
-// Case returns the case that the first crash left.
-func (s *Stored) Case() blame.Case {
-	return blame.Case{Plan: s.plan, Point: s.Point, Cut: s.subset, Kind: s.Kind, Lost: s.Lost}
+// WrongCut returns the case that the first crash left.
+func (s *Stored) WrongCut() blame.WrongCut {
+	return blame.WrongCut{Plan: s.plan, Point: s.Point, Cut: s.subset, Kind: s.Kind, Lost: s.Lost}
 }
 
 // pin finds the effects that a crash lost, and the one cut that is left.

@@ -188,5 +188,5 @@ func isNoMoreThanAKill(t require.TestingT, pool *pool, c *drawn.Cut, k *suspectC
 	}
 	cut, err := pool.plan.Pin(c.Point, k.lost)
 	require.NoError(t, err)
-	return blame.Find(blame.Case{Plan: pool.plan, Point: c.Point, Cut: cut, Kind: kind, Lost: k.lost}, pool.wrong).Bond == blame.Alone
+	return blame.Find(blame.WrongCut{Plan: pool.plan, Point: c.Point, Cut: cut, Kind: kind, Lost: k.lost}, pool.wrong).Bond == blame.Alone
 }

@@ -73,7 +73,7 @@ func (s Scenario) change(ctx context.Context, program repair.Variant, m model.Mo
 // judgeOf returns what judges variants of the scenario's program under a model,
 // each as far as its first failure. Strict says that the oracle has yet to show that it
 // can fail.
-func (s Scenario) judgeOf(ctx context.Context, m model.Model, o Options, strict bool) repair.Judge {
+func (s Scenario) judgeOf(ctx context.Context, m model.Model, o Options, strict bool) repair.VariantJudge {
 	s.Faults, s.Damage, s.Declared = nil, nil, nil
 	o.Models, o.Faults, o.Sweep, o.Failures, o.First = []model.Model{m}, nil, false, "", true
 	o.Strict, o.Enough, o.onlyLosses, o.Found = strict, Claim{}, true, nil

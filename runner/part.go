@@ -68,7 +68,7 @@ func (f *Failure) cure() string {
 	if err != nil {
 		return ""
 	}
-	c := blame.Case{Plan: f.Plan, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost}
+	c := blame.WrongCut{Plan: f.Plan, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost}
 	cure := c.Cure(*f.Pair)
 	if cure == "" {
 		return ""

@@ -133,7 +133,7 @@ func (a *app) explainUnjudged(out *explained, stored *runner.Stored, file string
 	a.status = exitUnknown
 	out.notes = append(out.notes, fmt.Sprintf("not judged: this command knows no scenario %q, the story is as it was stored", stored.Scenario))
 	what, _, _ := strings.Cut(stored.Story, "; ")
-	e := explainedFailure{stored: stored, Short: blame.Short{Case: stored.Case(), Pair: stored.Pair}, what: []string{what}, file: file}
+	e := explainedFailure{stored: stored, Short: blame.Short{WrongCut: stored.WrongCut(), Pair: stored.Pair}, what: []string{what}, file: file}
 	return e.finish(out)
 }
 
@@ -212,7 +212,7 @@ func (e *explainedFailure) finish(out *explained) (err error) {
 	if e.Pair != nil {
 		e.cure = e.Cure(*e.Pair)
 	}
-	e.disk, err = e.stored.StateOf(e.Case)
+	e.disk, err = e.stored.StateOf(e.WrongCut)
 	out.failures = append(out.failures, *e)
 	return err
 }

@@ -34,8 +34,8 @@ import (
 	"github.com/crashsim/crashsim/oracle"
 )
 
-// Case is a case that is wrong.
-type Case struct {
+// WrongCut is a case that is wrong.
+type WrongCut struct {
 	Plan  *persist.Plan
 	Start *persist.Box // of a later life: what the crash before it left; nil: none
 	Point int
@@ -48,9 +48,9 @@ type Case struct {
 	Read []persist.Read
 }
 
-// Judge runs a checker on the newest cut of a part of a crash point, and returns
+// CutJudge runs a checker on the newest cut of a part of a crash point, and returns
 // what is wrong with it.
-type Judge func(point int, part persist.Subset) []oracle.Violation
+type CutJudge func(point int, part persist.Subset) []oracle.Violation
 
 // Bond is what K is to L. The zero Bond is none.
 type Bond uint8
@@ -106,7 +106,7 @@ const maxJudged = 400
 // taken, and the case is as right without one of them alone, the last one like that is
 // K: so K is no mark that was merely made before the one that counts, and no effect
 // that the order of a journal drags along.
-func Find(c Case, judge Judge) Pair {
+func Find(c WrongCut, judge CutJudge) Pair {
 	f := newFinder(&c, judge)
 	lost := slices.Clone(c.Lost)
 	slices.SortStableFunc(lost, func(a, b persist.Effect) int { return f.unread(a) - f.unread(b) })
@@ -129,8 +129,8 @@ func Find(c Case, judge Judge) Pair {
 
 // finder looks for a pair.
 type finder struct {
-	*Case
-	judge    Judge
+	*WrongCut
+	judge    CutJudge
 	box      *persist.Box
 	held     []persist.Version // the cut, by cell
 	ceiling  persist.Subset    // what the cut lacks is lost
@@ -138,8 +138,8 @@ type finder struct {
 	left     int               // cases that may be judged
 }
 
-func newFinder(c *Case, judge Judge) *finder {
-	f := &finder{Case: c, judge: judge, box: c.box(), left: maxJudged}
+func newFinder(c *WrongCut, judge CutJudge) *finder {
+	f := &finder{WrongCut: c, judge: judge, box: c.box(), left: maxJudged}
 	f.held, f.ceiling = hold(c.Plan, f.box, c.Point, c.Cut)
 	after := c.Plan.After(c.Point)
 	for op := c.Lost[0].Op; op <= after; op++ {
@@ -156,7 +156,7 @@ func newFinder(c *Case, judge Judge) *finder {
 }
 
 // box returns a box at the crash point of a case.
-func (c *Case) box() *persist.Box {
+func (c *WrongCut) box() *persist.Box {
 	box := c.Plan.NewBox()
 	if c.Start != nil {
 		box.StartFrom(c.Start)
@@ -335,7 +335,7 @@ func (f *finder) together(l persist.Effect) Pair {
 
 // With returns the part of the crash point that is the case with a lost effect
 // on the disk after all, and what that needs.
-func (c *Case) With(e persist.Effect) persist.Subset {
+func (c *WrongCut) With(e persist.Effect) persist.Subset {
 	box := c.box()
 	held, _ := hold(c.Plan, box, c.Point, c.Cut)
 	box.Move(c.Point)
@@ -353,7 +353,7 @@ func (c *Case) With(e persist.Effect) persist.Subset {
 
 // Without returns the crash point and the part of it whose newest cut is the case
 // without K, and false where there is no K or it cannot be lost.
-func (c *Case) Without(p Pair) (point int, part persist.Subset, ok bool) {
+func (c *WrongCut) Without(p Pair) (point int, part persist.Subset, ok bool) {
 	if p.Bond == Alone {
 		return 0, part, false
 	}

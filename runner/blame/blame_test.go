@@ -20,7 +20,7 @@ import (
 type promise func(disk *faultfs.FS, marks oracle.Marks) []oracle.Violation
 
 // judging runs a promise on the cuts of a plan, one at a time.
-func judging(plan *persist.Plan, p promise) blame.Judge {
+func judging(plan *persist.Plan, p promise) blame.CutJudge {
 	disk := plan.NewDisk()
 	return func(point int, part persist.Subset) []oracle.Violation {
 		if !disk.Begin(point, part) {
@@ -32,9 +32,9 @@ func judging(plan *persist.Plan, p promise) blame.Judge {
 
 // wrongCase is a case with the fewest losses that is wrong at a crash point, found by
 // trying all: nil if there is none, or one that lost nothing.
-func wrongCase(t require.TestingT, plan *persist.Plan, judge blame.Judge, point int) *blame.Case {
+func wrongCase(t require.TestingT, plan *persist.Plan, judge blame.CutJudge, point int) *blame.WrongCut {
 	box := plan.NewBox()
-	var best *blame.Case
+	var best *blame.WrongCut
 	for _, cut := range drawn.AllCuts(plan, point) {
 		var part persist.Subset
 		for id, v := range cut {
@@ -45,7 +45,7 @@ func wrongCase(t require.TestingT, plan *persist.Plan, judge blame.Judge, point 
 		lost := box.Lost()
 		found := judge(point, part)
 		if len(found) > 0 && (best == nil || len(lost) < len(best.Lost)) {
-			best = &blame.Case{Plan: plan, Point: point, Cut: part, Kind: found[0].Kind, Lost: slices.Clone(lost)}
+			best = &blame.WrongCut{Plan: plan, Point: point, Cut: part, Kind: found[0].Kind, Lost: slices.Clone(lost)}
 		}
 	}
 	if best == nil || len(best.Lost) == 0 {

@@ -16,7 +16,7 @@ type Survival struct {
 }
 
 // Survivals returns what became of the effects of an op.
-func (c *Case) Survivals(op faultfs.OpNum) []Survival {
+func (c *WrongCut) Survivals(op faultfs.OpNum) []Survival {
 	box := c.box()
 	held, _ := hold(c.Plan, box, c.Point, c.Cut)
 	var fates []Survival
@@ -32,7 +32,7 @@ func (c *Case) Survivals(op faultfs.OpNum) []Survival {
 
 // forcedBy returns the sync by which an effect is forced, -1 if it is by nothing but the
 // model.
-func (c *Case) forcedBy(box *persist.Box, e persist.Effect) faultfs.OpNum {
+func (c *WrongCut) forcedBy(box *persist.Box, e persist.Effect) faultfs.OpNum {
 	for point := range c.Point + 1 {
 		if box.Move(point); box.Bound(e.Cell).Lo >= e.Version {
 			if by := c.Plan.After(point); by >= 0 && c.Plan.Trace().Ops[by].Kind.Syncs() {
@@ -48,7 +48,7 @@ func (c *Case) forcedBy(box *persist.Box, e persist.Effect) faultfs.OpNum {
 // "sync the directory /" or "sync everything", the first of these that does, which is tried.
 // It returns "" where there is none: where K is of the same op as L, or there is no K, or the
 // crash is one of recovery.
-func (c *Case) Cure(p Pair) string {
+func (c *WrongCut) Cure(p Pair) string {
 	if c.Start != nil || p.Bond != Before && p.Bond != Told {
 		return ""
 	}
@@ -80,7 +80,7 @@ func (c *Case) Cure(p Pair) string {
 
 // ruledOut reports whether no crash leaves the case where one more sync is made
 // before an op.
-func (c *Case) ruledOut(sync faultfs.Op, before faultfs.OpNum) bool {
+func (c *WrongCut) ruledOut(sync faultfs.Op, before faultfs.OpNum) bool {
 	trace := c.Plan.Trace()
 	e := trace.Edit()
 	err := e.KeepAll(before - 1)

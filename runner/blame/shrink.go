@@ -9,11 +9,11 @@ import (
 )
 
 // Checker returns what judges the cases of a plan.
-type Checker func(plan *persist.Plan) Judge
+type Checker func(plan *persist.Plan) CutJudge
 
 // Short is a case in a program that is as short as it can be.
 type Short struct {
-	Case
+	WrongCut
 	// Pair is to blame; nil where nothing was lost.
 	Pair *Pair
 	// Ops are the ops of the program that are left, by their numbers there; nil: all.
@@ -39,9 +39,9 @@ const maxShrink = 4000
 //
 // The result is a smallest one in that no single op more can go. A program whose ops overlap, or
 // in which a sync lost data, is left as it is.
-func Shrink(c Case, pair *Pair, check Checker) Short {
+func Shrink(c WrongCut, pair *Pair, check Checker) Short {
 	s := &shrinker{whole: c, pair: pair, check: check, judge: check(c.Plan), left: maxShrink, right: map[int]bool{}}
-	whole := Short{Case: c, Pair: pair}
+	whole := Short{WrongCut: c, Pair: pair}
 	if c.Start != nil || c.Plan.Points() != len(c.Plan.Trace().Ops)+1 || c.Point == 0 {
 		return whole
 	}
@@ -80,10 +80,10 @@ func Shrink(c Case, pair *Pair, check Checker) Short {
 
 // shrinker shortens a program.
 type shrinker struct {
-	whole  Case
+	whole  WrongCut
 	pair   *Pair
 	check  Checker
-	judge  Judge
+	judge  CutJudge
 	what   oracle.Violation  // what is wrong
 	right  map[int]bool      // by crash point: with nothing lost, nothing is wrong
 	forces [][]faultfs.OpNum // by op: whose effects it forces
@@ -126,7 +126,7 @@ func (s *shrinker) wasRight(point int) bool {
 	return right
 }
 
-func (s *shrinker) isRight(judge Judge, point int) bool {
+func (s *shrinker) isRight(judge CutJudge, point int) bool {
 	s.left--
 	return !breaks(judge(point, persist.Subset{}))
 }
@@ -163,8 +163,8 @@ func (s *shrinker) try(keep []faultfs.OpNum) (Short, bool) {
 	}
 	plan := persist.Lower(trace, s.whole.Plan.Model())
 	short := Short{
-		Case: Case{Plan: plan, Point: len(keep), Kind: s.whole.Kind},
-		Ops:  keep,
+		WrongCut: WrongCut{Plan: plan, Point: len(keep), Kind: s.whole.Kind},
+		Ops:      keep,
 	}
 	renumber := func(e persist.Effect) (persist.Effect, bool) {
 		i, _ := slices.BinarySearch(keep, e.Op)

@@ -40,7 +40,7 @@ func (p *Pair) Text(plan *persist.Plan) []byte {
 
 // ParsePair reads a pair of the case from its text form. L must be lost, and K be kept
 // behind it.
-func (c *Case) ParsePair(text string) (*Pair, error) {
+func (c *WrongCut) ParsePair(text string) (*Pair, error) {
 	text, _, _ = strings.Cut(text, "#")
 	words := strings.Fields(text)
 	bond := -1
@@ -82,7 +82,7 @@ func (c *Case) ParsePair(text string) (*Pair, error) {
 }
 
 // parseKept reads what was kept.
-func (c *Case) parseKept(p *Pair, text string) (err error) {
+func (c *WrongCut) parseKept(p *Pair, text string) (err error) {
 	if p.Bond == Told {
 		if _, err := fmt.Sscanf(text, "%d", &p.Op); err != nil {
 			return fmt.Errorf("blame: want the op of a mark, got %q", text)
@@ -108,7 +108,7 @@ func (c *Case) parseKept(p *Pair, text string) (err error) {
 }
 
 // effect reads an effect as its op and its index.
-func (c *Case) effect(text string) (persist.Effect, error) {
+func (c *WrongCut) effect(text string) (persist.Effect, error) {
 	var op, index int
 	if _, err := fmt.Sscanf(text, "%d.%d", &op, &index); err != nil {
 		return persist.Effect{}, fmt.Errorf("blame: want an effect as OP.INDEX, got %q", text)

@@ -26,9 +26,9 @@ import (
 	"github.com/crashsim/crashsim/oracle"
 )
 
-// Judge crashes a variant of a program everywhere and returns the kinds of violations
+// VariantJudge crashes a variant of a program everywhere and returns the kinds of violations
 // that were found, none if every case is right. An error ends the search.
-type Judge func(v Variant) ([]oracle.Kind, error)
+type VariantJudge func(v Variant) ([]oracle.Kind, error)
 
 // Life is a run of a program.
 type Life uint8
@@ -81,7 +81,7 @@ type Repair struct {
 // does not either, and a repair has something that this one lacks. It takes for
 // granted that a sync more takes cases away and adds none, which is so in every
 // model.
-func Fix(program *faultfs.Trace, judge Judge) (Repair, error) {
+func Fix(program *faultfs.Trace, judge VariantJudge) (Repair, error) {
 	f := fixer{judge: judge, trace: program, known: map[string][]oracle.Kind{}}
 	f.findCandidates()
 	syncs, beyond, err := f.search()

@@ -112,7 +112,7 @@ var first = candidate{AddedSync: AddedSync{After: -1, Life: Recovery, Later: tru
 
 // fixer is a search for a repair. A set of syncs is their numbers, rising.
 type fixer struct {
-	judge      Judge
+	judge      VariantJudge
 	trace      *faultfs.Trace
 	candidates []candidate
 	known      map[string][]oracle.Kind // by set: what is broken with it
