@@ -64,7 +64,7 @@ func TestMarksOfTheSetupCountInEveryVariantOfAProgram(t *testing.T) {
 	short, _, err := results[0].Stored(results[0].Failures[0]).Explain(onceReady(false), Options{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"ready"}, short.Plan.Marks(0))
-	require.NotEmpty(t, short.Cure(*short.Pair))
+	require.NotEmpty(t, short.Prevention(*short.Pair))
 }
 
 // Programs that replace /f, while another file or another name of it is in use.

@@ -46,7 +46,7 @@ func (f *Failure) shown(r *Result) report.Failure {
 			s.Detail = append(s.Detail, text)
 		}
 	}
-	if cure := f.cure(); cure != "" {
+	if cure := f.prevention(); cure != "" {
 		s.Detail = append(s.Detail, cure)
 	}
 	for i, c := range f.RecoveryCrashes {
@@ -58,9 +58,9 @@ func (f *Failure) shown(r *Result) report.Failure {
 	return s
 }
 
-// cure says what rules the failure out: a sync before the effect, or the mark,
+// prevention says what rules the failure out: a sync before the effect, or the mark,
 // that should have come after what was lost; "" where there is no such sync.
-func (f *Failure) cure() string {
+func (f *Failure) prevention() string {
 	if f.Pair == nil || len(f.RecoveryCrashes) > 0 {
 		return ""
 	}
@@ -69,7 +69,7 @@ func (f *Failure) cure() string {
 		return ""
 	}
 	c := blame.WrongCut{Plan: f.Plan, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost}
-	cure := c.Cure(*f.Pair)
+	cure := c.Prevention(*f.Pair)
 	if cure == "" {
 		return ""
 	}

@@ -69,14 +69,14 @@ type explained struct {
 type explainedFailure struct {
 	stored *runner.Stored
 	blame.Short
-	what  []string // what is wrong
-	calls int      // of the whole program, up to the crash
-	cases int      // that fail like that; zero: unknown
-	least bool     // there may be more
-	disk  runner.State
-	cure  string
-	fix   *repair.Repair // nil: not looked for, or not found
-	file  string
+	what       []string // what is wrong
+	calls      int      // of the whole program, up to the crash
+	cases      int      // that fail like that; zero: unknown
+	least      bool     // there may be more
+	disk       runner.State
+	prevention string
+	fix        *repair.Repair // nil: not looked for, or not found
+	file       string
 }
 
 // fixRuns bounds the search for a repair, in runs for each program that is tried.
@@ -210,7 +210,7 @@ func (e *explainedFailure) finish(out *explained) (err error) {
 		}
 	}
 	if e.Pair != nil {
-		e.cure = e.Cure(*e.Pair)
+		e.prevention = e.Prevention(*e.Pair)
 	}
 	e.disk, err = e.stored.StateOf(e.WrongCut)
 	out.failures = append(out.failures, *e)
@@ -275,7 +275,7 @@ func (e *explainedFailure) json() pageJSON {
 	j := pageJSON{
 		Scenario: e.stored.Scenario, Model: e.stored.Model.String(), Kind: e.stored.Kind.String(), Story: e.stored.Story, Violations: e.what,
 		Cases: e.cases, How: e.stored.How, Program: []callJSON{}, Whole: e.calls, Shortest: e.Done, Disk: stateOf(&e.disk),
-		Bond: "alone", Cure: e.cure, Syncs: []addedSyncJSON{}, Beyond: []string{}, File: e.file,
+		Bond: "alone", Cure: e.prevention, Syncs: []addedSyncJSON{}, Beyond: []string{}, File: e.file,
 	}
 	for i := range e.program() {
 		call := callJSON{opOf(e.Plan.Trace(), faultfs.OpNum(i)), []survivalJSON{}}
@@ -340,7 +340,7 @@ func (a *app) printPage(e *explainedFailure) {
 	for _, line := range e.why() {
 		fmt.Fprintf(w, "    %s\n", line)
 	}
-	a.printCure(e)
+	a.printPrevention(e)
 	if e.file != "" {
 		fmt.Fprintf(w, "\nTo see it again: crashsim replay %s\n", show.ShellFile(e.file))
 	} else {

@@ -180,18 +180,18 @@ func (e *explainedFailure) failedSync() faultfs.OpNum {
 
 func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
-// printCure says what would prevent a failure.
-func (a *app) printCure(e *explainedFailure) {
+// printPrevention says what would prevent a failure.
+func (a *app) printPrevention(e *explainedFailure) {
 	w := &a.out
-	if e.cure == "" && e.fix == nil && (e.Pair == nil || e.Pair.Bond != blame.Within) {
+	if e.prevention == "" && e.fix == nil && (e.Pair == nil || e.Pair.Bond != blame.Within) {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n", a.style.head("What would prevent it"))
 	switch {
-	case e.cure != "" && e.Pair.Bond == blame.Told:
-		fmt.Fprintf(w, "    %s before call %d tells the world: then no power cut leaves this disk.\n", capital(e.cure), e.Pair.Op+1)
-	case e.cure != "":
-		fmt.Fprintf(w, "    %s before call %d: then no power cut leaves this disk.\n", capital(e.cure), e.Pair.Op+1)
+	case e.prevention != "" && e.Pair.Bond == blame.Told:
+		fmt.Fprintf(w, "    %s before call %d tells the world: then no power cut leaves this disk.\n", capital(e.prevention), e.Pair.Op+1)
+	case e.prevention != "":
+		fmt.Fprintf(w, "    %s before call %d: then no power cut leaves this disk.\n", capital(e.prevention), e.Pair.Op+1)
 	case e.Pair != nil && e.Pair.Bond == blame.Within:
 		fmt.Fprintf(w, "    %s\n", half(&e.Plan.Trace().Ops[e.Pair.Op]))
 	}

@@ -44,11 +44,11 @@ func (c *WrongCut) forcedBy(box *persist.Box, e persist.Effect) faultfs.OpNum {
 	return -1
 }
 
-// Cure returns a sync that rules the case out where the program makes it right before K: "sync /f",
+// Prevention returns a sync that rules the case out where the program makes it right before K: "sync /f",
 // "sync the directory /" or "sync everything", the first of these that does, which is tried.
 // It returns "" where there is none: where K is of the same op as L, or there is no K, or the
 // crash is one of recovery.
-func (c *WrongCut) Cure(p Pair) string {
+func (c *WrongCut) Prevention(p Pair) string {
 	if c.Start != nil || p.Bond != Before && p.Bond != Told {
 		return ""
 	}
