@@ -114,9 +114,9 @@ func TestNeitherHalfOfAPairIsWrongAlone(t *testing.T) {
 			if f.Pair.Bond == blame.Alone || f.Pair.Last {
 				continue
 			}
-			point, part, ok := c.Without(*f.Pair)
+			point, subset, ok := c.Without(*f.Pair)
 			require.True(t, ok)
-			require.NotContains(t, kindsOf(pool.once(point, part).Outcome), f.Kind, "without %v", f.Pair)
+			require.NotContains(t, kindsOf(pool.once(point, subset).Outcome), f.Kind, "without %v", f.Pair)
 		}
 	})
 }
@@ -172,11 +172,11 @@ func TestShortProgramFailsInTheSameWay(t *testing.T) {
 			again, err := faultfs.ParseTrace("short", short.Plan.Trace().Text())
 			require.NoError(t, err)
 			plan := persist.Lower(again, r.Model)
-			part, err := plan.Pin(short.Point, short.Lost)
+			subset, err := plan.Pin(short.Point, short.Lost)
 			require.NoError(t, err)
 			pool := newPool(&s, plan, &Options{})
 			defer pool.close()
-			require.Equal(t, violations, pool.once(short.Point, part).Outcome.violations)
+			require.Equal(t, violations, pool.once(short.Point, subset).Outcome.violations)
 			require.Len(t, short.Lost, len(f.Lost))
 			require.Len(t, again.Ops, len(short.Ops))
 			require.Equal(t, f.After, short.Ops[len(short.Ops)-1])

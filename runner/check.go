@@ -204,9 +204,9 @@ func keepPage(t TB, r *Result, fix []string) string {
 	if !ok {
 		return ""
 	}
-	parts := r.Sections()
-	parts[0].Fix = fix
-	text, err := report.Page{Title: r.Scenario + ": what a crash can leave", Sections: parts, Sources: report.FindSources(".")}.HTML()
+	sections := r.Sections()
+	sections[0].Fix = fix
+	text, err := report.Page{Title: r.Scenario + ": what a crash can leave", Sections: sections, Sources: report.FindSources(".")}.HTML()
 	file := filepath.Join(test.ArtifactDir(), "crash.html")
 	if err == nil {
 		err = outfile.Write(file, text)

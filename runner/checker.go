@@ -160,8 +160,8 @@ func (p *pool) runAll(ctx context.Context, attempts []*attempt) {
 }
 
 // once runs the checker on a part of a crash point.
-func (p *pool) once(point int, part persist.Subset) *attempt {
-	a := &attempt{Job: search.Job{Point: point, Subset: part}}
+func (p *pool) once(point int, subset persist.Subset) *attempt {
+	a := &attempt{Job: search.Job{Point: point, Subset: subset}}
 	p.runAll(context.Background(), []*attempt{a})
 	return a
 }

@@ -37,9 +37,9 @@ func TestAFailureHasTheContentsOfItsFiles(t *testing.T) {
 	}
 	results, err := runner.Run(t.Context(), s, runner.Options{})
 	require.NoError(t, err)
-	parts := results[0].Sections()
-	require.NotEmpty(t, parts[0].Failures)
-	files := parts[0].Failures[0].Files
+	sections := results[0].Sections()
+	require.NotEmpty(t, sections[0].Failures)
+	files := sections[0].Failures[0].Files
 	content := func(mode, data string) report.Content {
 		return report.Content{Exists: true, Mode: mode, Data: []byte(data)}
 	}

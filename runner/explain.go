@@ -57,8 +57,8 @@ func (s *Stored) explain(r *reached) (blame.Short, []oracle.Violation, error) {
 }
 
 // wrong returns what is wrong with the newest cut of a part.
-func (p *pool) wrong(point int, part persist.Subset) []oracle.Violation {
-	if outcome := p.once(point, part).Outcome; outcome != nil {
+func (p *pool) wrong(point int, subset persist.Subset) []oracle.Violation {
+	if outcome := p.once(point, subset).Outcome; outcome != nil {
 		return outcome.violations
 	}
 	return nil

@@ -240,15 +240,15 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
 	below := p.box.Below()
-	var steps []persist.Read
+	var reads []persist.Read
 	if v.Kind != oracle.Hung && !p.judging.late() {
 		again := p.pool.once(c.Point, pinned.Join(below))
-		steps = again.Reads
+		reads = again.Reads
 		if got := kindsOf(again.Outcome); !again.Skipped && !slices.Equal(got, kindsOf(c.Outcome)) {
 			p.judging.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
 		}
 	}
-	f.Pair = p.blame(f, pinned.Join(below), steps)
+	f.Pair = p.blame(f, pinned.Join(below), reads)
 	if len(p.past) == 0 {
 		f.needless = p.wrongAtEnd(f)
 		f.Story = storyLine(f, v)
@@ -279,11 +279,11 @@ func (p *exploration) onFreePlan(free *persist.Plan, c *cube, v oracle.Violation
 	all := *p
 	all.plan, all.pool, all.box = free, p.pool.later(free, nil), free.NewBox()
 	all.pool.damage = p.pool.damage
-	part, err := free.Pin(c.Point, p.lostOf(c))
+	subset, err := free.Pin(c.Point, p.lostOf(c))
 	if err != nil {
 		panic("crashsim: bug: a case of some of the cuts is none of all of them: " + err.Error())
 	}
-	return all.failure(&cube{Point: c.Point, Subset: part, Losses: c.Losses, Outcome: c.Outcome}, v)
+	return all.failure(&cube{Point: c.Point, Subset: subset, Losses: c.Losses, Outcome: c.Outcome}, v)
 }
 
 // wrongAtEnd reports whether a failure in which nothing was lost needs no crash: the
@@ -311,11 +311,11 @@ func (p *exploration) blame(f *Failure, cut persist.Subset, reads []persist.Read
 		return &blame.Pair{Lost: f.Lost[0]}
 	}
 	late := false
-	wrong := func(point int, part persist.Subset) []oracle.Violation {
+	wrong := func(point int, subset persist.Subset) []oracle.Violation {
 		if late = late || p.judging.late(); late {
 			return []oracle.Violation{{Kind: f.Kind}} // nothing more is found out
 		}
-		return p.pool.wrong(point, part)
+		return p.pool.wrong(point, subset)
 	}
 	pair := blame.Find(
 		blame.WrongCut{Plan: p.plan, Start: p.pool.start, Point: f.point, Cut: cut, Kind: f.Kind, Lost: f.Lost, Read: reads}, wrong)

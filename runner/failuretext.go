@@ -279,12 +279,12 @@ func (s *Stored) WrongCut() blame.WrongCut {
 }
 
 // pin finds the effects that a crash lost, and the one cut that is left.
-func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, part persist.Subset, err error) {
+func pin(plan *persist.Plan, c storedCrash) (lost []persist.Effect, subset persist.Subset, err error) {
 	if lost, err = effectsAt(plan, c); err != nil {
-		return nil, part, err
+		return nil, subset, err
 	}
-	part, err = plan.Pin(c.point, lost)
-	return lost, part, err
+	subset, err = plan.Pin(c.point, lost)
+	return lost, subset, err
 }
 
 // effectsAt finds the effects that a crash lost.
@@ -311,11 +311,11 @@ func (r *Result) Stored(f *Failure) *Stored {
 		Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
 		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage, Command: r.Command, test: r.test,
 	}
-	part, err := f.Plan.Pin(f.point, f.Lost)
+	subset, err := f.Plan.Pin(f.point, f.Lost)
 	if err != nil {
 		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
 	}
-	s.subset = part
+	s.subset = subset
 	if len(f.RecoveryCrashes) == 0 {
 		s.Pair = f.Pair
 	}

@@ -126,9 +126,9 @@ func mutated(trace *faultfs.Trace, without faultfs.OpNum) (*faultfs.Trace, error
 // usedLater reports whether the file that a rename replaces is one that the program
 // goes on to use, by another name or through a handle.
 func usedLater(trace *faultfs.Trace, rename faultfs.OpNum) bool {
-	over := trace.Ops[rename].Replaced
-	return over != 0 && slices.ContainsFunc(trace.Ops[rename+1:], func(op faultfs.Op) bool {
-		return op.Ino == over && !op.Failed() && (op.Kind.Changes() || op.Kind.Syncs())
+	replaced := trace.Ops[rename].Replaced
+	return replaced != 0 && slices.ContainsFunc(trace.Ops[rename+1:], func(op faultfs.Op) bool {
+		return op.Ino == replaced && !op.Failed() && (op.Kind.Changes() || op.Kind.Syncs())
 	})
 }
 

@@ -24,18 +24,18 @@ func (r *Result) Sections() []report.Section {
 	if text := r.recovery(); text != "" {
 		main.Notes = append(main.Notes, text)
 	}
-	parts := []report.Section{main}
+	sections := []report.Section{main}
 	for _, f := range r.Failures {
-		part := &parts[0]
+		section := &sections[0]
 		if f.Plan != r.Plan {
-			parts = append(parts, report.Section{Program: r.Scenario, Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
-			part = &parts[len(parts)-1]
+			sections = append(sections, report.Section{Program: r.Scenario, Name: fmt.Sprintf("%s; %s", r.Scenario, f.How), Plan: f.Plan, Verdict: main.Verdict, Numbers: main.Numbers})
+			section = &sections[len(sections)-1]
 		}
 		shown := f.shown(r)
 		shown.Files = r.files(f)
-		part.Failures = append(part.Failures, shown)
+		section.Failures = append(section.Failures, shown)
 	}
-	return parts
+	return sections
 }
 
 // shown is the failure as a report shows it: the first crash of it.

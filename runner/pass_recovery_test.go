@@ -136,11 +136,11 @@ func (s *slowLives) crash(t require.TestingT, plan *persist.Plan, marks []string
 				return
 			}
 			disk := plan.NewDisk()
-			var part persist.Subset
+			var subset persist.Subset
 			for id, v := range cut {
-				part = part.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
+				subset = subset.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
 			}
-			require.True(t, disk.Begin(point, part))
+			require.True(t, disk.Begin(point, subset))
 			live := faultfs.NewOn(disk)
 			s.recover(live, listMarks(nil))
 			trace := live.Trace()

@@ -208,9 +208,9 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 
 // relive runs recovery on a single cut of a crash point, and returns what it
 // did as the plan of a later life, and the cut.
-func (p *pool) relive(point int, part persist.Subset) (*persist.Plan, *persist.Box, error) {
+func (p *pool) relive(point int, subset persist.Subset) (*persist.Plan, *persist.Box, error) {
 	w := p.worker()
-	if !w.disk.Begin(point, part) {
+	if !w.disk.Begin(point, subset) {
 		return nil, nil, errors.New("there is no such disk")
 	}
 	if p.scenario.Recover == nil {
@@ -225,6 +225,6 @@ func (p *pool) relive(point int, part persist.Subset) (*persist.Plan, *persist.B
 		box.StartFrom(p.start)
 	}
 	box.Move(point)
-	box.RestrictTo(part)
+	box.RestrictTo(subset)
 	return w.disk.Lower(fs.Trace()), box, nil
 }

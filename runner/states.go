@@ -102,8 +102,8 @@ func (s Scenario) States(ctx context.Context, m model.Model) ([]State, error) {
 	defer watched.unjudged.end()
 	pool := newPool(watched, plan, &Options{})
 	defer pool.close()
-	states, err := listStates(ctx, plan, func(point int, part persist.Subset) []oracle.Violation {
-		outcome := pool.once(point, part).Outcome
+	states, err := listStates(ctx, plan, func(point int, subset persist.Subset) []oracle.Violation {
+		outcome := pool.once(point, subset).Outcome
 		if !outcome.wrong() {
 			return nil
 		}
@@ -149,7 +149,7 @@ type lister struct {
 }
 
 // judgeFunc says what is wrong with a part of a crash point.
-type judgeFunc func(point int, part persist.Subset) []oracle.Violation
+type judgeFunc func(point int, subset persist.Subset) []oracle.Violation
 
 // judgedKey is what an oracle can tell apart: a case, and how many marks were
 // made.

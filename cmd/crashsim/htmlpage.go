@@ -111,13 +111,13 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 	for _, rep := range reports {
 		for i := range rep.results {
 			r := &rep.results[i]
-			parts := r.Sections()
+			sections := r.Sections()
 			if f.page != "" {
-				if err := repaired(ctx, rep.scenario, r, &parts[0], o, most); err != nil {
+				if err := repaired(ctx, rep.scenario, r, &sections[0], o, most); err != nil {
 					return err
 				}
 			}
-			page.Sections = append(page.Sections, parts...)
+			page.Sections = append(page.Sections, sections...)
 		}
 	}
 	if len(page.Sections) == 0 {
@@ -147,13 +147,13 @@ func (f *pageFlags) draw(ctx context.Context, reports []trial, o runner.Options,
 // repaired adds to a part what the program lacks and what each of its syncs is
 // good for, where that is found out soon. The error is that of the context, or
 // oracle.ErrNoVerdict, wrapped.
-func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *report.Section, o runner.Options, most int) error {
+func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, section *report.Section, o runner.Options, most int) error {
 	if most < 0 {
-		part.Notes = append(part.Notes, "the fix and the audit are left out: the run was interrupted")
+		section.Notes = append(section.Notes, "the fix and the audit are left out: the run was interrupted")
 		return nil
 	}
 	if r.Coverage.Runs > most {
-		part.Notes = append(part.Notes, fmt.Sprintf("the fix and the audit are left out: the search took more than %d runs; \"crashsim fix\" and \"crashsim audit\" find them", most))
+		section.Notes = append(section.Notes, fmt.Sprintf("the fix and the audit are left out: the search took more than %d runs; \"crashsim fix\" and \"crashsim audit\" find them", most))
 		return nil
 	}
 	if r.Outcome.Verdict == runner.Broken {
@@ -161,7 +161,7 @@ func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *re
 		if lasting := endsAll(ctx, err); lasting != nil {
 			return lasting
 		}
-		part.Fix = fixLines(repairOf(s.Name, r.Model, found, err))
+		section.Fix = fixLines(repairOf(s.Name, r.Model, found, err))
 	}
 	if r.Outcome.Verdict == runner.Kept && s.Trace == nil {
 		mutants, err := s.Mutate(ctx, runner.Options{Models: []model.Model{r.Model}, Workers: o.Workers, Timeout: o.Timeout})
@@ -169,7 +169,7 @@ func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *re
 			return lasting
 		}
 		if err != nil {
-			part.Notes = append(part.Notes, "no audit: "+err.Error())
+			section.Notes = append(section.Notes, "no audit: "+err.Error())
 		}
 		var audit auditJSON
 		audit.add(s.Name, r.Model, mutants)
@@ -178,7 +178,7 @@ func repaired(ctx context.Context, s runner.Scenario, r *runner.Result, part *re
 			if a.Story != "" {
 				line += "; without it: " + a.Story
 			}
-			part.Audit = append(part.Audit, line)
+			section.Audit = append(section.Audit, line)
 		}
 	}
 	return nil

@@ -96,11 +96,11 @@ func (b *Box) made() int {
 // Below returns the bounds that the box leaves to the cells of the life before,
 // as a part of the crash point at which that life ended: its newest cut alone.
 func (b *Box) Below() Subset {
-	var part Subset
+	var subset Subset
 	for id := range b.plan.first {
-		part = part.And(Bound{id, b.hi[id], b.hi[id]})
+		subset = subset.And(Bound{id, b.hi[id], b.hi[id]})
 	}
-	return part
+	return subset
 }
 
 // Point returns the crash point at which the box is.
@@ -263,9 +263,9 @@ func (p Subset) Join(q Subset) Subset {
 
 // RestrictTo keeps the cuts of a part. Where there are none it returns false,
 // and the box is as it was before.
-func (b *Box) RestrictTo(part Subset) bool {
+func (b *Box) RestrictTo(subset Subset) bool {
 	to := len(b.trail)
-	for l := part.last; l != nil; l = l.before {
+	for l := subset.last; l != nil; l = l.before {
 		if !b.Restrict(l.bound) {
 			b.undo(to)
 			return false
@@ -280,7 +280,7 @@ func (b *Box) RestrictTo(part Subset) bool {
 // whole box is one part. It costs what is new at the point: the high bounds of a box
 // are closed under the needs, so that each version up to them is in some cut, and to
 // keep only the cuts that have it loses nothing.
-func (b *Box) Fresh(point int, f func(part Subset, losses int)) {
+func (b *Box) Fresh(point int, f func(subset Subset, losses int)) {
 	b.Move(point)
 	at := &b.plan.points[point]
 	if point == 0 || at.marks != b.plan.points[point-1].marks {

@@ -215,8 +215,8 @@ func TestFreshPartsAreTheCutsNotSeenBefore(t *testing.T) {
 		box := plan.NewBox()
 		box.Move(point)
 		found := map[string]bool{}
-		plan.NewBox().Fresh(point, func(part persist.Subset, losses int) {
-			require.True(t, box.RestrictTo(part), "an empty part")
+		plan.NewBox().Fresh(point, func(subset persist.Subset, losses int) {
+			require.True(t, box.RestrictTo(subset), "an empty part")
 			require.Equal(t, box.Losses(), losses)
 			for _, cut := range cutsOf(plan, box) {
 				require.False(t, found[asJSON(cut)], "in two parts")
@@ -259,10 +259,10 @@ func TestLostEffectsNameACut(t *testing.T) {
 			}
 			require.ElementsMatch(t, want, box.Lost())
 			require.Len(t, want, box.Losses())
-			part, err := plan.Pin(point, box.Lost())
+			subset, err := plan.Pin(point, box.Lost())
 			require.NoError(t, err)
 			pinned.Move(point)
-			require.True(t, pinned.RestrictTo(part))
+			require.True(t, pinned.RestrictTo(subset))
 			for id, b := range boundsOf(plan, pinned) {
 				newest := box.Bound(persist.Cell(id)).Hi
 				require.Equal(t, persist.Bound{Cell: persist.Cell(id), Lo: newest, Hi: newest}, b)

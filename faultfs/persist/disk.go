@@ -56,13 +56,13 @@ func (d *Disk) StartFrom(below *Box) {
 
 // Begin makes the disk that of a part of a crash point, with nothing read.
 // Where the part is empty it returns false.
-func (d *Disk) Begin(point int, part Subset) bool {
+func (d *Disk) Begin(point int, subset Subset) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.box.Move(point)
 	d.run++
 	d.reads, d.taken = d.reads[:0], d.taken[:0]
-	return d.box.RestrictTo(part)
+	return d.box.RestrictTo(subset)
 }
 
 // Reads returns what was read since Begin, in order. It is valid until the

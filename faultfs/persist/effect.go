@@ -134,16 +134,16 @@ func (p *Plan) Pin(point int, lost []Effect) (Subset, error) {
 		high[e.Cell] = min(high[e.Cell], e.Version-1)
 		missing[e.Cell]++
 	}
-	var part Subset
+	var subset Subset
 	for i, v := range high[p.first:] {
 		id := p.first + Cell(i)
 		if missing[id] != int(box.hi[id]-v) {
 			return Subset{}, fmt.Errorf("the lost effects are not the newest of their cells")
 		}
-		part = part.And(Bound{id, v, v})
+		subset = subset.And(Bound{id, v, v})
 	}
-	if !box.RestrictTo(part) {
+	if !box.RestrictTo(subset) {
 		return Subset{}, fmt.Errorf("the model does not allow that these effects are lost and the others are not")
 	}
-	return part, nil
+	return subset, nil
 }

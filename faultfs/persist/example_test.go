@@ -23,8 +23,8 @@ func Example() {
 
 	plan := persist.Lower(fs.Trace(), model.Default())
 	disk := plan.NewDisk()
-	read := func(part persist.Subset) {
-		disk.Begin(plan.Points()-1, part)
+	read := func(subset persist.Subset) {
+		disk.Begin(plan.Points()-1, subset)
 		name := disk.Entry(faultfs.Root, "state")
 		if name == 0 {
 			fmt.Println("no file")
@@ -37,10 +37,10 @@ func Example() {
 
 	read(persist.Subset{})
 	// Each choice that this run made could have gone the other way.
-	part := persist.Subset{}
+	subset := persist.Subset{}
 	for _, taken := range append([]persist.Bound{}, disk.Taken()...) {
-		read(part.And(taken.Older()))
-		part = part.And(taken)
+		read(subset.And(taken.Older()))
+		subset = subset.And(taken)
 	}
 	// Output:
 	// "new"

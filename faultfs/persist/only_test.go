@@ -22,8 +22,8 @@ func lowest(t *testing.T, preset, text string) string {
 	disk := plan.NewDisk()
 	held := make([]byte, 3)
 	for page := range held {
-		read := func(part persist.Subset) byte {
-			require.True(t, disk.Begin(plan.Points()-1, part))
+		read := func(subset persist.Subset) byte {
+			require.True(t, disk.Begin(plan.Points()-1, subset))
 			first := make([]byte, 1)
 			disk.ReadAt(disk.Entry(faultfs.Root, "f"), first, int64(page)*4096)
 			return first[0]

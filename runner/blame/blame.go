@@ -50,7 +50,7 @@ type WrongCut struct {
 
 // CutJudge runs a checker on the newest cut of a part of a crash point, and returns
 // what is wrong with it.
-type CutJudge func(point int, part persist.Subset) []oracle.Violation
+type CutJudge func(point int, subset persist.Subset) []oracle.Violation
 
 // Bond is what K is to L. The zero Bond is none.
 type Bond uint8
@@ -251,7 +251,7 @@ func (f *finder) without(s *suspect) verdict {
 		return s.verdict
 	}
 	s.judged = true
-	point, part, ok := f.lose(s, f.Point, f.ceiling)
+	point, subset, ok := f.lose(s, f.Point, f.ceiling)
 	if !ok || point == f.Point && !f.changed() {
 		return s.verdict
 	}
@@ -260,7 +260,7 @@ func (f *finder) without(s *suspect) verdict {
 			s.drags = append(s.drags, t)
 		}
 	}
-	s.verdict = f.verdict(point, part)
+	s.verdict = f.verdict(point, subset)
 	return s.verdict
 }
 
@@ -274,16 +274,16 @@ func (f *finder) gone(s *suspect, point int) bool {
 
 // lose takes a suspect away from a part of a crash point, and leaves the box at
 // what is left. It returns false where something forces the suspect.
-func (f *finder) lose(s *suspect, point int, part persist.Subset) (int, persist.Subset, bool) {
+func (f *finder) lose(s *suspect, point int, subset persist.Subset) (int, persist.Subset, bool) {
 	if s.pair.Bond == Told {
 		for point > 0 && f.Plan.After(point) >= s.pair.Op {
 			point--
 		}
 	} else {
-		part = part.And(persist.Bound{Cell: s.pair.Kept.Cell, Lo: 0, Hi: s.pair.Kept.Version - 1})
+		subset = subset.And(persist.Bound{Cell: s.pair.Kept.Cell, Lo: 0, Hi: s.pair.Kept.Version - 1})
 	}
 	f.box.Move(point)
-	return point, part, f.box.RestrictTo(part)
+	return point, subset, f.box.RestrictTo(subset)
 }
 
 // changed reports whether the checker would read anything on the newest cut of
@@ -294,11 +294,11 @@ func (f *finder) changed() bool {
 	})
 }
 
-func (f *finder) verdict(point int, part persist.Subset) verdict {
+func (f *finder) verdict(point int, subset persist.Subset) verdict {
 	if f.left--; f.left < 0 {
 		return wrong
 	}
-	found := f.judge(point, part)
+	found := f.judge(point, subset)
 	switch {
 	case slices.ContainsFunc(found, func(v oracle.Violation) bool { return v.Kind == f.Kind }):
 		return wrong
@@ -316,15 +316,15 @@ func breaks(found []oracle.Violation) bool {
 // together finds the last suspect behind a lost effect that has to go, with all behind it,
 // for the case to be right, or at least not wrong in this way.
 func (f *finder) together(l persist.Effect) Pair {
-	point, part := f.Point, f.ceiling
+	point, subset := f.Point, f.ceiling
 	for i := len(f.suspects) - 1; i >= 0 && f.suspects[i].pair.Op > l.Op; i-- {
 		s := &f.suspects[i]
-		at, less, ok := f.lose(s, point, part)
+		at, less, ok := f.lose(s, point, subset)
 		if !ok {
 			continue
 		}
-		point, part = at, less
-		if v := f.verdict(point, part); v != wrong {
+		point, subset = at, less
+		if v := f.verdict(point, subset); v != wrong {
 			p := s.pair
 			p.Lost, p.Last, p.Right = l, true, v == allGood
 			return p
@@ -340,22 +340,22 @@ func (c *WrongCut) With(e persist.Effect) persist.Subset {
 	held, _ := hold(c.Plan, box, c.Point, c.Cut)
 	box.Move(c.Point)
 	box.Restrict(persist.Bound{Cell: e.Cell, Lo: e.Version, Hi: box.Bound(e.Cell).Hi})
-	var part persist.Subset
+	var subset persist.Subset
 	for i, v := range held {
 		id := persist.Cell(i)
 		if lo := box.Bound(id).Lo; lo > v {
 			v = lo
 		}
-		part = part.And(persist.Bound{Cell: id, Lo: v, Hi: v})
+		subset = subset.And(persist.Bound{Cell: id, Lo: v, Hi: v})
 	}
-	return part
+	return subset
 }
 
 // Without returns the crash point and the part of it whose newest cut is the case
 // without K, and false where there is no K or it cannot be lost.
-func (c *WrongCut) Without(p Pair) (point int, part persist.Subset, ok bool) {
+func (c *WrongCut) Without(p Pair) (point int, subset persist.Subset, ok bool) {
 	if p.Bond == Alone {
-		return 0, part, false
+		return 0, subset, false
 	}
 	f := newFinder(c, nil)
 	return f.lose(&suspect{pair: p}, f.Point, f.ceiling)

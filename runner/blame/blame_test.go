@@ -22,8 +22,8 @@ type promise func(disk *faultfs.FS, marks oracle.Marks) []oracle.Violation
 // judging runs a promise on the cuts of a plan, one at a time.
 func judging(plan *persist.Plan, p promise) blame.CutJudge {
 	disk := plan.NewDisk()
-	return func(point int, part persist.Subset) []oracle.Violation {
-		if !disk.Begin(point, part) {
+	return func(point int, subset persist.Subset) []oracle.Violation {
+		if !disk.Begin(point, subset) {
 			panic("there is no such cut")
 		}
 		return p(faultfs.Unrecorded(disk), disk.Marks())
@@ -36,16 +36,16 @@ func wrongCase(t require.TestingT, plan *persist.Plan, judge blame.CutJudge, poi
 	box := plan.NewBox()
 	var best *blame.WrongCut
 	for _, cut := range drawn.AllCuts(plan, point) {
-		var part persist.Subset
+		var subset persist.Subset
 		for id, v := range cut {
-			part = part.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
+			subset = subset.And(persist.Bound{Cell: persist.Cell(id), Lo: v, Hi: v})
 		}
 		box.Move(point)
-		require.True(t, box.RestrictTo(part))
+		require.True(t, box.RestrictTo(subset))
 		lost := box.Lost()
-		found := judge(point, part)
+		found := judge(point, subset)
 		if len(found) > 0 && (best == nil || len(lost) < len(best.Lost)) {
-			best = &blame.WrongCut{Plan: plan, Point: point, Cut: part, Kind: found[0].Kind, Lost: slices.Clone(lost)}
+			best = &blame.WrongCut{Plan: plan, Point: point, Cut: subset, Kind: found[0].Kind, Lost: slices.Clone(lost)}
 		}
 	}
 	if best == nil || len(best.Lost) == 0 {
@@ -56,11 +56,11 @@ func wrongCase(t require.TestingT, plan *persist.Plan, judge blame.CutJudge, poi
 }
 
 // everything is what a checker has read that looks at all there is.
-func everything(plan *persist.Plan) (steps []persist.Read) {
+func everything(plan *persist.Plan) (reads []persist.Read) {
 	for id := range plan.Cells() {
-		steps = append(steps, persist.Read{Cell: persist.Cell(id)})
+		reads = append(reads, persist.Read{Cell: persist.Cell(id)})
 	}
-	return steps
+	return reads
 }
 
 // blamed finds the pair for a program in text form, and returns L and K in words.
@@ -200,10 +200,10 @@ func TestWithoutEitherHalfOfAPairTheCaseIsRight(t *testing.T) {
 			}
 			pairs++
 			require.GreaterOrEqual(t, pair.Op, pair.Lost.Op)
-			at, part, ok := c.Without(pair)
+			at, subset, ok := c.Without(pair)
 			require.True(t, ok)
 			if pair.Right && !pair.Last {
-				require.Empty(t, judge(at, part), "without K")
+				require.Empty(t, judge(at, subset), "without K")
 			}
 			again, err := c.ParsePair(string(pair.Text(plan))[len("blame "):])
 			require.NoError(t, err)

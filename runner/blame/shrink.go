@@ -242,9 +242,9 @@ func (s *shrinker) lacksSync(keep []faultfs.OpNum) bool {
 // reason, and the program right where the whole one was.
 func (s *shrinker) same(short *Short) bool {
 	judge := s.check(short.Plan)
-	fails := func(point int, part persist.Subset) bool {
+	fails := func(point int, subset persist.Subset) bool {
 		s.left--
-		return slices.ContainsFunc(judge(point, part), func(v oracle.Violation) bool { return v.Kind == short.Kind })
+		return slices.ContainsFunc(judge(point, subset), func(v oracle.Violation) bool { return v.Kind == short.Kind })
 	}
 	if s.left--; !slices.Contains(judge(short.Point, short.Cut), s.what) {
 		return false
@@ -254,8 +254,8 @@ func (s *shrinker) same(short *Short) bool {
 			return false
 		}
 		if p.Bond != Alone && !p.Last {
-			point, part, ok := short.Without(*p)
-			if !ok || fails(point, part) {
+			point, subset, ok := short.Without(*p)
+			if !ok || fails(point, subset) {
 				return false
 			}
 		}

@@ -67,13 +67,13 @@ func NewChecker(o Options) (*Checker, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	place, err := newTempDir()
+	temp, err := newTempDir()
 	if err != nil {
 		return nil, err
 	}
-	c := &Checker{options: o, temp: place, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
-	if c.windows, err = newWindows(place, o.At); err != nil {
-		return nil, errors.Join(err, place.remove())
+	c := &Checker{options: o, temp: temp, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
+	if c.windows, err = newWindows(temp, o.At); err != nil {
+		return nil, errors.Join(err, temp.remove())
 	}
 	if o.Materialise {
 		return c, nil

@@ -47,12 +47,12 @@ func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	place, err := newTempDir()
+	temp, err := newTempDir()
 	if err != nil {
 		return nil, err
 	}
-	trace, err := p.recordIn(ctx, place, args)
-	if err := errors.Join(err, place.remove()); err != nil {
+	trace, err := p.recordIn(ctx, temp, args)
+	if err := errors.Join(err, temp.remove()); err != nil {
 		return nil, err
 	}
 	return trace, nil
@@ -113,16 +113,16 @@ func Rerun(ctx context.Context, p Program, recorded *faultfs.Trace, how faultfs.
 	if err != nil {
 		return nil, err
 	}
-	place, err := newTempDir()
+	temp, err := newTempDir()
 	if err != nil {
 		return nil, err
 	}
 	p.Output = nil // it has said before what it says
-	trace, err := p.rerunIn(ctx, place, args, recorded, how, fault)
+	trace, err := p.rerunIn(ctx, temp, args, recorded, how, fault)
 	if failed := (*programError)(nil); err != nil && ctx.Err() == nil && !errors.As(err, &failed) {
 		err = oracle.Unjudged(err)
 	}
-	if left := place.remove(); left != nil {
+	if left := temp.remove(); left != nil {
 		err = errors.Join(err, oracle.Unjudged(left))
 	}
 	if err != nil {

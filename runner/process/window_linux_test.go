@@ -71,9 +71,9 @@ func TestAllSeeTheDirectoryAtOnePath(t *testing.T) {
 
 // Where there can be no mount namespaces, the report says what that means.
 func TestWithoutViewsEachHasAPathOfItsOwn(t *testing.T) {
-	place, err := newTempDir()
+	temp, err := newTempDir()
 	require.NoError(t, err)
-	w := &windows{temp: place, why: mount.ErrNoView}
+	w := &windows{temp: temp, why: mount.ErrNoView}
 	p := whereabouts
 	p.Args = Shell(`echo new >g; sync g; mv g f; sync .; echo saved`)
 	trace, err := p.record(t.Context(), w, p.Args)
@@ -83,7 +83,7 @@ func TestWithoutViewsEachHasAPathOfItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, trace.Notes, 1)
 	require.Contains(t, trace.Notes[0], "a program that keeps absolute paths may be judged wrongly")
-	c := &Checker{options: Options{Timeout: time.Minute}, temp: place, windows: w, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
+	c := &Checker{options: Options{Timeout: time.Minute}, temp: temp, windows: w, mounts: map[*faultfs.FS]*mounted{}, fit: map[string]bool{}}
 	s := runner.Scenario{Name: "program", Trace: trace}
 	s.Oracle, err = c.Oracle(Shell(`grep -q . f && { [ ! -s "$CRASHSIM_MARKS" ] || grep -q new f; }; ok=$?; [ ! -e lost ] && exit $ok`))
 	require.NoError(t, err)

@@ -96,9 +96,9 @@ func parseBox(line string, plan *persist.Plan) (b Box, err error) {
 
 // Part is the box as a part of its crash point.
 func (b *Box) Part() persist.Subset {
-	var part persist.Subset
+	var subset persist.Subset
 	for _, bound := range b.Bounds {
-		part = part.And(bound)
+		subset = subset.And(bound)
 	}
-	return part
+	return subset
 }

@@ -29,21 +29,21 @@ func (p *Section) program() string {
 }
 
 // matrixOf makes the matrix of parts, nil where there is one part only.
-func matrixOf(parts []Section) *matrix {
-	if len(parts) < 2 {
+func matrixOf(sections []Section) *matrix {
+	if len(sections) < 2 {
 		return nil
 	}
 	m := &matrix{}
 	columns, rows := map[string]int{}, map[string]int{}
-	for i := range parts {
-		model := parts[i].Plan.Model().String()
+	for i := range sections {
+		model := sections[i].Plan.Model().String()
 		if _, known := columns[model]; !known {
 			columns[model] = len(m.Models)
 			m.Models = append(m.Models, model)
 		}
 	}
-	for i := range parts {
-		p := &parts[i]
+	for i := range sections {
+		p := &sections[i]
 		row, known := rows[p.program()]
 		if !known {
 			row = len(m.Rows)
@@ -76,14 +76,14 @@ func (p Section) Class() string { return p.class() }
 
 // firstBroken is the part that is open when the page is: the first with a failure, or
 // else the first that is not kept, or else the first.
-func firstBroken(parts []Section) int {
-	for i := range parts {
-		if len(parts[i].Failures) > 0 {
+func firstBroken(sections []Section) int {
+	for i := range sections {
+		if len(sections[i].Failures) > 0 {
 			return i
 		}
 	}
-	for i := range parts {
-		if !parts[i].Good {
+	for i := range sections {
+		if !sections[i].Good {
 			return i
 		}
 	}

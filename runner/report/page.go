@@ -116,24 +116,24 @@ func (p Page) HTML() ([]byte, error) {
 	v.Matrix = matrixOf(p.Sections)
 	first := firstBroken(p.Sections)
 	for i := range p.Sections {
-		part := p.Sections[i].visible()
-		data, err := part.data(p.Sources)
+		section := p.Sections[i].visible()
+		data, err := section.data(p.Sources)
 		if err != nil {
 			return nil, err
 		}
 		pv := sectionView{
-			Section: part, ID: i, Open: i == first, Shown: part.shown(p.Sources), Fixes: fixLines(part.Fix), Model: part.Plan.Model().String(), Points: part.Plan.Points() - 1,
+			Section: section, ID: i, Open: i == first, Shown: section.shown(p.Sources), Fixes: fixLines(section.Fix), Model: section.Plan.Model().String(), Points: section.Plan.Points() - 1,
 			// The encoder writes out what could end the element.
 			Data: template.HTML(`<script type="application/json" class="data">` + string(data) + `</script>`),
 		}
-		for k := range part.Plan.Trace().Ops {
+		for k := range section.Plan.Trace().Ops {
 			if k == listedOps {
-				pv.Omitted = len(part.Plan.Trace().Ops) - k
+				pv.Omitted = len(section.Plan.Trace().Ops) - k
 				break
 			}
-			pv.Ops = append(pv.Ops, visible(part.Plan.Trace().Ops[k].Call()))
+			pv.Ops = append(pv.Ops, visible(section.Plan.Trace().Ops[k].Call()))
 		}
-		pv.Picture = template.HTML(part.SVG())
+		pv.Picture = template.HTML(section.SVG())
 		v.Parts = append(v.Parts, pv)
 	}
 	var b bytes.Buffer

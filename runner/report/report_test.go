@@ -52,8 +52,8 @@ func torn(t testing.TB, saves int) Section {
 }
 
 func TestPicture(t *testing.T) {
-	part := torn(t, 2)
-	got := part.SVG()
+	section := torn(t, 2)
+	got := section.SVG()
 	const file = "testdata/timeline.svg"
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o777))
@@ -64,18 +64,18 @@ func TestPicture(t *testing.T) {
 	require.Equal(t, string(want), string(got))
 	wellFormed(t, got)
 	require.Equal(t, 1, bytes.Count(got, []byte(`class="lost"`)))
-	require.Equal(t, len(part.Plan.Trace().Ops), bytes.Count(got, []byte("<g ")))
+	require.Equal(t, len(section.Plan.Trace().Ops), bytes.Count(got, []byte("<g ")))
 }
 
 // A picture of a long trace is of the ops up to the failure.
 func TestPictureOfALongTraceEndsBehindTheFailure(t *testing.T) {
-	part := torn(t, 200)
-	part.Failures[0].Point = 1000
-	got := string(part.SVG())
+	section := torn(t, 200)
+	section.Failures[0].Point = 1000
+	got := string(section.SVG())
 	require.Equal(t, pictureOps, strings.Count(got, "<g "))
 	require.Contains(t, got, "power cut")
-	part.Failures = nil
-	require.Equal(t, pictureOps, strings.Count(string(part.SVG()), "<g "))
+	section.Failures = nil
+	require.Equal(t, pictureOps, strings.Count(string(section.SVG()), "<g "))
 }
 
 func wellFormed(t require.TestingT, svg []byte) {
@@ -207,14 +207,14 @@ func TestPolicyAllowsOnlyThePageItself(t *testing.T) {
 // What the script works out from the rises is the bounds of the box, at each
 // point.
 func TestRisesAddUpToTheBounds(t *testing.T) {
-	part := torn(t, 5)
-	text, err := part.data(nil)
+	section := torn(t, 5)
+	text, err := section.data(nil)
 	require.NoError(t, err)
 	var d sectionData
 	require.NoError(t, json.Unmarshal(text, &d))
-	require.Len(t, d.Points, part.Plan.Points())
+	require.Len(t, d.Points, section.Plan.Points())
 	high, low := make([]int, len(d.Cells)), make([]int, len(d.Cells))
-	box := part.Plan.NewBox()
+	box := section.Plan.NewBox()
 	for i, p := range d.Points {
 		for k := 0; k < len(p.High); k += 2 {
 			high[p.High[k]] = p.High[k+1]
@@ -268,11 +268,11 @@ func TestPageIsSmall(t *testing.T) {
 
 // At the last point of a short program the words at the crash stand in front of it.
 func TestPictureCutsOffNoLabel(t *testing.T) {
-	part := torn(t, 2)
-	part.Failures[0].Point = part.Plan.Points() - 1
-	require.Contains(t, string(part.SVG()), `text-anchor="end" class="crash">power cut<`)
-	part.Failures[0].Point = 1
-	require.Contains(t, string(part.SVG()), `text-anchor="start" class="crash">power cut<`)
+	section := torn(t, 2)
+	section.Failures[0].Point = section.Plan.Points() - 1
+	require.Contains(t, string(section.SVG()), `text-anchor="end" class="crash">power cut<`)
+	section.Failures[0].Point = 1
+	require.Contains(t, string(section.SVG()), `text-anchor="start" class="crash">power cut<`)
 }
 
 func TestHeadlineSaysWhatIsWrongAndNoMore(t *testing.T) {
@@ -287,9 +287,9 @@ func TestHeadlineSaysWhatIsWrongAndNoMore(t *testing.T) {
 
 // A plus sign stands in front of what is to be added, and of nothing else.
 func TestOnlyWhatIsAddedHasAPlusSign(t *testing.T) {
-	part := torn(t, 1)
-	part.Fix = []string{"no set of syncs repairs it: something else has to change", "sync /f after write", "missing: fsync /f"}
-	page, err := Page{Title: "t", Sections: []Section{part}}.HTML()
+	section := torn(t, 1)
+	section.Fix = []string{"no set of syncs repairs it: something else has to change", "sync /f after write", "missing: fsync /f"}
+	page, err := Page{Title: "t", Sections: []Section{section}}.HTML()
 	require.NoError(t, err)
 	require.Contains(t, string(page), "<li>no set of syncs repairs it")
 	require.Equal(t, 2, strings.Count(string(page), `<li class="add">`))

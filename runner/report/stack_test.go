@@ -10,11 +10,11 @@ import (
 )
 
 func TestOpsOfOneStackShareIt(t *testing.T) {
-	part := torn(t, 2)
-	ops := part.Plan.Trace().Ops
+	section := torn(t, 2)
+	ops := section.Plan.Trace().Ops
 	stack := []faultfs.CallSite{{File: "store/wal.go", Line: 12, Func: "store.append"}, {File: "libdb.so", Func: "db_put"}, {File: "<script>", Line: 1}}
 	ops[1].Stack, ops[3].Stack, ops[4].Stack = stack, stack, stack[1:]
-	text, err := part.data(nil)
+	text, err := section.data(nil)
 	require.NoError(t, err)
 	var data sectionData
 	require.NoError(t, json.Unmarshal(text, &data))

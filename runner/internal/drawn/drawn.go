@@ -215,10 +215,10 @@ func BruteForce(t require.TestingT, plan *persist.Plan, check Checker) []Cut {
 					}
 				}
 			}
-			part, err := plan.Pin(point, lost)
+			subset, err := plan.Pin(point, lost)
 			require.NoError(t, err)
 			live.Reset()
-			require.True(t, disk.Begin(point, part))
+			require.True(t, disk.Begin(point, subset))
 			outcome := check(live, disk.Marks())
 			require.Empty(t, disk.Taken(), "nothing is left to choose")
 			all = append(all, Cut{point, cut, false, len(lost), outcome})

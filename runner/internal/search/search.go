@@ -29,11 +29,11 @@ func (c *Cube[T]) Kept() Cube[T] {
 
 // Whole returns the cube as a part of its crash point.
 func (c *Cube[T]) Whole() persist.Subset {
-	part := c.Subset
+	subset := c.Subset
 	for _, t := range c.Taken {
-		part = part.And(t)
+		subset = subset.And(t)
 	}
-	return part
+	return subset
 }
 
 // Job is a part of a crash point that is waiting to be judged.
@@ -214,7 +214,7 @@ func (s *Search[T]) PushFresh(from, until int, whole bool) {
 		from++
 	}
 	for point := from; point < until; point++ {
-		s.box.Fresh(point, func(part persist.Subset, losses int) { s.push(losses, task[T]{Job: Job{point, part}}) })
+		s.box.Fresh(point, func(subset persist.Subset, losses int) { s.push(losses, task[T]{Job: Job{point, subset}}) })
 	}
 }
 
@@ -334,8 +334,8 @@ func (s *Search[T]) finishRun(t *task[T], losses int) bool {
 		if t.stand.nodes, ok = s.tree.add(a, t.stand.nodes); !ok {
 			s.private = true
 			s.strange = &Strange{Expected: s.tree.sequence(a.Reads)}
-			for _, step := range a.Reads {
-				s.strange.Read = append(s.strange.Read, step.Cell)
+			for _, read := range a.Reads {
+				s.strange.Read = append(s.strange.Read, read.Cell)
 			}
 		}
 	}

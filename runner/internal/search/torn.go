@@ -96,8 +96,8 @@ func (s *Search[T]) tornJobs(from, until int) iter.Seq[Job] {
 				return
 			}
 			for _, effects := range unsynced {
-				for part := range s.tornParts(point, effects) {
-					if !yield(Job{point, part}) {
+				for subset := range s.tornParts(point, effects) {
+					if !yield(Job{point, subset}) {
 						return
 					}
 				}
@@ -144,14 +144,14 @@ func (s *Search[T]) tornParts(point int, effects []persist.Effect) iter.Seq[pers
 // effects is missing. It returns false where it was ended.
 func (s *Search[T]) runsOf(point int, effects []persist.Effect, yield func(persist.Subset) bool) bool {
 	for from := range effects {
-		var part persist.Subset
+		var subset persist.Subset
 		for _, e := range effects[from:] {
 			older := persist.Bound{Cell: e.Cell, Lo: 0, Hi: e.Version - 1}
-			more := part.And(older)
+			more := subset.And(older)
 			if s.box.Move(point); !s.box.RestrictTo(more) {
 				break // a sync has forced it
 			}
-			if part = more; !yield(part) {
+			if subset = more; !yield(subset) {
 				return false
 			}
 		}
@@ -165,7 +165,7 @@ func (s *Search[T]) runsOf(point int, effects []persist.Effect, yield func(persi
 func (s *Search[T]) Sample(ctx context.Context, rng *rand.Rand, from, until, n int) (judged int) {
 	var fresh []Job
 	for point := from; point < until; point++ {
-		s.box.Fresh(point, func(part persist.Subset, _ int) { fresh = append(fresh, Job{point, part}) })
+		s.box.Fresh(point, func(subset persist.Subset, _ int) { fresh = append(fresh, Job{point, subset}) })
 	}
 	if len(fresh) == 0 {
 		return n
@@ -185,7 +185,7 @@ func (s *Search[T]) Sample(ctx context.Context, rng *rand.Rand, from, until, n i
 func (s *Search[T]) draw(rng *rand.Rand, j Job) Job {
 	s.box.Move(j.Point)
 	s.box.RestrictTo(j.Subset)
-	part := j.Subset
+	subset := j.Subset
 	for _, i := range rng.Perm(s.plan.Cells()) {
 		b := s.box.Bound(persist.Cell(i))
 		if b.Lo == b.Hi {
@@ -194,7 +194,7 @@ func (s *Search[T]) draw(rng *rand.Rand, j Job) Job {
 		v := b.Lo + persist.Version(rng.IntN(int(b.Hi-b.Lo)+1))
 		b.Lo, b.Hi = v, v
 		s.box.Restrict(b)
-		part = part.And(b)
+		subset = subset.And(b)
 	}
-	return Job{j.Point, part}
+	return Job{j.Point, subset}
 }
