@@ -21,7 +21,7 @@ var public = []string{"faultfs", "faultfs/model", "oracle", "runner", "runner/pr
 var unshown = map[string][]string{
 	// The disk that a file system begins on, and what the model and the recorders need of
 	// ops: a test of a program has no use for them.
-	"faultfs": {"Base", "Over", "Unrecorded", "Edit", "OpNum", "Type", "Site", "Everything"},
+	"faultfs": {"Base", "NewOn", "Unrecorded", "Edit", "OpNum", "Type", "CallSite", "Everything"},
 	// The type of an error, for those who want its line.
 	"faultfs.errors": {"TextError"},
 	// What a run reports while it goes on, and which commands were run: for the command.

@@ -36,7 +36,7 @@ const (
 	OpCreate           // make an empty file: Dir, Name, Ino, Mode
 	OpWrite            // write Data at Off into Ino
 	OpTruncate         // set the size of Ino to Size
-	OpRename           // move the name Dir/Name to ToDir/ToName, replacing Over
+	OpRename           // move the name Dir/Name to ToDir/ToName, the name of Replaced
 	OpLink             // give Ino the further name Dir/Name
 	OpSymlink          // make a symbolic link to Target: Dir, Name, Ino
 	OpUnlink           // remove the name Dir/Name of Ino
@@ -55,7 +55,7 @@ const (
 	OpChown            // change the owner of Ino, which no crash state shows
 	OpChtimes          // change the times of Ino, which no crash state shows
 	OpLstat            // look at the attributes of Ino, a symbolic link not followed
-	OpExchange         // let Dir/Name, of Ino, and ToDir/ToName, of Over, lead to each other's inode
+	OpExchange         // let Dir/Name, of Ino, and ToDir/ToName, of Replaced, lead to each other's inode
 )
 
 var opWords = [...]string{

@@ -33,7 +33,7 @@ type resolved struct {
 }
 
 // walk resolves a path from the root. A missing last element is no error: its
-// spot has no inode. Relative paths count from the root. The spot of a failed
+// result has no inode. Relative paths count from the root. The result of a failed
 // walk has a directory only if all but the last element was resolved. With
 // linkBare and linkKeep, what stands before a slash at the end may be no
 // directory: the caller looks at mustDir.
@@ -127,7 +127,7 @@ func (mode links) follows(slash bool) bool {
 	return mode == linkFollow || mode == linkSlash && slash || mode == linkBare && !slash
 }
 
-// orParent is the spot of a walk that failed at it.
+// orParent is the result of a walk that failed at it.
 func (s resolved) orParent(last bool) resolved {
 	if last {
 		return s

@@ -40,7 +40,7 @@
 // and only then loses power; so it is after a sync that lost data. A call fails by a fault, those of the scenario or
 // in a sweep each that fits, alone: an op that returned an error may have
 // happened or not, and what was acknowledged holds. Durable data rots
-// (Scenario.Media): a format that can tell must say so, and never give a wrong
+// (Scenario.Damage): a format that can tell must say so, and never give a wrong
 // answer. All of it is one verdict, and counted by Coverage.
 //
 // Mutate turns the question round, and scores the test: it leaves each sync out,

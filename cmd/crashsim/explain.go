@@ -246,7 +246,7 @@ type pageJSON struct {
 	Bond       string          `json:"bond"`                       // of what was kept: "before", "within", "told", or "alone": there is none
 	Kept       *effectJSON     `json:"kept" jsonschema:"nullable"` // null where it is a mark, or there is none
 	Told       *opJSON         `json:"told" jsonschema:"nullable"` // the mark
-	Cure       string          `json:"cure,omitempty"`
+	Prevention string          `json:"prevention,omitempty"`
 	Syncs      []addedSyncJSON `json:"syncs"`  // that the whole program lacks
 	Beyond     []string        `json:"beyond"` // kinds of violations that no sync repairs
 	File       string          `json:"file,omitempty"`
@@ -275,7 +275,7 @@ func (e *explainedFailure) json() pageJSON {
 	j := pageJSON{
 		Scenario: e.stored.Scenario, Model: e.stored.Model.String(), Kind: e.stored.Kind.String(), Story: e.stored.Story, Violations: e.what,
 		Cases: e.cases, How: e.stored.How, Program: []callJSON{}, Whole: e.calls, Shortest: e.Done, Disk: stateOf(&e.disk),
-		Bond: "alone", Cure: e.prevention, Syncs: []addedSyncJSON{}, Beyond: []string{}, File: e.file,
+		Bond: "alone", Prevention: e.prevention, Syncs: []addedSyncJSON{}, Beyond: []string{}, File: e.file,
 	}
 	for i := range e.program() {
 		call := callJSON{opOf(e.Plan.Trace(), faultfs.OpNum(i)), []survivalJSON{}}

@@ -121,8 +121,8 @@ type failureJSON struct {
 	After           *opJSON      `json:"after" jsonschema:"nullable"` // null: before the first op
 	Marks           []string     `json:"marks"`
 	Lost            []effectJSON `json:"lost"`
-	How             string       `json:"how,omitempty"`   // what happened besides the power cut
-	RecoveryCrashes []crashJSON  `json:"again,omitempty"` // crashes of recovery that followed
+	How             string       `json:"how,omitempty"`              // what happened besides the power cut
+	RecoveryCrashes []crashJSON  `json:"recovery_crashes,omitempty"` // crashes of recovery that followed
 	Stack           string       `json:"stack,omitempty"`
 	File            string       `json:"file,omitempty"`
 }

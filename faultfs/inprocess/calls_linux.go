@@ -238,7 +238,7 @@ func (p *pathCall) mode() lookMode {
 	return lookFollow
 }
 
-// do answers a call whose path leads to a spot of a virtual directory.
+// do answers a call whose path leads into a virtual directory.
 func (p *pathCall) do(at callTarget) (uintptr, syscall.Errno) {
 	d := at.d
 	switch p.trap {

@@ -51,7 +51,7 @@ const (
 	mostDirectories = 1 << 10
 )
 
-// slots are the places of virtual directories: what has descriptors, and the directory
+// slots are where virtual directories stand: what has descriptors, and the directory
 // that stands there now.
 var slots struct {
 	sync.Mutex
@@ -170,7 +170,7 @@ func (d *Dir) refuse(what string, errno syscall.Errno) syscall.Errno {
 	return errno
 }
 
-// slotOf returns the seat of a descriptor, nil for one of the kernel's.
+// slotOf returns the slot of a descriptor, nil for one of the kernel's.
 func slotOf(fd int32) *slot {
 	if fd < firstDescriptor {
 		return nil

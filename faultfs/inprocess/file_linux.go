@@ -402,11 +402,11 @@ func (c *call) entries(f *file) (uintptr, syscall.Errno) {
 		f.entries = list
 	}
 	const fixed = 19 // ino, offset, length and type
-	room, out := int(min(c.a[2], 1<<20)), []byte(nil)
+	space, out := int(min(c.a[2], 1<<20)), []byte(nil)
 	for int(f.pos) < len(f.entries) {
 		e := &f.entries[f.pos]
 		length := (fixed + len(e.Name) + 1 + 7) &^ 7
-		if len(out)+length > room {
+		if len(out)+length > space {
 			if len(out) == 0 {
 				return 0, syscall.EINVAL
 			}

@@ -27,7 +27,7 @@ type file struct {
 	dead bool // its process has ended; guarded by the table
 }
 
-// table holds the descriptors of a seat. A number is used again only after its owner has
+// table holds the descriptors of a slot. A number is used again only after its owner has
 // closed it, even if that is long after the end of the directory.
 type table struct {
 	mu    sync.RWMutex

@@ -146,14 +146,14 @@ func (d *Dir) above(up, ino faultfs.Ino) bool {
 	return true
 }
 
-// callTarget is a spot, or a path outside of all virtual directories.
+// callTarget is what a path leads to, or a path outside of all virtual directories.
 type callTarget struct {
 	d *Dir // nil: outside
 	resolved
 	path string // outside: the absolute path
 }
 
-// lookup resolves the path argument of a call. The place is outside where the kernel is to
+// lookup resolves the path argument of a call. The target is outside where the kernel is to
 // answer.
 func (c *call) lookup(dirfd int32, path string, mode lookMode) (callTarget, syscall.Errno) {
 	links := 0

@@ -94,7 +94,7 @@ func (b *Box) made() int {
 }
 
 // Below returns the bounds that the box leaves to the cells of the life before,
-// as a part of the crash point at which that life ended: its newest cut alone.
+// as a subset of the crash point at which that life ended: its newest cut alone.
 func (b *Box) Below() Subset {
 	var subset Subset
 	for id := range b.plan.first {
@@ -233,7 +233,7 @@ func (b *Box) Choose(id Cell) (value Version, taken Bound, split bool) {
 // Older returns the bound that keeps the cuts that a choice left out.
 func (c Bound) Older() Bound { return Bound{c.Cell, 0, c.Lo - 1} }
 
-// Subset is a part of a crash point's box: what respects a list of bounds. Parts
+// Subset is a subset of a crash point's box: what respects a list of bounds. Subsets
 // share memory with those that they were made from, and never change. The zero
 // Subset is the whole box.
 type Subset struct{ last *link }
@@ -244,7 +244,7 @@ type link struct {
 	bound  Bound
 }
 
-// And returns what of the part respects one more bound.
+// And returns what of the subset respects one more bound.
 func (p Subset) And(more Bound) Subset {
 	if l := p.last; l != nil && l.bound.Cell == more.Cell {
 		both := Bound{more.Cell, max(l.bound.Lo, more.Lo), min(l.bound.Hi, more.Hi)}
@@ -253,7 +253,7 @@ func (p Subset) And(more Bound) Subset {
 	return Subset{&link{p.last, more}}
 }
 
-// Join returns the part that respects the bounds of both.
+// Join returns the subset that respects the bounds of both.
 func (p Subset) Join(q Subset) Subset {
 	for l := q.last; l != nil; l = l.before {
 		p = p.And(l.bound)
@@ -261,7 +261,7 @@ func (p Subset) Join(q Subset) Subset {
 	return p
 }
 
-// RestrictTo keeps the cuts of a part. Where there are none it returns false,
+// RestrictTo keeps the cuts of a subset. Where there are none it returns false,
 // and the box is as it was before.
 func (b *Box) RestrictTo(subset Subset) bool {
 	to := len(b.trail)
@@ -287,7 +287,7 @@ func (b *Box) Fresh(point int, f func(subset Subset, losses int)) {
 		f(Subset{}, 0)
 		return
 	}
-	var missing Subset // the part on which the effects so far are missing
+	var missing Subset // the subset on which the effects so far are missing
 	for _, s := range at.high {
 		if b.hi[s.cell] > s.from {
 			f(missing.And(Bound{s.cell, s.from + 1, s.to}), b.losses)

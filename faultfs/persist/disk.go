@@ -15,7 +15,7 @@ import (
 // would have shown it the same.
 //
 // What a program does with a disk, through the faultfs.FS over it and through
-// its Marks, may come from several goroutines at once. Begin, Steps, Taken and
+// its Marks, may come from several goroutines at once. Begin, Reads, Taken and
 // Box belong to the one that runs the program.
 type Disk struct {
 	plan  *Plan
@@ -54,8 +54,8 @@ func (d *Disk) StartFrom(below *Box) {
 	d.box.StartFrom(below)
 }
 
-// Begin makes the disk that of a part of a crash point, with nothing read.
-// Where the part is empty it returns false.
+// Begin makes the disk that of a subset of a crash point, with nothing read.
+// Where the subset is empty it returns false.
 func (d *Disk) Begin(point int, subset Subset) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

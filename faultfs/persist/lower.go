@@ -94,7 +94,7 @@ type lowerer struct {
 	*Plan
 	state map[faultfs.Ino]*live
 
-	previous  []need // effects of the step before, for order=all
+	previous  []need // effects of the op, or the piece of one, before: for order=all
 	journal   []need // effects of the namespace op before, for names=journal
 	namespace []nsEffect
 	nsForced  int     // namespace effects before this one have been forced

@@ -48,7 +48,7 @@ type WrongCut struct {
 	Read []persist.Read
 }
 
-// CutJudge runs a checker on the newest cut of a part of a crash point, and returns
+// CutJudge runs a checker on the newest cut of a subset of a crash point, and returns
 // what is wrong with it.
 type CutJudge func(point int, subset persist.Subset) []oracle.Violation
 
@@ -272,7 +272,7 @@ func (f *finder) gone(s *suspect, point int) bool {
 	return f.box.Bound(s.pair.Kept.Cell).Hi < s.pair.Kept.Version
 }
 
-// lose takes a suspect away from a part of a crash point, and leaves the box at
+// lose takes a suspect away from a subset of a crash point, and leaves the box at
 // what is left. It returns false where something forces the suspect.
 func (f *finder) lose(s *suspect, point int, subset persist.Subset) (int, persist.Subset, bool) {
 	if s.pair.Bond == Told {

@@ -118,7 +118,7 @@ func (p *proofreader) Visit(node *ast.Node) {
 
 func (p *proofreader) checkCall(call *ast.CallNode) error {
 	if name := callee(call); (name == "result" || name == "live") && !p.words.faults {
-		return fmt.Errorf("%s is about a program whose calls fail: there is no part %q", name, faultsSection)
+		return fmt.Errorf("%s is about a program whose calls fail: there is no section %q", name, faultsSection)
 	}
 	if len(call.Arguments) != 1 {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/crashsim/crashsim/oracle"
 )
 
-// faultsSection is the part of the archive that says which calls fail.
+// faultsSection is the section of the archive that says which calls fail.
 const faultsSection = "faults"
 
 // maxFaults bounds the faults of a file: each op is compared with each.
@@ -24,7 +24,7 @@ type faultLine struct {
 	line int // in the file, counted from one
 }
 
-// inject reads the part "faults", whose heading is the given line.
+// inject reads the section "faults", whose heading is the given line.
 func (t *Test) inject(section string, heading int) error {
 	for line, text := range linesOf(section, heading) {
 		fault, err := faultfs.ParseFault(text)

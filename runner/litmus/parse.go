@@ -56,7 +56,7 @@ const (
 	maxExpression = 1 << 14 // bytes
 )
 
-// expectSection is the part of the archive that is read here.
+// expectSection is the section of the archive that is read here.
 const expectSection = "expect"
 
 // Parse reads a litmus file, or a stored trace; file is its name, for errors,
@@ -83,7 +83,7 @@ func Parse(file string, text []byte) (*Test, error) {
 	return t, t.checkFaults()
 }
 
-// findSection returns a part of an archive and the line of its heading, "" if
+// findSection returns a section of an archive and the line of its heading, "" if
 // there is none.
 func findSection(archive *txtar.Archive, name string) (part string, heading int) {
 	heading = 1 + bytes.Count(archive.Comment, []byte("\n"))
@@ -96,7 +96,7 @@ func findSection(archive *txtar.Archive, name string) (part string, heading int)
 	return "", 0
 }
 
-// linesOf yields the lines of a part that say something, by their numbers.
+// linesOf yields the lines of a section that say something, by their numbers.
 func linesOf(section string, heading int) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		line := heading
@@ -109,7 +109,7 @@ func linesOf(section string, heading int) iter.Seq2[int, string] {
 	}
 }
 
-// expect reads the part "expect", whose heading is the given line.
+// expect reads the section "expect", whose heading is the given line.
 func (t *Test) expect(section string, heading int, words *vocabulary) error {
 	for line, text := range linesOf(section, heading) {
 		e, err := parseExpect(text, words)

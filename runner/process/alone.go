@@ -15,17 +15,17 @@ var alone atomic.Int64
 // anything that runs while no program and no check does.
 func AloneWith(init int) { alone.Store(int64(init)) }
 
-// workspaces knows in which rooms programs and checks work at the moment. A room is what
+// workspaces knows in which workspaces programs and checks work at the moment. A workspace is what
 // tells those who work on one disk from those who work on another: the mount namespace,
 // or where they share one, the directory.
 var workspaces = struct {
 	quiet sync.RWMutex // held for reading while a command runs
 
 	mu    sync.Mutex
-	rooms map[string]int
-}{rooms: map[string]int{}}
+	inUse map[string]int
+}{inUse: map[string]int{}}
 
-// atWork notes that a command begins to work in a room. The function that it
+// atWork notes that a command begins to work in a workspace. The function that it
 // returns is to be called when it has ended, and what is left of its process group
 // too: it ends what has got away, so that it does not work on the disk of the next
 // one. Left says that something of its process group was left, which may not be
@@ -36,12 +36,12 @@ func atWork(workspace string) (ended func(left bool) error) {
 	}
 	workspaces.quiet.RLock()
 	workspaces.mu.Lock()
-	workspaces.rooms[workspace]++
+	workspaces.inUse[workspace]++
 	workspaces.mu.Unlock()
 	return func(left bool) error {
 		workspaces.mu.Lock()
-		if workspaces.rooms[workspace]--; workspaces.rooms[workspace] == 0 {
-			delete(workspaces.rooms, workspace)
+		if workspaces.inUse[workspace]--; workspaces.inUse[workspace] == 0 {
+			delete(workspaces.inUse, workspace)
 		}
 		workspaces.mu.Unlock()
 		unknown, err := endStrays(workspace, left)
@@ -56,14 +56,14 @@ func atWork(workspace string) (ended func(left bool) error) {
 	}
 }
 
-// working reports whether a command works in a room at the moment.
+// working reports whether a command works in a workspace at the moment.
 func working(workspace string) bool {
 	workspaces.mu.Lock()
 	defer workspaces.mu.Unlock()
-	return workspaces.rooms[workspace] > 0
+	return workspaces.inUse[workspace] > 0
 }
 
-// endLeftIn ends what a command has left in a room where no other command works. A
+// endLeftIn ends what a command has left in a workspace where no other command works. A
 // process that is alone in its PID namespace does that after each command.
 func endLeftIn(workspace string) error {
 	if alone.Load() != 0 {

@@ -14,9 +14,9 @@ import (
 	"github.com/crashsim/crashsim/faultfs/mount"
 )
 
-// endStrays ends the processes that a command has left which worked in a room, and
+// endStrays ends the processes that a command has left which worked in a workspace, and
 // reports whether there are others that belong to no command that runs.
-func endStrays(room string, left bool) (unknown bool, err error) {
+func endStrays(workspace string, left bool) (unknown bool, err error) {
 	// As a rule there are none, which is cheap to see.
 	init := int(alone.Load())
 	if others, ok := hasOthers(init); ok && !others && !left {
@@ -30,9 +30,9 @@ func endStrays(room string, left bool) (unknown bool, err error) {
 		unknown = false
 		var own []int
 		for _, p := range strays {
-			switch at := p.room(); {
+			switch at := p.workspace(); {
 			case p.parent == os.Getpid(): // a command, or a shell that stands by
-			case at == room && !working(room):
+			case at == workspace && !working(workspace):
 				own = append(own, p.pid)
 			case p.parent == init && (at == "" || !working(at)):
 				unknown = true
@@ -54,7 +54,7 @@ func endAllStrays() error {
 }
 
 // endLeftOf ends the processes that a process has left which is no more: those that
-// were told to work below its place, and those for which the file system in which they
+// were told to work below its directory, and those for which the file system in which they
 // were told to work has gone with it.
 func endLeftOf(dir string) error {
 	return endWhere(func(p running) bool {
@@ -63,10 +63,10 @@ func endLeftOf(dir string) error {
 	})
 }
 
-// endWorkspace ends the processes that work in a room, but for those that this process has
+// endWorkspace ends the processes that work in a workspace, but for those that this process has
 // started itself, such as the one that looks at mapped files there.
-func endWorkspace(room string) error {
-	return endWhere(func(p running) bool { return p.parent != os.Getpid() && p.room() == room })
+func endWorkspace(workspace string) error {
+	return endWhere(func(p running) bool { return p.parent != os.Getpid() && p.workspace() == workspace })
 }
 
 // endWhere ends processes until there are none left of a kind.
@@ -171,10 +171,10 @@ func parseStat(stat []byte) (parent int, living bool) {
 	return parent, err == nil
 }
 
-// room returns the room in which a process works, "" if that cannot be told: the mount
+// workspace returns the workspace in which a process works, "" if that cannot be told: the mount
 // namespace, where that is another than ours, or else the directory that it was told to
 // work in.
-func (p running) room() string {
+func (p running) workspace() string {
 	proc := "/proc/" + strconv.Itoa(p.pid)
 	space, err := os.Readlink(proc + "/ns/mnt")
 	if own, ownErr := os.Readlink("/proc/self/ns/mnt"); err == nil && ownErr == nil && space != own {

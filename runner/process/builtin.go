@@ -189,16 +189,16 @@ func (c *Checker) sqlite(trace *faultfs.Trace, file string) (oracle.Oracle, erro
 		return nil, err
 	}
 	args := []string{program, "-batch", "-bail", "." + file, "PRAGMA integrity_check", ".dump"}
-	place, err := os.MkdirTemp(c.temp.dir, "sqlite-")
+	scratch, err := os.MkdirTemp(c.temp.dir, "sqlite-")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = removeTree(place) }()
+	defer func() { _ = removeTree(scratch) }()
 	var held dumps
 	count := 0
 	err = milestones(trace, everyChange, func(live *faultfs.FS, mark bool) error {
 		count++
-		dir := filepath.Join(place, strconv.Itoa(count))
+		dir := filepath.Join(scratch, strconv.Itoa(count))
 		if err := copyOut(live, dir); err != nil {
 			return err
 		}

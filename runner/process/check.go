@@ -21,7 +21,7 @@ import (
 	"github.com/crashsim/crashsim/oracle"
 )
 
-// Checker runs commands on disks that a crash left. It has a place for the
+// Checker runs commands on disks that a crash left. It has a temporary directory for the
 // disks, which Close removes. Its methods may be called from several goroutines
 // at once, each with a disk of its own.
 type Checker struct {
@@ -377,14 +377,14 @@ func (c *Checker) materialise(disk *faultfs.FS, marks []string) (at *presented, 
 	if err != nil {
 		return nil, err
 	}
-	place, err := c.windows.newDirectory()
+	own, err := c.windows.newDirectory()
 	if err != nil {
 		c.windows.put(window)
 		return nil, err
 	}
 	at = &presented{
-		window: window, dir: filepath.Join(place, "disk"), marks: filepath.Join(place, "marks"),
-		intact: func() error { return checkSpace(place) },
+		window: window, dir: filepath.Join(own, "disk"), marks: filepath.Join(own, "marks"),
+		intact: func() error { return checkSpace(own) },
 	}
 	at.workspace = at.dir
 	bound := false
@@ -393,7 +393,7 @@ func (c *Checker) materialise(disk *faultfs.FS, marks []string) (at *presented, 
 		if bound {
 			err = window.view.Unbind() // else another disk would stand upon this one
 		}
-		err = errors.Join(err, removeWithMounts(place))
+		err = errors.Join(err, removeWithMounts(own))
 		c.windows.put(window)
 		return err
 	}

@@ -66,7 +66,7 @@ func forkable(args []string) bool {
 // loop is what the shell of a forker does. The command is a function, so that a
 // break in it is not one of the loop, and it begins on the second line, as it does
 // in a shell of its own, so that errors name the same lines. Each line that the shell
-// is told is the name of a pipe in a place where the output of a run goes: no two runs
+// is told is the name of a pipe in a temporary directory where the output of a run goes: no two runs
 // share that, since what has left the group of a run can go on to print. If it cannot be
 // opened, the shell ends. It is opened for reading first: else the shell would wait
 // for a reader for ever if this process was killed meanwhile. The runs work in dir.

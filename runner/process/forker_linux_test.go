@@ -21,8 +21,8 @@ import (
 func runs(t *testing.T, text string, timeout time.Duration) (texts, errs [2]string, fresh bool) {
 	t.Helper()
 	for i := range 2 {
-		place := t.TempDir()
-		dir := filepath.Join(place, "1")
+		temp := t.TempDir()
+		dir := filepath.Join(temp, "1")
 		require.NoError(t, os.Mkdir(dir, 0o777))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "small"), []byte("7\n"), 0o644))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, marksFile), []byte("saved\n"), 0o644))
@@ -35,13 +35,13 @@ func runs(t *testing.T, text string, timeout time.Duration) (texts, errs [2]stri
 			err = c.run(t.Context())
 		} else {
 			require.True(t, forkable(Shell(text)), text)
-			f, err2 := newForker(text, place, dir, (*exec.Cmd).Start)
+			f, err2 := newForker(text, temp, dir, (*exec.Cmd).Start)
 			require.NoError(t, err2)
 			defer f.close()
 			// What one run does to its shell, the next one does not see.
 			if again, _ := f.run(&output{}, timeout); !again {
 				f.close()
-				f, err2 = newForker(text, place, dir, (*exec.Cmd).Start)
+				f, err2 = newForker(text, temp, dir, (*exec.Cmd).Start)
 				require.NoError(t, err2)
 				defer f.close()
 			}
@@ -49,7 +49,7 @@ func runs(t *testing.T, text string, timeout time.Duration) (texts, errs [2]stri
 				require.NotErrorIs(t, err, errForker)
 			}
 		}
-		texts[i] = strings.ReplaceAll(out.raw(), place, "PLACE")
+		texts[i] = strings.ReplaceAll(out.raw(), temp, "TEMP")
 		if err != nil {
 			errs[i] = err.Error()
 		}
@@ -101,26 +101,26 @@ func TestForkedRunThatTakesTooLongIsEnded(t *testing.T) {
 // What a run leaves running is ended with it, and its shell is of no more use:
 // what is left may have said something that nobody is to hear.
 func TestForkedRunLeavesNothingRunning(t *testing.T) {
-	place := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	f, err := newForker(`sleep 1000 & echo $! >pid; ( sleep 1000 & echo $! >>pid ); exit 0`, place, filepath.Join(place, "1"), (*exec.Cmd).Start)
+	temp := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(temp, "1"), 0o777))
+	f, err := newForker(`sleep 1000 & echo $! >pid; ( sleep 1000 & echo $! >>pid ); exit 0`, temp, filepath.Join(temp, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	fresh, err := f.run(&output{}, time.Minute)
 	require.NoError(t, err)
 	require.False(t, fresh)
-	text, err := os.ReadFile(filepath.Join(place, "1", "pid"))
+	text, err := os.ReadFile(filepath.Join(temp, "1", "pid"))
 	require.NoError(t, err)
 	pids := strings.Fields(string(text))
 	require.Len(t, pids, 2)
-	require.Eventually(t, func() bool { return len(started(t, "CRASHSIM_DIR="+place)) == 0 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(started(t, "CRASHSIM_DIR="+temp)) == 0 }, 5*time.Second, 10*time.Millisecond)
 }
 
 // Where the shell is gone nothing is known of the run: that is no verdict.
 func TestForkerThatIsGoneIsNoVerdict(t *testing.T) {
-	place := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	f, err := newForker(`kill -9 $(ps -o ppid= -p $(sh -c 'echo $PPID'))`, place, filepath.Join(place, "1"), (*exec.Cmd).Start)
+	temp := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(temp, "1"), 0o777))
+	f, err := newForker(`kill -9 $(ps -o ppid= -p $(sh -c 'echo $PPID'))`, temp, filepath.Join(temp, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	require.NoError(t, syscall.Kill(f.cmd.Process.Pid, syscall.SIGKILL))
@@ -144,21 +144,21 @@ func TestWhatIsNotForkable(t *testing.T) {
 // A run whose shell ends in the midst of it is no verdict either, and does not go
 // on.
 func TestRunEndsWithItsForker(t *testing.T) {
-	place := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	f, err := newForker("sleep 1000 & echo up; sleep 1000", place, filepath.Join(place, "1"), (*exec.Cmd).Start)
+	temp := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(temp, "1"), 0o777))
+	f, err := newForker("sleep 1000 & echo up; sleep 1000", temp, filepath.Join(temp, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	ran := 0
 	out := &output{next: writerFunc(func([]byte) {
-		ran = len(started(t, "CRASHSIM_DIR="+place))
+		ran = len(started(t, "CRASHSIM_DIR="+temp))
 		f.kill()
 	})}
 	fresh, err := f.run(out, time.Minute)
 	require.False(t, fresh)
 	require.ErrorIs(t, err, errForker)
 	require.Positive(t, ran)
-	require.Eventually(t, func() bool { return len(started(t, "CRASHSIM_DIR="+place)) == 0 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(started(t, "CRASHSIM_DIR="+temp)) == 0 }, 5*time.Second, 10*time.Millisecond)
 }
 
 // writerFunc is told of what is written.
@@ -173,12 +173,12 @@ func (w writerFunc) Write(p []byte) (int, error) {
 func TestRunsDoNotShareTheirOutput(t *testing.T) {
 	noOwnSpace.Store(true) // else nothing could get away
 	t.Cleanup(func() { noOwnSpace.Store(false) })
-	place := t.TempDir()
+	temp := t.TempDir()
 	f, err := newForker(`if [ ! -e gone ]; then
 	setsid sh -c 'trap "" PIPE; echo >gone; while [ ! -e up ]; do sleep 0.01; done; echo late; echo >said' & while [ ! -e gone ]; do sleep 0.01; done; exit 3
 else
 	echo up >up; while [ ! -e said ]; do sleep 0.01; done; echo mine
-fi`, place, place, (*exec.Cmd).Start)
+fi`, temp, temp, (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	fresh, err := f.run(&output{}, time.Minute)
@@ -192,10 +192,10 @@ fi`, place, place, (*exec.Cmd).Start)
 
 // The shell opens its output by a name, which leads there in any PID namespace.
 func TestForkedRunNeedsNoProc(t *testing.T) {
-	place := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
-	require.NotContains(t, loop("exit 0", place, place), "/proc")
-	f, err := newForker("echo said; exit 3", place, filepath.Join(place, "1"), (*exec.Cmd).Start)
+	temp := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(temp, "1"), 0o777))
+	require.NotContains(t, loop("exit 0", temp, temp), "/proc")
+	f, err := newForker("echo said; exit 3", temp, filepath.Join(temp, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	for range 3 {
@@ -204,7 +204,7 @@ func TestForkedRunNeedsNoProc(t *testing.T) {
 		require.EqualError(t, err, "exit status 3")
 		require.Equal(t, "said\n", out.raw())
 	}
-	left, err := filepath.Glob(filepath.Join(place, "pipe-*"))
+	left, err := filepath.Glob(filepath.Join(temp, "pipe-*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "a pipe goes with its run")
 }
@@ -262,18 +262,18 @@ func TestAForkedRunCannotAnswerForItsShell(t *testing.T) {
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skip(err)
 	}
-	place := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(place, "1"), 0o777))
+	temp := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(temp, "1"), 0o777))
 	f, err := newForker(fmt.Sprintf(`read -r n <own
 ( echo 7 >/proc/%[1]d/fd/$n ) 2>/dev/null && echo opened
 ( timeout 1 cat </proc/%[1]d/fd/$n ) 2>/dev/null && echo opened
-exit 3`, os.Getpid()), place, filepath.Join(place, "1"), (*exec.Cmd).Start)
+exit 3`, os.Getpid()), temp, filepath.Join(temp, "1"), (*exec.Cmd).Start)
 	require.NoError(t, err)
 	defer f.close()
 	conn, err := f.jobs.SyscallConn()
 	require.NoError(t, err)
 	require.NoError(t, conn.Control(func(fd uintptr) {
-		require.NoError(t, os.WriteFile(filepath.Join(place, "1", "own"), fmt.Appendln(nil, fd), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(temp, "1", "own"), fmt.Appendln(nil, fd), 0o600))
 	}))
 	for range 2 {
 		out := &output{}

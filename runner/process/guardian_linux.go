@@ -18,8 +18,8 @@ import (
 
 // A guardian is this program, run once more, which does nothing but wait for the end
 // of the process that has started it, however it ends. Then it ends the processes
-// that were told to work in the places and in the rooms of that process, and removes
-// the places with what is mounted there. Without it, that is left to the next run.
+// that were told to work in the temporary directories and in the workspaces of that process, and removes
+// the temporary directories with what is mounted there. Without it, that is left to the next run.
 
 // A run of this program that has this name and this variable is a guardian.
 const (
@@ -38,7 +38,7 @@ func init() {
 const (
 	watchTempDir   = "place"
 	watchWorkspace = "room"  // the mount namespace comes with it: while it is held, no other has its name
-	endWatch       = "leave" // a room
+	endWatch       = "leave" // a workspace
 )
 
 // longestTold bounds what a guardian is told at once, in bytes.
@@ -48,8 +48,8 @@ const longestTold = 1 << 14
 // could say anything.
 func beGuardian(socket int) {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
-	var places []string
-	rooms := map[string]int{}
+	var dirs []string
+	workspaces := map[string]int{}
 	for text, rights := make([]byte, longestTold), make([]byte, unix.CmsgSpace(4)); ; {
 		n, oob, _, _, err := unix.Recvmsg(socket, text, rights, unix.MSG_CMSG_CLOEXEC)
 		if errors.Is(err, unix.EINTR) {
@@ -60,18 +60,18 @@ func beGuardian(socket int) {
 		}
 		switch what, name, _ := strings.Cut(string(text[:n]), " "); what {
 		case watchTempDir:
-			places = append(places, name)
+			dirs = append(dirs, name)
 		case watchWorkspace:
-			rooms[name] = received(rights[:oob])
+			workspaces[name] = received(rights[:oob])
 		case endWatch:
-			_ = unix.Close(rooms[name])
-			delete(rooms, name)
+			_ = unix.Close(workspaces[name])
+			delete(workspaces, name)
 		}
 	}
-	for room := range rooms {
-		_ = endWorkspace(room)
+	for workspace := range workspaces {
+		_ = endWorkspace(workspace)
 	}
-	for _, dir := range places {
+	for _, dir := range dirs {
 		// The lock is held until the last thread of the process is no more.
 		for began := time.Now(); errors.Is(removeLeftTempDir(dir), errTaken) && time.Since(began) < patience; {
 			time.Sleep(5 * time.Millisecond)
@@ -98,11 +98,11 @@ var guardian = struct {
 	socket int // -1: there is none yet
 }{socket: -1}
 
-// guard lets the guardian of this process watch over a place too.
+// guard lets the guardian of this process watch over a temporary directory too.
 func guard(dir string) error { return sendGuardian(watchTempDir+" "+dir, nil) }
 
 // guardWorkspace lets the guardian of this process watch over those who work in a view,
-// too. Where there are no views, they have a directory of their own in a place, by
+// too. Where there are no views, they have a directory of their own in a temporary directory, by
 // which they are known.
 func guardWorkspace(view *mount.View) error {
 	return view.Do(func() error {

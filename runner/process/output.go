@@ -38,9 +38,9 @@ type limited struct {
 }
 
 func (l *limited) add(p []byte) {
-	room := min(longestOutput-l.Len(), len(p))
-	l.Write(p[:room])
-	l.dropped += len(p) - room
+	space := min(longestOutput-l.Len(), len(p))
+	l.Write(p[:space])
+	l.dropped += len(p) - space
 }
 
 // text is the text in one line, with a word on what was too long for it.
@@ -52,7 +52,7 @@ func (l *limited) text() string {
 	return text
 }
 
-// Write keeps what there is room for.
+// Write keeps what there is space for.
 func (t *output) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

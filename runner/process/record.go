@@ -58,7 +58,7 @@ func Record(ctx context.Context, p Program) (*faultfs.Trace, error) {
 	return trace, nil
 }
 
-// recordIn records the program in a place.
+// recordIn records the program in a temporary directory.
 func (p *Program) recordIn(ctx context.Context, temp *tempDir, args []string) (*faultfs.Trace, error) {
 	windows, err := newWindows(temp, p.At)
 	if err != nil {

@@ -142,7 +142,7 @@ func (w *windows) put(one *window) {
 	w.idle = append(w.idle, one)
 }
 
-// newDirectory makes a directory in the place.
+// newDirectory makes a directory in the temporary directory.
 func (w *windows) newDirectory() (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -124,11 +124,11 @@ func TestADirectoryThatIsInUseIsNotTheUsualPoint(t *testing.T) {
 
 // A check for which nobody waits any more can come back when all is closed.
 func TestWhatComesBackToAClosedWindowEnds(t *testing.T) {
-	place := t.TempDir()
-	f, err := newForker("exit 0", place, place, (*exec.Cmd).Start)
+	temp := t.TempDir()
+	f, err := newForker("exit 0", temp, temp, (*exec.Cmd).Start)
 	require.NoError(t, err)
 	all := &windows{why: mount.ErrNoView}
-	one := &window{dir: place, idle: map[string][]*forker{}}
+	one := &window{dir: temp, idle: map[string][]*forker{}}
 	require.NoError(t, all.close())
 	all.put(one)
 	one.standBy("exit 0", f)

@@ -6,7 +6,7 @@
 //   - A page ([Page]) is one HTML file that needs nothing else: no network, no
 //     other file. Its policy allows only its own style and its own script, by
 //     their hashes.
-//   - A part ([Part]) is a program under a model. It shows the ops in lanes, a
+//   - A section ([Section]) is a program under a model. It shows the ops in lanes, a
 //     lane for each file, and for each crash point what is in the page cache, what
 //     is forced, and what may be lost.
 //

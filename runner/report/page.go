@@ -84,12 +84,12 @@ var pageTemplate = template.Must(template.New("page").Parse(layout))
 
 // view is what the template needs of a page.
 type view struct {
-	Title  string
-	Policy string
-	Style  template.CSS
-	Script template.JS
-	Matrix *matrix
-	Parts  []sectionView
+	Title    string
+	Policy   string
+	Style    template.CSS
+	Script   template.JS
+	Matrix   *matrix
+	Sections []sectionView
 }
 
 // sectionView is what it needs of a part.
@@ -134,7 +134,7 @@ func (p Page) HTML() ([]byte, error) {
 			pv.Ops = append(pv.Ops, visible(section.Plan.Trace().Ops[k].Call()))
 		}
 		pv.Picture = template.HTML(section.SVG())
-		v.Parts = append(v.Parts, pv)
+		v.Sections = append(v.Sections, pv)
 	}
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, v)

@@ -21,7 +21,7 @@ type Run struct {
 }
 
 // The text of runs: a header, and then a line for each run and for each outcome and
-// search that is new. A run says how many of its steps are those of the run before it.
+// search that is new. A run says how many of its reads are those of the run before it.
 const header = "crashsim boxes 1\n"
 
 // Append appends the text of runs, a file.
@@ -48,7 +48,7 @@ func Append(b []byte, runs []Run) []byte {
 	return b
 }
 
-// append appends the line of a run; before are the steps of the run before it.
+// append appends the line of a run; before are the reads of the run before it.
 func (r *Run) append(b []byte, before []persist.Read, outcome int) []byte {
 	number := func(lead byte, n int64) {
 		b = strconv.AppendInt(append(b, lead), n, 10)
@@ -81,7 +81,7 @@ func (r *Run) append(b []byte, before []persist.Read, outcome int) []byte {
 // HoldsRuns reports whether a file is one of runs.
 func HoldsRuns(text []byte) bool { return bytes.HasPrefix(text, []byte(header)) }
 
-// Parse reads a file of runs, and calls f for each. The steps of a run share memory with
+// Parse reads a file of runs, and calls f for each. The reads of a run share memory with
 // those of others.
 func Parse(text []byte, f func(*Run) error) error {
 	rest, ok := bytes.CutPrefix(text, []byte(header))

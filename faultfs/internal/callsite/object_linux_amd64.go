@@ -28,7 +28,7 @@ type object struct {
 
 	file *os.File
 
-	locating sync.Mutex // guards the fields of goTable that settle fills in
+	locating sync.Mutex // guards the fields of goTable that locate fills in
 	located  bool
 
 	lines     sync.Mutex // guards what follows: the reader has a position

@@ -2,7 +2,7 @@
 // or as many as a budget allows. It knows nothing of scenarios and oracles: what
 // a checker makes of a disk is an outcome of any type.
 //
-// A job is a part of a crash point that waits to be judged. An attempt is a job
+// A job is a subset of a crash point that waits to be judged. An attempt is a job
 // for which the checker runs. A run stands for every cut that would have shown it
 // the same: that is a cube. What is left of the job's cuts falls into disjoint
 // parts, and each of them is a job again. Jobs wait by their losses, fewest first,

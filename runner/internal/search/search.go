@@ -9,12 +9,12 @@ import (
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
 
-// Cube is a part of a crash point's cuts of which one run of the checker
+// Cube is a subset of a crash point's cuts of which one run of the checker
 // stands for all: its newest cut is what the run saw.
 type Cube[T any] struct {
 	Point   int             // the crash point
-	Subset  persist.Subset  // the part that the run began with
-	Taken   []persist.Bound // what the run chose beyond the part; valid during the visit
+	Subset  persist.Subset  // the subset that the run began with
+	Taken   []persist.Bound // what the run chose beyond the subset; valid during the visit
 	Losses  int             // of the newest cut; the others lose more
 	Outcome T
 	Ran     bool // the checker ran; otherwise an earlier run had seen the same
@@ -27,7 +27,7 @@ func (c *Cube[T]) Kept() Cube[T] {
 	return k
 }
 
-// Whole returns the cube as a part of its crash point.
+// Whole returns the cube as a subset of its crash point.
 func (c *Cube[T]) Whole() persist.Subset {
 	subset := c.Subset
 	for _, t := range c.Taken {
@@ -36,7 +36,7 @@ func (c *Cube[T]) Whole() persist.Subset {
 	return subset
 }
 
-// Job is a part of a crash point that is waiting to be judged.
+// Job is a subset of a crash point that is waiting to be judged.
 type Job struct {
 	Point  int
 	Subset persist.Subset
@@ -45,10 +45,10 @@ type Job struct {
 // Attempt is a job that needs a run of the checker, and then what the run did.
 type Attempt[T any] struct {
 	Job
-	Empty   bool            // the part holds no cut: there was no run
+	Empty   bool            // the subset holds no cut: there was no run
 	Skipped bool            // there was no run, since the time was over
 	Reads   []persist.Read  // what the run read, each cell once
-	Taken   []persist.Bound // what it chose beyond the part
+	Taken   []persist.Bound // what it chose beyond the subset
 	Outcome T
 }
 
@@ -90,7 +90,7 @@ type Search[T any] struct {
 	levels   [][]task[T] // by losses
 	waiting  int         // tasks in levels
 	capacity int         // how many may wait
-	dropped  int         // losses of the first job for which there was no room, -1 if there was for all
+	dropped  int         // losses of the first job that was dropped, -1 if there was for all
 	single   bool        // what is left of a job's part is not judged
 	tree     *Tree[T]
 	trees    int32 // how many trees were thrown away
@@ -126,7 +126,7 @@ type standing[T any] struct {
 	ran   *Attempt[T] // the run that it needs, made ahead
 }
 
-// remainder is a part of what a cube left over.
+// remainder is a subset of what a cube left over.
 type remainder struct {
 	losses int
 	subset persist.Subset
@@ -139,7 +139,7 @@ type Stats struct {
 	Runs   int // runs of the checker
 	Losses int // every case with at most so many losses was judged, -1 if not even those with none
 	Done   bool
-	Full   bool // there was no room for all that was still to be judged
+	Full   bool // not all that was still to be judged could be kept
 	// Waiting, said in progress only, is how many parts are known that wait to be judged.
 	Waiting int
 }
@@ -197,7 +197,7 @@ func (s *Search[T]) Explore(ctx context.Context) {
 	s.Work(ctx)
 }
 
-// Push lets a part of a crash point wait to be judged, unless it is empty.
+// Push lets a subset of a crash point wait to be judged, unless it is empty.
 func (s *Search[T]) Push(j Job) {
 	s.box.Move(j.Point)
 	if s.box.RestrictTo(j.Subset) {

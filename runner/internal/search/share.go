@@ -223,9 +223,9 @@ func (d *division[T]) run(ctx context.Context, h *herd[T]) bool {
 	stand.ran = d.batch[0]
 	rest := h.tasks[1:]
 	var read []persist.Cell
-	for _, read := range stand.ran.Reads {
-		if read.Cell >= 0 {
-			read = append(read, read.Cell)
+	for _, r := range stand.ran.Reads {
+		if r.Cell >= 0 {
+			read = append(read, r.Cell)
 		}
 	}
 	more := true

@@ -120,7 +120,7 @@ func (s *Search[T]) forced(effects []persist.Effect) bool {
 
 // tornParts are the parts of a crash point in which one write is torn, and all else is
 // there: of its effects, or of those on data alone, one run of neighbours is missing. So
-// it is torn as a prefix, as a suffix or with one hole. The newest cut of a part is the
+// it is torn as a prefix, as a suffix or with one hole. The newest cut of a subset is the
 // case.
 func (s *Search[T]) tornParts(point int, effects []persist.Effect) iter.Seq[persist.Subset] {
 	times := map[persist.Cell]int{}

@@ -23,7 +23,7 @@ func inTemp(t *testing.T) string {
 	return root
 }
 
-// leave makes a place and gives its lock back, as a process does that is killed.
+// leave makes a temporary directory and gives its lock back, as a process does that is killed.
 func leave(t *testing.T) string {
 	t.Helper()
 	root, err := tempRoot()
@@ -55,7 +55,7 @@ func precious(t *testing.T) (dir, file string) {
 	return dir, file
 }
 
-func TestPlacesThatWereLeftAreRemoved(t *testing.T) {
+func TestTempDirsThatWereLeftAreRemoved(t *testing.T) {
 	root := inTemp(t)
 	whole, empty, torn := leave(t), filepath.Join(root, tempPrefix+rand.Text()), leave(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(whole, "1", "disk"), 0o700))
@@ -72,7 +72,7 @@ func TestPlacesThatWereLeftAreRemoved(t *testing.T) {
 	require.Empty(t, left)
 }
 
-func TestWhatStillStandsInALeftPlaceIsUnmounted(t *testing.T) {
+func TestWhatStillStandsInALeftTempDirIsUnmounted(t *testing.T) {
 	inTemp(t)
 	user, file := precious(t)
 	dir := leave(t)
@@ -94,7 +94,7 @@ func TestWhatStillStandsInALeftPlaceIsUnmounted(t *testing.T) {
 	require.NoError(t, p.remove())
 }
 
-func TestPlacesOfLivingProcessesStay(t *testing.T) {
+func TestTempDirsOfLivingProcessesStay(t *testing.T) {
 	inTemp(t)
 	alive, err := newTempDir()
 	require.NoError(t, err)
@@ -105,8 +105,8 @@ func TestPlacesOfLivingProcessesStay(t *testing.T) {
 	require.NoDirExists(t, alive.dir)
 }
 
-// What only looks like a place is not removed.
-func TestWhatIsNoPlaceStays(t *testing.T) {
+// What only looks like a temporary directory is not removed.
+func TestWhatIsNoTempDirStays(t *testing.T) {
 	root := inTemp(t)
 	user, file := precious(t)
 	name := func() string { return filepath.Join(root, tempPrefix+rand.Text()) }
@@ -124,7 +124,7 @@ func TestWhatIsNoPlaceStays(t *testing.T) {
 	require.NoError(t, os.Chmod(open, 0o777))
 	link := name()
 	require.NoError(t, os.Symlink(user, link))
-	linked := name() // to a place whose process is no more, of somebody else
+	linked := name() // to a temporary directory whose process is no more, of somebody else
 	require.NoError(t, os.Symlink(open, linked))
 	marked := made(name())
 	require.NoError(t, os.Symlink("precious", filepath.Join(marked, tempMarker)))
@@ -144,7 +144,7 @@ func TestWhatIsNoPlaceStays(t *testing.T) {
 	require.NoError(t, p.remove())
 }
 
-func TestPlacesArePrivateWhereverTheyAre(t *testing.T) {
+func TestTempDirsArePrivateWhereverTheyAre(t *testing.T) {
 	root := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(root, "a[b*"), 0o755))
 	t.Chdir(root)
@@ -229,9 +229,9 @@ func withDescriptors(t *testing.T, more int, run func()) {
 	run()
 }
 
-// However few descriptors a process has, a place is made whole or not at all, and
+// However few descriptors a process has, a temporary directory is made whole or not at all, and
 // what was made can be removed without any.
-func TestPlacesLeaveNothingWhereDescriptorsRunOut(t *testing.T) {
+func TestTempDirsLeaveNothingWhereDescriptorsRunOut(t *testing.T) {
 	root := inTemp(t)
 	refused, made := 0, 0
 	for more := range 30 {

@@ -59,7 +59,7 @@ func (f *FS) pathOf(ino Ino) string {
 	return f.pathBy(ino, *p.other)
 }
 
-// standing returns a place that leads to ino now, nil if none is known.
+// standing returns a name that leads to ino now, nil if none is known.
 func (f *FS) standing(ino Ino) *knownName {
 	p, known := f.knownNames[ino]
 	if known && f.pathBy(ino, p) == "" {
@@ -75,7 +75,7 @@ func (f *FS) standing(ino Ino) *knownName {
 	return &p
 }
 
-// pathBy returns the path of a place if it leads to ino now, "" if it does not.
+// pathBy returns the path of a name if it leads to ino now, "" if it does not.
 func (f *FS) pathBy(ino Ino, p knownName) string {
 	if p.name != "" && f.vol.Entry(p.dir, p.name) == ino {
 		if up := f.pathOf(p.dir); up != "" && len(up)+len(p.name) < maxPath {

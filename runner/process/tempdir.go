@@ -14,29 +14,29 @@ import (
 	"github.com/crashsim/crashsim/faultfs/mount"
 )
 
-// A place is a directory in the directory for temporary files in which mounts
+// A temporary directory is a directory in the directory for temporary files in which mounts
 // stand. Only its user can look into it, nobody can guess its name, and its process
 // holds a lock on it while it lives. What a process that was killed has left is
-// removed by the next one, but only what is proved to be such a place.
+// removed by the next one, but only what is proved to be such a temporary directory.
 type tempDir struct {
 	dir   string
 	lock  *os.File   // the directory itself
-	spare []*os.File // descriptors that are given up when the place is removed, which takes some
+	spare []*os.File // descriptors that are given up when the temporary directory is removed, which takes some
 }
 
-// tempName is what the names of places look like: 26 random characters follow the
+// tempName is what the names of temporary directories look like: 26 random characters follow the
 // prefix. No other program makes such a name.
 var tempName = regexp.MustCompile(`^crashsim-[A-Z2-7]{26}$`)
 
 const tempPrefix = "crashsim-"
 
-// tempMarker is a file in each place, and placeText what it holds.
+// tempMarker is a file in each temporary directory, and tempText what it holds.
 const (
 	tempMarker = ".crashsim-place"
 	tempText   = "This directory of crashsim is removed when the process that made it has ended.\n"
 )
 
-// newTempDir makes a place, and removes those that processes have left which are no
+// newTempDir makes a temporary directory, and removes those that processes have left which are no
 // more.
 func newTempDir() (*tempDir, error) {
 	root, err := tempRoot()
@@ -59,7 +59,7 @@ func newTempDir() (*tempDir, error) {
 	return nil, errTaken
 }
 
-// errTaken says that another process took a new place for one that was left: it
+// errTaken says that another process took a new temporary directory for one that was left: it
 // was not locked yet.
 var errTaken = errors.New("the directory for temporary files vanished")
 
@@ -89,7 +89,7 @@ func trusted(info fs.FileInfo) bool {
 	return uid == 0 || uid == uint32(os.Geteuid())
 }
 
-// spares is how many descriptors a place keeps for its end.
+// spares is how many descriptors a temporary directory keeps for its end.
 const spares = 8
 
 func makeTempDir(root string) (*tempDir, error) {
@@ -112,7 +112,7 @@ func makeTempDir(root string) (*tempDir, error) {
 	return nil, err
 }
 
-// fill locks a place that was just made, and writes its marker.
+// fill locks a temporary directory that was just made, and writes its marker.
 func (p *tempDir) fill() error {
 	var err error
 	if p.lock, err = lockTempDir(p.dir); err != nil {
@@ -135,7 +135,7 @@ func (p *tempDir) giveUpSpares() {
 	p.spare = nil
 }
 
-// lockTempDir opens and locks a place, without waiting. The error is errTaken where
+// lockTempDir opens and locks a temporary directory, without waiting. The error is errTaken where
 // another process holds it, or has removed it.
 func lockTempDir(dir string) (*os.File, error) {
 	fd, err := syscall.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
@@ -163,7 +163,7 @@ func lockTempDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeLeftTempDirs removes the places that processes have left which are no more.
+// removeLeftTempDirs removes the temporary directories that processes have left which are no more.
 // What cannot be removed is left to the next run.
 func removeLeftTempDirs(root string) {
 	entries, err := os.ReadDir(root)
@@ -178,7 +178,7 @@ func removeLeftTempDirs(root string) {
 	}
 }
 
-// removeLeftTempDir removes a place that a process has left which is no more, and ends
+// removeLeftTempDir removes a temporary directory that a process has left which is no more, and ends
 // the processes that were told to work there. What is no such place stays. The error
 // is errTaken where a process holds it that lives, wherever that may be.
 func removeLeftTempDir(dir string) error {
@@ -202,7 +202,7 @@ func ownDirectory(info fs.FileInfo) bool {
 	return info.Mode() == fs.ModeDir|0o700 && info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid())
 }
 
-// proved reports whether a directory that is locked now is a place: it has the
+// proved reports whether a directory that is locked now is a temporary directory: it has the
 // marker, or nothing at all, as a process leaves it that was killed at once.
 func (p *tempDir) proved() bool {
 	info, err := p.lock.Stat()
@@ -225,13 +225,13 @@ func (p *tempDir) proved() bool {
 	return string(text) == tempText || len(text) == 0
 }
 
-// remove ends what is mounted in a place, removes it, and gives the lock back.
+// remove ends what is mounted in a temporary directory, removes it, and gives the lock back.
 func (p *tempDir) remove() error {
 	p.giveUpSpares()
 	err := mount.RemoveBelow(p.dir)
 	if err == nil {
 		// The marker goes last, so that what is left if this is killed is still
-		// known to be a place.
+		// known to be a temporary directory.
 		err = removeInside(p.dir, tempMarker)
 	}
 	if err == nil {
