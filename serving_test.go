@@ -68,8 +68,8 @@ var homes = []struct {
 		"faultfs/mount.openList":               {"unix.Open"},
 		"faultfs/mount.Abandoned":              {"os.ReadFile"},
 		"faultfs/mount.begin":                  {"os.Open", "os.Readlink"},
-		"runner/process.guardRoom":             {"os.Open"},
-		"runner/process.room":                  {"os.Readlink"},
+		"runner/process.guardWorkspace":        {"os.Open"},
+		"runner/process.workspace":             {"os.Readlink"},
 		"faultfs/mount.thisProcess":            {"os.Readlink"},
 		"faultfs/mount.stateOf":                {"os.ReadFile"},
 		"faultfs/mount.mappedPart":             {"os.ReadFile"},
@@ -128,16 +128,16 @@ var homes = []struct {
 		"runner/process.appendLine":       {"os.OpenFile"},
 	}},
 	{"it is a directory for temporary files or a place in it, above all mounts", map[string][]string{
-		"runner/process.placeRoot":        {"filepath.Abs", "filepath.EvalSymlinks", "os.Lstat"},
-		"runner/process.makePlace":        {"os.Mkdir", "os.Remove"},
-		"runner/process.fill":             {"os.Open", "os.WriteFile"}, // the null device, the marker
-		"runner/process.lockPlace":        {"os.Lstat", "syscall.Open"},
-		"runner/process.removeLeftPlaces": {"os.ReadDir"},
-		"runner/process.removeLeftPlace":  {"os.Lstat"},
-		"runner/process.proved":           {"os.Lstat", "os.ReadFile"},
-		"faultfs/mount.RemoveBelow":       {"filepath.EvalSymlinks"}, // of the directory that the place is in
-		"runner/process.namedPipe":        {"os.OpenFile", "os.Remove", "syscall.Mkfifo"},
-		"runner/process.run":              {"os.Remove"}, // of a pipe
+		"runner/process.tempRoot":           {"filepath.Abs", "filepath.EvalSymlinks", "os.Lstat"},
+		"runner/process.makeTempDir":        {"os.Mkdir", "os.Remove"},
+		"runner/process.fill":               {"os.Open", "os.WriteFile"}, // the null device, the marker
+		"runner/process.lockTempDir":        {"os.Lstat", "syscall.Open"},
+		"runner/process.removeLeftTempDirs": {"os.ReadDir"},
+		"runner/process.removeLeftTempDir":  {"os.Lstat"},
+		"runner/process.proved":             {"os.Lstat", "os.ReadFile"},
+		"faultfs/mount.RemoveBelow":         {"filepath.EvalSymlinks"}, // of the directory that the place is in
+		"runner/process.namedPipe":          {"os.OpenFile", "os.Remove", "syscall.Mkfifo"},
+		"runner/process.run":                {"os.Remove"}, // of a pipe
 	}},
 	{"it is a directory beside the mounts, in which a disk is copied or a mount will stand", map[string][]string{
 		"runner/process.directory":   {"os.Mkdir"},
@@ -145,7 +145,7 @@ var homes = []struct {
 		"runner/process.materialise": {"os.WriteFile"},
 		"runner/process.makeSpecial": {"unix.Mknodat"},
 		"runner/process.sqlite":      {"os.MkdirTemp"},
-		"runner/process.room":        {"unix.Statfs"},
+		"runner/process.checkSpace":  {"unix.Statfs"},
 	}},
 	{"the mount that stood there was ended before, and what is mounted is not entered", map[string][]string{
 		"runner/process.removeTree":     {"os.Remove"},

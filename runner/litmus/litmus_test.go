@@ -206,7 +206,7 @@ func TestBadFaultsNameFileAndLine(t *testing.T) {
 		{`chmod err=EIO`, `*: always result("done") != "EIO nth=2"`, `no call fails with`},
 		{`chmod err=EIO`, `*: always result("done") == nil`, `result is text, never nil`},
 		{`chmod err=EIO`, `*: always live("/g") == nil`, `p.txtar:12: path "/g": no op speaks of "g"`},
-		{``, `*: always live("/f") == nil`, `p.txtar:12: live is about a program whose calls fail: there is no part "faults"`},
+		{``, `*: always live("/f") == nil`, `p.txtar:12: live is about a program whose calls fail: there is no section "faults"`},
 		{``, `*: always result("do" + "ne") == ""`, `result is about a program whose calls fail`},
 	} {
 		text := strings.Replace(program, "-- expect", "-- faults --\n"+c.faults+"\n-- expect", 1)
