@@ -29,4 +29,7 @@
 //     beyond the end of the file reads as zeros, and does not end the process.
 //   - O_TMPFILE is EOPNOTSUPP, as on a mount.
 //   - Locks of fcntl belong to a process, and never conflict within one.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package inprocess

@@ -26,4 +26,7 @@
 // can lead to, is listed once on its own path and not entered. No crash state is
 // drawn at random here: what can be left is worked out, and what is looked at
 // first is the runner's choice.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package persist

@@ -23,6 +23,9 @@
 // a case is right with L is so where its losses are a smallest set; of cuts drawn at random they
 // need not be. At most so many cases are judged to find a pair, and to shorten a program.
 // What a recovery did before it was crashed itself is not shortened.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package blame
 
 import (

@@ -13,6 +13,9 @@
 //
 // It makes no directories, and it keeps no access control lists of a file that it
 // replaces.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package outfile
 
 import (

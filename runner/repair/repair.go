@@ -15,6 +15,9 @@
 // Limits: programs are repaired only by syncs. Faults and damaged media are not looked
 // at. Whether a program is broken is for the caller to say. Where sites are many the
 // search takes long; it ends when the caller's judge returns an error.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package repair
 
 import (

@@ -18,4 +18,7 @@
 // A lane of its own have the files that are used most; data is shown as far as
 // its first bytes. The plan of a later life, in which recovery crashed, is not
 // shown.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package report

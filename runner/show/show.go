@@ -13,6 +13,9 @@
 //
 // It does not know what a crash is, and it writes nothing: other packages decide
 // where text goes, and which of it has a color.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package show
 
 import (

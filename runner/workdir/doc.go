@@ -16,4 +16,7 @@
 //
 // The package knows nothing of scenarios and oracles: an outcome is a text. It removes
 // nothing, and it does not lock anything.
+//
+// This package is public only because several packages of this module use it. It makes no
+// promise of compatibility: a release may change it in any way.
 package workdir
