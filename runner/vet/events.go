@@ -41,6 +41,7 @@ type use struct {
 	pos               token.Pos // when it is made: one that is deferred is made at the end
 	where             token.Pos
 	ignored, deferred bool // its error is dropped without a word; it is made at the end
+	failing           bool // it is made where something has failed before
 }
 
 // rename is a call that renames a file.
@@ -201,7 +202,7 @@ func (fn *function) method(call *ast.CallExpr, above []ast.Node) bool {
 	if h == nil {
 		return false
 	}
-	u := use{pos: fn.at(call, above), where: call.Pos(), ignored: isIgnored(call, above), deferred: isDeferred(above)}
+	u := use{pos: fn.at(call, above), where: call.Pos(), ignored: isIgnored(call, above), deferred: isDeferred(above), failing: isFailing(above)}
 	switch name := sel.Sel.Name; {
 	case name == "Sync":
 		fn.sync(h, u)
@@ -402,6 +403,24 @@ func (fn *function) at(call *ast.CallExpr, above []ast.Node) token.Pos {
 func isDeferred(above []ast.Node) bool {
 	for _, n := range above {
 		if _, ok := n.(*ast.DeferStmt); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// isFailing reports whether a call stands in the body of "if err != nil".
+func isFailing(above []ast.Node) bool {
+	for i, n := range above[:max(0, len(above)-1)] {
+		test, ok := n.(*ast.IfStmt)
+		if !ok || above[i+1] != ast.Node(test.Body) {
+			continue
+		}
+		cond, ok := test.Cond.(*ast.BinaryExpr)
+		if !ok || cond.Op != token.NEQ {
+			continue
+		}
+		if id, ok := cond.Y.(*ast.Ident); ok && id.Name == "nil" {
 			return true
 		}
 	}

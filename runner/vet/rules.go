@@ -300,11 +300,12 @@ func (fn *function) unheeded() []finding {
 		if _, late := closesLate(h); late && fn.isRenamed(h) {
 			continue // the check of deferred closes tells it
 		}
-		if slices.ContainsFunc(h.closes, func(u use) bool { return !u.ignored }) {
+		at := slices.IndexFunc(h.closes, func(u use) bool { return !u.failing })
+		if at < 0 || slices.ContainsFunc(h.closes, func(u use) bool { return !u.ignored }) {
 			continue
 		}
 		found = append(found, finding{
-			check: checkError, pos: h.closes[0].where, target: fn.targetOf(h), log: h.appends,
+			check: checkError, pos: h.closes[at].where, target: fn.targetOf(h), log: h.appends,
 			text: fmt.Sprintf("the error of Close is ignored on %s, which was written, and nothing syncs it: data can be lost while the function reports success; call Sync and Close, and check their errors", h.name),
 		})
 	}

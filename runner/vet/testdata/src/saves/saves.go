@@ -224,3 +224,16 @@ func device(text string) error {
 func fresh(name string, data []byte) error { // want fresh:`saves 0 {Synced:false Truncates:true}`
 	return os.WriteFile(name, data, 0o644) // nobody reads it
 }
+
+// Where something has failed, nobody waits for the error of Close.
+func leftOpen(name string, start func(io.Writer) error) error { // want leftOpen:`saves 0`
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := start(f); err != nil {
+		f.Close()
+		return err
+	}
+	return nil
+}
