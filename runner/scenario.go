@@ -23,7 +23,7 @@ type Scenario struct {
 	// Setup makes what stands on the disk, durably, before the program runs.
 	// It may be nil.
 	Setup func(fs *faultfs.FS) error
-	// Workload is the program. It marks what it tells the world. It must do
+	// Workload is the program. It makes a mark when it reports that something is done. It must do
 	// the same each time it is called.
 	Workload func(fs *faultfs.FS) error
 	// Trace, if set, is what the program did, recorded before: Setup and Workload

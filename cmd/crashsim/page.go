@@ -13,10 +13,10 @@ import (
 
 // meanings say what kinds of violations are, for who sees one for the first time.
 var meanings = map[oracle.Kind]string{
-	oracle.Lost:    "Lost: the world was told that something is done, or it was safe before, and it is gone.",
+	oracle.Lost:    "Lost: the program reported that something was done, or it was safe before, and it is gone.",
 	oracle.Torn:    "Torn: something is there in part, or as a mixture of old and new.",
-	oracle.Stale:   "Stale: what is there is whole, but older than what the world was told.",
-	oracle.Alien:   "Alien: something is there that nobody ever wrote.",
+	oracle.Stale:   "Stale: what is there is whole, but older than what the program reported.",
+	oracle.Alien:   "Alien: something is there that was never written.",
 	oracle.Refused: "Refused: the program does not start again.",
 	oracle.Hung:    "Hung: the program does not come to an end when it starts again.",
 }
@@ -72,7 +72,7 @@ func (e *explainedFailure) survival(n faultfs.OpNum) string {
 	case op.Failed():
 		return "fails: " + op.Errno.Error()
 	case op.Kind == faultfs.OpMark:
-		return "the world is told"
+		return "the program reports it"
 	case op.Kind.Syncs():
 		return "returns"
 	}
@@ -134,8 +134,8 @@ func (e *explainedFailure) why() []string {
 	switch p.Bond {
 	case blame.Told:
 		return []string{
-			fmt.Sprintf("%s was lost though the world had been told %q by %s.", l, show.Clip(e.Plan.Trace().Ops[p.Op].Label, show.WordLength), e.call(p.Op)),
-			late + " Had it been there, or the world not been told yet, " + unless + ".",
+			fmt.Sprintf("%s was lost though the program had reported %q by %s.", l, show.Clip(e.Plan.Trace().Ops[p.Op].Label, show.WordLength), e.call(p.Op)),
+			late + " Had it been there, or had the program not reported yet, " + unless + ".",
 		}
 	case blame.Within:
 		return []string{
@@ -189,7 +189,7 @@ func (a *app) printPrevention(e *explainedFailure) {
 	fmt.Fprintf(w, "\n%s\n", a.style.head("What would prevent it"))
 	switch {
 	case e.prevention != "" && e.Pair.Bond == blame.Told:
-		fmt.Fprintf(w, "    %s before call %d tells the world: then no power cut leaves this disk.\n", capital(e.prevention), e.Pair.Op+1)
+		fmt.Fprintf(w, "    %s before call %d, the mark: then no power cut leaves this disk.\n", capital(e.prevention), e.Pair.Op+1)
 	case e.prevention != "":
 		fmt.Fprintf(w, "    %s before call %d: then no power cut leaves this disk.\n", capital(e.prevention), e.Pair.Op+1)
 	case e.Pair != nil && e.Pair.Bond == blame.Within:

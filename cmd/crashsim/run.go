@@ -193,7 +193,7 @@ func (f *runFlags) setShard() error {
 		return err
 	}
 	if o.Shards > 1 && len(o.Workdir) == 0 {
-		return errors.New("a shard needs a --workdir, or nobody can put the parts together")
+		return errors.New("a shard needs a --workdir, or the parts cannot be put together")
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type conflict struct{ error }
 func (c conflict) Unwrap() error { return c.error }
 
 func missing(path string) error {
-	return conflict{fmt.Errorf("nobody in the log has made %s: give what was there before with --before DIR", clip(path))}
+	return conflict{fmt.Errorf("no call in the log made %s: give what was there before with --before DIR", clip(path))}
 }
 
 // links says whether the last element of a path is followed where it is a

@@ -31,7 +31,7 @@ type Dir struct {
 	// Setup makes what stands in the directory, durably, before the program
 	// runs. It may be nil.
 	Setup func(dir string) error
-	// Workload is the program. It marks what it tells the world.
+	// Workload is the program. It makes a mark when it reports that something is done.
 	Workload func(dir string, mark func(label string)) error
 	// Recover is what the program does when it starts again after a crash. It is
 	// crashed itself. It may be nil.
