@@ -10,10 +10,25 @@ import (
 )
 
 // All is several promises together. It asks the oracles in order and returns the
-// violations of each.
+// violations of each. Where no recovery comes before them, and they read different parts
+// of the disk, a search may ask each of them by itself: it must not depend on
+// what another one of them has read.
 func All(oracles ...Oracle) Oracle { return all(oracles) }
 
 type all []Oracle
+
+// Parts returns the promises, so that who judges them can do it apart.
+func (a all) Parts() []Oracle {
+	var parts []Oracle
+	for _, o := range a {
+		if inner, ok := o.(all); ok {
+			parts = append(parts, inner.Parts()...)
+		} else {
+			parts = append(parts, o)
+		}
+	}
+	return parts
+}
 
 func (a all) Judge(disk afero.Fs, marks Marks) []Violation {
 	var violations []Violation

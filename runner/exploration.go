@@ -15,6 +15,8 @@ type exploration struct {
 	judging *judging
 	plan    *persist.Plan
 	pool    *pool
+	part    *pool // that asks for one of the promises only, while they are judged apart; nil: for all
+	apart   bool  // they were
 	box     *persist.Box
 	how     string // what happened besides the power cut, "" for nothing
 	fault   *faultfs.Fault
@@ -38,11 +40,22 @@ type exploration struct {
 // cube is a part of a crash point, judged.
 type cube = search.Cube[*judgement]
 
-// explore judges the cases that are new from a crash point on.
+// explore judges the cases that are new from a crash point on, and makes failures of those that
+// are wrong.
 func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
-	budget := p.judging.left(losses)
+	s := p.search(ctx, from, tree, losses)
+	p.tellAll()
+	return s
+}
+
+// search judges the cases that are new from a crash point on.
+func (p *exploration) search(ctx context.Context, from int, tree *search.Tree[*judgement], losses int) *search.Search[*judgement] {
+	budget, pool := p.judging.left(losses), p.pool
+	if p.part != nil {
+		pool = p.part
+	}
 	options := search.Options[*judgement]{
-		Run: p.judging.scenario.memory.around(p.pool, p.name), Workers: p.pool.workers, Visit: p.counting(p.visit), Budget: budget,
+		Run: p.judging.scenario.memory.around(pool, p.name), Workers: pool.workers, Visit: p.counting(p.visit), Budget: budget,
 		Start: p.pool.start, Tree: tree,
 	}
 	if m := p.judging.scenario.memory; p.givesOut() {
@@ -64,7 +77,6 @@ func (p *exploration) explore(ctx context.Context, from int, tree *search.Tree[*
 	}
 	p.runs = func() int { return s.Stats().Runs }
 	p.work(ctx, s, from, losses)
-	p.tellAll()
 	p.runs = func() int { return 0 }
 	if p.judging.round == byLosses {
 		p.judging.total.Cases += s.Stats().Cases

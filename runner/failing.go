@@ -37,6 +37,9 @@ func (p *exploration) isWrong(c *cube, v oracle.Violation) {
 	}
 	if len(lost) == 0 {
 		open.nothing[c.Point] = true
+	} else if p.part != nil && p.killIsEnough(open, c.Point) {
+		open.early += cases
+		return
 	}
 	if f := open.holds(c, lost); f != nil {
 		f.cases += cases
@@ -45,10 +48,27 @@ func (p *exploration) isWrong(c *cube, v oracle.Violation) {
 		}
 		return
 	}
+	if len(lost) == 0 {
+		cases, open.early = cases+open.early, 0
+	}
 	open.list = append(open.list, &finding{by: by, cube: c.Kept(), lost: lost, violation: v, cases: cases, of: p})
 	if len(open.list) > maxCandidates {
 		p.tell(open)
 	}
+}
+
+// killIsEnough reports whether, at a crash point, a promise that is judged apart from others is
+// broken like this with nothing lost. The search has not come by that case where it is of
+// another promise.
+func (p *exploration) killIsEnough(open *candidates, point int) bool {
+	enough, known := open.nothing[point]
+	if !known && open.by.kind != oracle.Hung {
+		if outcome := p.pool.once(point, persist.Subset{}).Outcome; outcome != nil {
+			enough = slices.ContainsFunc(outcome.violations, func(v oracle.Violation) bool { return groundOf(&v) == open.by })
+		}
+		open.nothing[point] = enough
+	}
+	return enough
 }
 
 // told returns the finding by which a case is told already, nil if there is none.
@@ -230,6 +250,9 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 	if free := p.plan.Free(); free != p.plan && len(p.past) == 0 {
 		return p.onFreePlan(free, c, v)
 	}
+	if p.apart || p.part != nil {
+		c = p.ofAllPromises(c, v)
+	}
 	f := &Failure{
 		Kind: v.Kind, Violations: c.Outcome.violations, How: p.how,
 		Crash: Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c), point: c.Point},
@@ -284,6 +307,21 @@ func (p *exploration) onFreePlan(free *persist.Plan, c *cube, v oracle.Violation
 		panic("crashsim: bug: a case of some of the cuts is none of all of them: " + err.Error())
 	}
 	return all.failure(&cube{Point: c.Point, Subset: subset, Losses: c.Losses, Outcome: c.Outcome}, v)
+}
+
+// ofAllPromises returns a case that was judged for one promise with what is wrong with it by all.
+func (p *exploration) ofAllPromises(c *cube, v oracle.Violation) *cube {
+	part, err := p.plan.Pin(c.Point, p.lostOf(c))
+	if err != nil {
+		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
+	}
+	whole := cube{Point: c.Point, Subset: part, Losses: c.Losses, Outcome: c.Outcome}
+	if v.Kind != oracle.Hung {
+		if by := p.pool.once(c.Point, part).Outcome; slices.Contains(kindsOf(by), v.Kind) {
+			whole.Outcome = by
+		}
+	}
+	return &whole
 }
 
 // wrongAtEnd reports whether a failure in which nothing was lost needs no crash: the

@@ -166,7 +166,8 @@ type finding struct {
 type candidates struct {
 	by      ground
 	list    []*finding
-	nothing map[int]bool // the crash points at which it is enough to kill the program
+	nothing map[int]bool // whether it is enough to kill the program, by crash point, where that is known
+	early   int          // cases of which that was known before the case without a loss was judged
 }
 
 // holds returns the candidate by which a case is told too, nil if there is none.

@@ -13,5 +13,9 @@ func (j *judging) cutPower(ctx context.Context, p *program) {
 	}
 	p.cut = j.exploration(p.plan, how, p.name())
 	p.cut.fault, p.cut.large = p.fault, p.fault == nil
+	if promises := p.cut.promises(); promises != nil {
+		p.cut.exploreApart(ctx, p.from, promises)
+		return
+	}
 	p.cut.explore(ctx, p.from, nil, 0)
 }
