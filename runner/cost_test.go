@@ -172,3 +172,34 @@ func TestLargeTornWriteIsFoundBeyondTheLossesThatWereJudged(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Broken, results[0].Outcome.Verdict)
 }
+
+// BenchmarkWholeSearches measures rows of the table in the package documentation: each is all that
+// Run does, with ten seconds as go test has them.
+func BenchmarkWholeSearches(b *testing.B) {
+	for _, s := range []Scenario{largePut(20_000), largePut(40_000), largePut(60_000), independentFiles(12), independentFiles(100)} {
+		trace, err := s.Record()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("%s/%d-ops", s.Name, len(trace.Ops)), func(b *testing.B) { benchmarkWhole(b, s) })
+	}
+}
+
+func benchmarkWhole(b *testing.B, s Scenario) {
+	cases, runs, exhaustive := 0, 0, 0
+	for b.Loop() {
+		results, err := Run(b.Context(), s, Options{Models: []model.Model{model.Default()}, MaxTime: 10 * time.Second})
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := &results[0].Coverage
+		cases, runs = cases+c.Cases, runs+c.Runs
+		if c.Exhaustive {
+			exhaustive++
+		}
+	}
+	n := float64(b.N)
+	b.ReportMetric(float64(runs)/n, "runs/op")
+	b.ReportMetric(float64(cases)/n, "cases/op")
+	b.ReportMetric(float64(exhaustive)/n, "exhaustive")
+}
