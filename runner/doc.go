@@ -100,9 +100,10 @@
 // of the source is known, two calls of one kind with the same paths are taken for one.
 //
 // A checker must depend on nothing but its disk and the marks. One that reads
-// in an order of its own making is noticed, reported, and explored without
-// sharing runs; one that changes its verdict by itself is reported as flaky
-// where a failure shows it. A panic on a goroutine that the checker started
+// in an order of its own making, as goroutines do, is noticed, and its runs are shared by
+// what they read, in whatever order; one that changes its verdict by itself is
+// reported as flaky, with what it said both times, where a failure shows it, or
+// two runs that read the same. A panic on a goroutine that the checker started
 // itself ends the process, as Go has it. A checker that hangs goes on running
 // in the background.
 //

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math/big"
+	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -57,6 +58,11 @@ func (p *exploration) search(ctx context.Context, from int, tree *search.Tree[*j
 	options := search.Options[*judgement]{
 		Run: p.judging.scenario.memory.around(pool, p.name), Workers: pool.workers, Visit: p.counting(p.visit), Budget: budget,
 		Start: p.pool.start, Tree: tree,
+		Again: func(before, again *judgement) {
+			if !slices.Equal(kindsOf(before), kindsOf(again)) {
+				p.flaky("disks on which it read the same", before, again)
+			}
+		},
 	}
 	if m := p.judging.scenario.memory; p.givesOut() {
 		options.Run, options.Workers = m.givingOut(p.pool, p.name), workersElsewhere
@@ -82,9 +88,8 @@ func (p *exploration) search(ctx context.Context, from int, tree *search.Tree[*j
 		p.judging.total.Cases += s.Stats().Cases
 	}
 	p.judging.total.Runs += s.Stats().Runs
-	if odd := s.Strange(); odd != nil {
+	if s.Strange() != nil {
 		p.judging.wavers = true
-		p.noteStrange(odd)
 	}
 	return s
 }
@@ -167,10 +172,4 @@ func (p *exploration) goesOn() bool {
 	}
 	p.judging.allFound = true
 	return false
-}
-
-// noteStrange notes that the checker does not read in one order.
-func (p *exploration) noteStrange(odd *search.Strange) {
-	p.judging.note("the checker is not deterministic: after the same reads it read %s where it had read %s before; runs were not shared",
-		readNames(p.plan, odd.Read, odd.Expected), readNames(p.plan, odd.Expected, odd.Read))
 }

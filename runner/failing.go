@@ -268,7 +268,7 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		again := p.pool.once(c.Point, pinned.Join(below))
 		reads = again.Reads
 		if got := kindsOf(again.Outcome); !again.Skipped && !slices.Equal(got, kindsOf(c.Outcome)) {
-			p.judging.note("the checker is flaky: the same case gave %v, and %v when judged again", kindsOf(c.Outcome), got)
+			p.flaky("the same case", c.Outcome, again.Outcome)
 		}
 	}
 	f.Pair = p.blame(f, pinned.Join(below), reads)
@@ -369,4 +369,19 @@ func (p *exploration) marks(point int) []string {
 		return p.past[0].Plan.Marks(p.past[0].point)
 	}
 	return p.plan.Marks(point)
+}
+
+// flaky notes that a checker changes its verdict by itself, with what it said both times.
+func (p *exploration) flaky(of string, first, again *judgement) {
+	said := func(j *judgement) string {
+		if j == nil || len(j.violations) == 0 {
+			return "that nothing is wrong"
+		}
+		texts := make([]string, len(j.violations))
+		for i, v := range j.violations {
+			texts[i] = show.Story(v.String())
+		}
+		return strings.Join(texts, "; ")
+	}
+	p.judging.note("the checker is flaky: of %s it said %s, and when it was asked again %s", of, said(first), said(again))
 }

@@ -3,7 +3,6 @@ package runner
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/crashsim/crashsim/faultfs/persist"
@@ -118,20 +117,4 @@ func (j *judging) concludeShard() {
 		r.Coverage.Bound, r.shard = "the cases of shard "+name+" were judged", name
 	}
 	r.Coverage.Claim, r.Coverage.Exhaustive = Claim{}, false
-}
-
-// readNames shows a sequence of reads from where it parts from another.
-func readNames(plan *persist.Plan, cells, other []persist.Cell) string {
-	same := 0
-	for same < len(cells) && same < len(other) && cells[same] == other[same] {
-		same++
-	}
-	var names []string
-	for _, c := range cells[same:min(len(cells), same+3)] {
-		names = append(names, plan.Name(c))
-	}
-	if len(names) == 0 {
-		return "nothing more"
-	}
-	return strings.Join(names, ", ")
 }

@@ -136,6 +136,9 @@ func (s *Search[T]) tell(atHand int) {
 // small batches, so that what is found is seen soon.
 func (s *Search[T]) limit() int {
 	limit := s.Budget.batch(s.stats.Runs)
+	if s.private { // which runs will be needed is not known
+		limit = min(limit, s.Workers)
+	}
 	if s.Batch != nil {
 		return min(limit, max(s.Batch(), 1))
 	}
@@ -157,7 +160,9 @@ func (s *Search[T]) collect(ctx context.Context, tasks []task[T], limit, most in
 		stand := s.standing(t)
 		if s.private {
 			if stand.ran == nil {
-				s.add(t)
+				if _, ok := s.remembered(t); !ok {
+					s.add(t)
+				}
 			}
 			continue
 		}

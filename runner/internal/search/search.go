@@ -73,6 +73,9 @@ type Options[T any] struct {
 	// Tree is a tree of an earlier search with the same checker; nil means an
 	// empty one.
 	Tree *Tree[T]
+	// Again, if set, is called with what two runs came to that read the same values,
+	// where the checker does not read in one order.
+	Again func(before, again T)
 	// Progress, if set, is called after each batch of runs.
 	Progress func(Stats)
 }
@@ -94,7 +97,8 @@ type Search[T any] struct {
 	single   bool        // what is left of a job's part is not judged
 	tree     *Tree[T]
 	trees    int32 // how many trees were thrown away
-	private  bool  // the checker is not deterministic: runs are not shared
+	private  bool  // the checker does not read in one order: runs are shared by what they read
+	sets     sets[T]
 	strange  *Strange
 	stats    Stats
 
@@ -144,7 +148,7 @@ type Stats struct {
 	Waiting int
 }
 
-// Strange is how a checker turned out not to be deterministic: what it was
+// Strange is how a checker turned out not to read in one order: what it was
 // expected to read, and what it read.
 type Strange struct {
 	Expected []persist.Cell
@@ -183,8 +187,8 @@ func New[T any](plan *persist.Plan, o Options[T]) *Search[T] {
 // Stats returns what the search has done so far.
 func (s *Search[T]) Stats() Stats { return s.stats }
 
-// Strange returns how the checker turned out not to be deterministic, nil if it
-// did not.
+// Strange returns how the checker turned out not to read in one order, nil if it
+// does.
 func (s *Search[T]) Strange() *Strange { return s.strange }
 
 // Grown returns the tree that the search has made, for another search with the
@@ -300,6 +304,11 @@ func (s *Search[T]) level(ctx context.Context, losses int, tasks []task[T]) (don
 				}
 				continue
 			}
+		} else if outcome, ok := s.remembered(t); ok {
+			if !s.finish(t, losses, outcome, false) {
+				return i + 1, true
+			}
+			continue
 		}
 		if s.Budget.spent(s.stats.Runs) {
 			return i, true
@@ -332,12 +341,15 @@ func (s *Search[T]) finishRun(t *task[T], losses int) bool {
 	if !s.private {
 		ok := false
 		if t.stand.nodes, ok = s.tree.add(a, t.stand.nodes); !ok {
-			s.private = true
+			s.alone()
 			s.strange = &Strange{Expected: s.tree.sequence(a.Reads)}
 			for _, read := range a.Reads {
 				s.strange.Read = append(s.strange.Read, read.Cell)
 			}
 		}
+	}
+	if s.private {
+		s.remember(t)
 	}
 	more := s.finish(t, losses, a.Outcome, true)
 	if len(s.tree.nodes) > treeNodes+nodesByOp*len(s.plan.Trace().Ops) {

@@ -249,6 +249,32 @@ func TestCheckerThatWaversIsExploredAsWell(t *testing.T) {
 	require.Positive(t, found)
 }
 
+// A checker that reads the same in another order each time takes no more runs than one that
+// keeps an order, but for those before it is found out.
+func TestRunsOfACheckerThatWaversAreShared(t *testing.T) {
+	program := ""
+	for _, name := range []string{"/a", "/b", "/c"} {
+		program += "write " + name + " 0 \"x\"\nwrite " + name + " 0 \"y\"\n"
+	}
+	plan := persist.Lower(drawn.Parsed(t, program), model.Default())
+	straight := func() drawn.Checker {
+		waver := wavering()
+		return func(disk *faultfs.FS, marks oracle.Marks) uint64 {
+			for _, name := range drawn.Paths {
+				_, _ = afero.ReadFile(disk, name)
+			}
+			return waver(disk, marks)
+		}
+	}
+	inTurn, e := visited(plan, straight(), Budget{MaxLosses: -1}, inOrder)
+	require.False(t, e.private)
+	wavers, f := visited(plan, wavering(), Budget{MaxLosses: -1}, inOrder)
+	require.True(t, f.private)
+	require.Greater(t, len(inTurn), 4*e.stats.Runs, "there is something to share")
+	require.LessOrEqual(t, f.stats.Runs, e.stats.Runs+10)
+	require.Greater(t, len(wavers), 4*f.stats.Runs)
+}
+
 func TestCheckerThatWaversIsFoundOut(t *testing.T) {
 	plan := persist.Lower(drawn.Parsed(t, "create /a\ncreate /b\n"), model.Default())
 	_, e := visited(plan, wavering(), Budget{MaxLosses: -1}, inOrder)
