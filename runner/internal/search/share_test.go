@@ -88,7 +88,9 @@ func TestRunsOfAllShardsTogetherAreThoseOfOneSearch(t *testing.T) {
 			require.Equal(t, want, got)
 		}
 	})
-	require.Positive(t, apart, "some searches must be large enough to be divided")
+	if !testing.Short() { // of a few drawn programs all may be small
+		require.Positive(t, apart, "some searches must be large enough to be divided")
+	}
 }
 
 // summing is a checker that reads all of a record, so that its runs are as many as
