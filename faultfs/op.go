@@ -2,9 +2,11 @@ package faultfs
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/crashsim/crashsim/runner/show"
 )
@@ -108,9 +110,19 @@ func (s CallSite) String() string {
 	case s.File == "":
 		return ""
 	case s.Line == 0 && s.Func != "":
-		return s.Func + " in " + s.File
+		return s.Function() + " in " + s.File
 	}
 	return s.text()
+}
+
+// Function returns the function as people write it, as "lumberjack.v2.chown": the symbols
+// of a Go program have characters of an import path in another form, "lumberjack%2ev2.chown".
+func (s CallSite) Function() string {
+	plain, err := url.PathUnescape(s.Func)
+	if err != nil || strings.ContainsFunc(plain, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s.Func
+	}
+	return plain
 }
 
 // text is the site in the text form of a trace, without the function.

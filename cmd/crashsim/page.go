@@ -160,7 +160,7 @@ func (e *explainedFailure) why() []string {
 func (e *explainedFailure) call(n faultfs.OpNum) string {
 	switch site := e.Plan.Trace().Ops[n].Site; {
 	case site.Func != "" && site.Line > 0:
-		return fmt.Sprintf("call %d (%s, %s)", n+1, site.Func, site)
+		return fmt.Sprintf("call %d (%s, %s)", n+1, site.Function(), site)
 	case site.File != "":
 		return fmt.Sprintf("call %d (%s)", n+1, site)
 	}

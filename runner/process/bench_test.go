@@ -2,6 +2,7 @@ package process_test
 
 import (
 	"context"
+	"fmt"
 	"math/big"
 	"os/exec"
 	"runtime"
@@ -50,27 +51,49 @@ func benchmarkChecks(b *testing.B, program, check string, o runner.Options) {
 	b.ReportMetric(runs/spent.Seconds(), "checks/s")
 	if !process.IsBuiltin(check) {
 		b.ReportMetric(runs/spent.Seconds()/bareShells(b), "of-bare-shells")
+		b.ReportMetric(runs/spent.Seconds()/bareForks(b), "of-bare-forks")
 	}
 	b.ReportMetric(cuts/runs, "cuts/check")
 }
 
-// bareShells returns how many shells a second do nothing here, as many at once as
-// there are workers: no check can be faster.
+// bareShells returns how many shells a second are started here and do nothing, as many at
+// once as there are workers: a check that is a shell of its own cannot be faster.
 func bareShells(b *testing.B) float64 {
 	const each = 200
+	return each * atOnce(b, func() error {
+		for range each {
+			if err := exec.Command("/bin/sh", "-c", "exit 0").Run(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// bareForks returns how many processes a second shells fork here that do nothing, with as
+// many shells as there are workers: no check can be faster.
+func bareForks(b *testing.B) float64 {
+	const each = 2000
+	return each * atOnce(b, func() error {
+		return exec.Command("/bin/sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do (exit 0); i=$((i+1)); done", each)).Run()
+	})
+}
+
+// atOnce does something as many times at once as there are workers, and returns how often
+// a second that is.
+func atOnce(b *testing.B, do func() error) float64 {
+	workers := runtime.GOMAXPROCS(0)
 	var done sync.WaitGroup
 	start := time.Now()
-	for range runtime.GOMAXPROCS(0) {
+	for range workers {
 		done.Go(func() {
-			for range each {
-				if err := exec.Command("/bin/sh", "-c", "exit 0").Run(); err != nil {
-					b.Error(err)
-				}
+			if err := do(); err != nil {
+				b.Error(err)
 			}
 		})
 	}
 	done.Wait()
-	return float64(each*runtime.GOMAXPROCS(0)) / time.Since(start).Seconds()
+	return float64(workers) / time.Since(start).Seconds()
 }
 
 // BenchmarkCheckOfASmallFile is of a check that reads one small file and exits.

@@ -70,7 +70,7 @@ func callers(stack []faultfs.CallSite) []string {
 	for _, site := range stack[:min(len(stack), mostCallers)] {
 		line := site.String()
 		if site.Line > 0 && site.Func != "" {
-			line = site.Func + ", " + line
+			line = site.Function() + ", " + line
 		}
 		lines = append(lines, visible(line))
 	}
