@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,13 +14,6 @@ import (
 const notes = "../../scenarios/notes"
 
 const brokenSave = "../../testdata/first/os"
-
-// ran runs the command and returns its status and what it printed.
-func ran(args ...string) (status int, out, said string) {
-	var stdout, stderr bytes.Buffer
-	status = run(args, &stdout, &stderr)
-	return status, stdout.String(), stderr.String()
-}
 
 // skipUnlessLong skips a test for which the standard library may have to be built anew.
 func skipUnlessLong(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,4 +48,11 @@ func TestGoVetIsKnownByWhatItAsksFor(t *testing.T) {
 	for _, args := range [][]string{nil, {"exec", "vet.cfg"}, {"vet", "-V=full"}, {"--help"}} {
 		require.False(t, isVetTool(args), args)
 	}
+}
+
+// ran runs the command and returns its status and what it printed.
+func ran(args ...string) (status int, out, said string) {
+	var stdout, stderr bytes.Buffer
+	status = run(args, &stdout, &stderr)
+	return status, stdout.String(), stderr.String()
 }
