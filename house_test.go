@@ -48,6 +48,7 @@ var floors = map[string]int{
 	"runner/litmus":              5,
 	"runner/vet":                 0,
 	"runner/process":             5,
+	"runner/machine":             5,
 	"scenarios":                  5,
 	"scenarios/lessons":          6,
 	"cmd/crashsim":               7,
@@ -136,12 +137,18 @@ func TestPackagesImportOnlyLowerFloors(t *testing.T) {
 	}
 }
 
+// ofTests are packages that only tests import: rapid adds flags to a program.
+var ofTests = []string{"runner/internal/drawn", "runner/machine"}
+
 func TestOnlyTestsImportTestLibraries(t *testing.T) {
 	for _, s := range sources(t) {
 		for _, spec := range s.file.Imports {
+			for _, of := range ofTests {
+				require.False(t, !s.test && spec.Path.Value == strconv.Quote(module+"/"+of), "%s imports %s, which is for tests", s.name, of)
+			}
 			for _, library := range []string{"pgregory.net/rapid", "github.com/stretchr/testify"} {
 				if strings.Contains(spec.Path.Value, library) {
-					require.True(t, s.test || s.dir == "runner/internal/drawn", "%s imports %s", s.name, library)
+					require.True(t, s.test || slices.Contains(ofTests, s.dir), "%s imports %s", s.name, library)
 				}
 			}
 		}
@@ -279,6 +286,7 @@ var grow = map[string][]string{
 	"oracle":         {"AllOrNothing", "NoLitter", "Log", "OldOrNew", "Violation", "Prefix", "Durable"},
 	"runner":         {"Command", "Options", "Scenario"},
 	"runner/process": {"Dir", "Options", "Program"},
+	"runner/machine": {"Machine"},
 }
 
 func TestStructsThatUsersWriteNeedFieldNames(t *testing.T) {

@@ -139,10 +139,14 @@ func (f *FS) Reset() {
 }
 
 // Fork returns a file system that goes on from what the receiver holds, in the
-// page cache and not on any disk, with a trace that begins there. It reads
-// through the receiver, which must not change while it is used.
+// page cache and not on any disk, with a trace that begins there; that of an
+// unrecorded file system records nothing either. It reads through the receiver, which
+// must not change while it is used.
 func (f *FS) Fork() *FS {
 	fork := NewOn(&f.vol)
+	if f.trace == nil {
+		fork = Unrecorded(&f.vol)
+	}
 	fork.clock, fork.looks = f.clock, f.looks
 	fork.knownNames = maps.Clone(f.knownNames)
 	return fork

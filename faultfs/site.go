@@ -19,6 +19,7 @@ var framework = []string{
 	modulePath + "/runner.",
 	modulePath + "/runner/",
 	"github.com/spf13/afero.",
+	"pgregory.net/rapid.", // which calls a workload that it has drawn
 	"runtime.",
 }
 

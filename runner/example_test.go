@@ -266,3 +266,20 @@ func ExampleRun_durable() {
 	// note under posix: broken(lost); cuts 10, cases judged 6, runs 3, exhaustive
 	// [lost /note: is missing, though mark 1, noted, acknowledged it]
 }
+
+// Programs that begin alike need not be judged from the beginning each time.
+func ExampleRun_known() {
+	known := map[string]bool{}
+	for _, letters := range []string{"abab", "ababa", "ababb"} {
+		results, err := runner.Run(context.Background(), logged(letters, false), runner.Options{Known: known})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(letters, results[0].Outcome, results[0].Coverage.Cases, "cases")
+	}
+	// Output:
+	// abab kept 17 cases
+	// ababa kept 4 cases
+	// ababb kept 4 cases
+}

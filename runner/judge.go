@@ -41,7 +41,11 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model
 		r.doubted = true
 		return r
 	}
-	j.judge(ctx, &program{take: take, trace: trace, plan: plan})
+	p := &program{take: take, trace: trace, plan: plan, known: o.knows(m, trace)}
+	for p.known > 0 && p.from < plan.Points() && int(plan.After(p.from)) < p.known {
+		p.from++
+	}
+	j.judge(ctx, p)
 	j.conclude()
 	return r
 }

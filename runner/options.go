@@ -107,6 +107,13 @@ type Options struct {
 	// nothing: it comes to its end when that has ended, or when nothing was heard of
 	// anybody who gives out boxes for a minute.
 	Work bool
+	// Known, if it is no nil map, remembers the programs that were kept, by sums of what they
+	// did: of one that begins like one of those, only the crashes are judged that come after the
+	// common part. A run adds to it, so it is for one goroutine at a time. All runs with one Known
+	// must be of one check, one WorkOn and the same options, and the verdict on a crash must not
+	// depend on what the program would have done after it. Coverage counts what was
+	// judged this time. With Known, no results are kept in a Workdir, and there is no Queue.
+	Known map[string]bool
 
 	onlyLosses bool // what a budget cuts off is left at that
 }
@@ -114,7 +121,7 @@ type Options struct {
 // aside returns the options of a search beside the one that was asked for: it is not
 // divided, and its results are not kept.
 func (o Options) aside() Options {
-	o.Workdir, o.Shard, o.Shards, o.Merge, o.Queue, o.Work = nil, 0, 0, false, nil, false
+	o.Workdir, o.Shard, o.Shards, o.Merge, o.Queue, o.Work, o.Known = nil, 0, 0, false, nil, false, nil
 	return o
 }
 

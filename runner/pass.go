@@ -16,6 +16,7 @@ type program struct {
 	trace *faultfs.Trace
 	plan  *persist.Plan
 	from  int            // the first crash point with cases of its own
+	known int            // ops at the beginning, with the crashes and kills after each, that were judged before
 	fault *faultfs.Fault // that the program met; nil: none
 	loses bool           // a sync lost data by the fault
 

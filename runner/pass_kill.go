@@ -21,6 +21,9 @@ func (j *judging) kill(ctx context.Context, p *program) {
 	trace, fault := p.trace, p.fault
 	left := len(trace.Ops)
 	err := j.scenario.eachKill(trace, fault, j.result.Model.Failure, func(live *faultfs.FS, after faultfs.OpNum) bool {
+		if int(after) < p.known {
+			return true
+		}
 		return j.share(ctx, left-int(after), func() { j.killAfter(ctx, trace, live, after, fault) })
 	})
 	if err != nil {

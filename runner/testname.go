@@ -36,6 +36,10 @@ func testOf(t TB) testName {
 	return testName{pkg, named.Name()}
 }
 
+// FoundBy notes which test has found the failures of the result: the command that shows one
+// again, and the file that stores it, then name that test.
+func (r *Result) FoundBy(t TB) { r.test = testOf(t) }
+
 // parseTest reads the package and the name of a test.
 func parseTest(text string) (testName, error) {
 	pkg, name, found := strings.Cut(text, " ")

@@ -45,6 +45,9 @@ func verdict(ctx context.Context, s *Scenario, take *recording, m model.Model, o
 		}
 		d.ask(ctx)
 	}
+	if r.Outcome.Verdict == Kept {
+		o.remember(m, take.trace)
+	}
 	if memory != nil {
 		r.memory = memory.shelf
 		whole := r.Coverage.Exhaustive || r.allFound || r.shard != "" || r.doubted || o.MaxTime == 0
@@ -166,7 +169,7 @@ func (d *doubt) rejects(ctx context.Context) bool {
 	o := *d.options
 	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, Times(0), 0, nil
 	o.Enough, o.onlyLosses, o.Found = Claim{}, true, nil
-	o.Merge = false
+	o.Merge, o.Known = false, nil
 	o.MaxRuns, o.MaxLosses, o.MaxTime = min(max(fewDoubts, d.result.Coverage.Runs), manyDoubts), 0, d.time
 	bare, err := withoutSyncs(d.trace)
 	if err != nil {

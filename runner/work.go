@@ -54,6 +54,9 @@ func (s *Scenario) openWork(o *Options, take *recording, test testName) (*work, 
 	if len(o.Workdir) == 0 && o.Queue == nil {
 		return nil, nil
 	}
+	if o.Known != nil {
+		return nil, fmt.Errorf("scenario %s: with Options.Known, no results are kept in a Workdir, and there is no Queue", s.Name)
+	}
 	w := &work{queue: o.Queue, scenario: s.Name}
 	for _, path := range o.Workdir {
 		d, err := workdir.Open(resultsFs, filepath.ToSlash(path))
