@@ -31,6 +31,9 @@ type Claim struct {
 	// Random is how many cuts were drawn at random, beginning with Seed.
 	Random int
 	Seed   uint64
+	// Pairs is how many pairs of blows were dealt of each kind, or all that there are, each with
+	// the cases that the rest of the claim speaks of: see Options.Pairs.
+	Pairs int
 	// PowerCutAlone restricts the claim to power cuts while the program runs:
 	// crashes in recovery, kills, faults and damage are not claimed.
 	PowerCutAlone bool
@@ -46,6 +49,8 @@ const (
 	claimFiles      = "each file whole or untouched"
 	claimOps        = "everything of one op or nothing of it"
 	claimRandom     = " random cuts, seed "
+	claimPairs      = "the first "
+	claimPairsEnd   = " of each kind of pairs of blows"
 	claimAlone      = "of the power cut alone: "
 )
 
@@ -65,10 +70,14 @@ func (c Claim) String() string {
 
 // parts are the texts of the parts, in order.
 func (c Claim) parts() []string {
-	if c.Exhaustive {
-		return []string{claimExhaustive}
+	var pairs []string
+	if c.Pairs > 0 {
+		pairs = []string{claimPairs + grouped(uint64(c.Pairs)) + claimPairsEnd}
 	}
-	return append(c.byLosses(), c.besides()...)
+	if c.Exhaustive {
+		return append([]string{claimExhaustive}, pairs...)
+	}
+	return slices.Concat(c.byLosses(), c.besides(), pairs)
 }
 
 // byLosses is the text of what is claimed by the number of losses.
@@ -108,15 +117,18 @@ func (c Claim) besides() []string {
 // norm returns the claim with nothing in it that says nothing.
 func (c Claim) norm() Claim {
 	if c.Exhaustive {
-		c = Claim{Exhaustive: true, PowerCutAlone: c.PowerCutAlone}
+		c = Claim{Exhaustive: true, Pairs: c.Pairs, PowerCutAlone: c.PowerCutAlone}
 	}
 	if c.Random == 0 {
 		c.Seed = 0
 	}
-	alone := c.PowerCutAlone
-	c.PowerCutAlone = false
+	alone, pairs := c.PowerCutAlone, c.Pairs
+	c.PowerCutAlone, c.Pairs = false, 0
 	if c != (Claim{}) {
-		c.PowerCutAlone = alone
+		c.PowerCutAlone, c.Pairs = alone, pairs
+	}
+	if c.PowerCutAlone {
+		c.Pairs = 0
 	}
 	return c
 }
@@ -128,6 +140,8 @@ func (c Claim) Covers(d Claim) bool {
 	case d == Claim{}:
 		return true
 	case c.PowerCutAlone && !d.PowerCutAlone:
+		return false
+	case c.Pairs < d.Pairs:
 		return false
 	case c.Exhaustive:
 		return true
@@ -155,6 +169,10 @@ func ParseClaim(text string) (Claim, error) {
 			return Claim{}, fmt.Errorf("claim: two parts say which %s", family)
 		}
 		seen[family] = true
+	}
+	delete(seen, pairsJudged)
+	if c.Pairs > 0 && len(seen) == 0 {
+		return Claim{}, fmt.Errorf("claim: %q does not say which of their cases are judged", text)
 	}
 	if c.Exhaustive && len(seen) > 1 {
 		return Claim{}, fmt.Errorf("claim: %q says everything, with it no other part can stand", claimExhaustive)
@@ -203,13 +221,25 @@ func (c *Claim) add(part string) (family string, err error) {
 		}
 		return "random cuts are judged", nil
 	}
+	if number, ok := strings.CutPrefix(part, claimPairs); ok {
+		number, ok := strings.CutSuffix(number, claimPairsEnd)
+		n, err := strconv.ParseUint(ungrouped(number), 10, 31)
+		if !ok || err != nil || n == 0 {
+			return "", unknownPart(part)
+		}
+		c.Pairs = int(n)
+		return pairsJudged, nil
+	}
 	return "", unknownPart(part)
 }
 
+// pairsJudged is the kind of the part that speaks of pairs of blows.
+const pairsJudged = "pairs of blows are judged"
+
 // unknownPart says what a part of a claim can be.
 func unknownPart(part string) error {
-	return fmt.Errorf("%q is no claim that is known; want %q, or some of %q, %q, %q, %q, %q, with \"; \" between them",
-		part, claimExhaustive, claimLosses+"2 losses", claimTorn, claimFiles, claimOps, "10,000"+claimRandom+"1")
+	return fmt.Errorf("%q is no claim that is known; want %q, or some of %q, %q, %q, %q, %q, %q, with \"; \" between them",
+		part, claimExhaustive, claimLosses+"2 losses", claimTorn, claimFiles, claimOps, "10,000"+claimRandom+"1", claimPairs+"100"+claimPairsEnd)
 }
 
 // MarshalText returns the text form.

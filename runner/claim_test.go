@@ -19,6 +19,8 @@ func TestClaimsHaveATextForm(t *testing.T) {
 		"10,000 random cuts, seed 1":         {Random: 10000, Seed: 1},
 		"1 random cut, seed 0":               {Random: 1},
 		"of the power cut alone: exhaustive": {Exhaustive: true, PowerCutAlone: true},
+		"exhaustive; the first 1,000 of each kind of pairs of blows":                                         {Exhaustive: true, Pairs: 1000},
+		"all cases without losses; the first 9 of each kind of pairs of blows":                               {FewerLosses: 1, Pairs: 9},
 		"all prefixes, suffixes and single holes of every torn write; everything of one op or nothing of it": {TornWrites: true, WholeOps: true},
 	} {
 		require.Equal(t, text, claim.String())
@@ -30,15 +32,17 @@ func TestClaimsHaveATextForm(t *testing.T) {
 
 func TestClaimsThatAreNoneAreRefused(t *testing.T) {
 	for text, why := range map[string]string{
-		"":                                     `"" is no claim that is known`,
-		"everything":                           `"everything" is no claim that is known; want "exhaustive", or some of`,
-		"all cases with at most two losses":    `is no claim that is known`,
-		"all cases with at most -1 losses":     `is no claim that is known`,
-		"all cases with at most 1,0 losses":    `is no claim that is known`,
-		"10 random cuts":                       `is no claim that is known`,
-		"0 random cuts, seed 1":                `is no claim that is known`,
-		"10 random cuts, seed x":               `"x" is no seed`,
-		"exhaustive; all cases without losses": `with it no other part can stand`,
+		"":                                  `"" is no claim that is known`,
+		"everything":                        `"everything" is no claim that is known; want "exhaustive", or some of`,
+		"all cases with at most two losses": `is no claim that is known`,
+		"all cases with at most -1 losses":  `is no claim that is known`,
+		"all cases with at most 1,0 losses": `is no claim that is known`,
+		"the first 9 of each kind of pairs of blows": `does not say which of their cases are judged`,
+		"the first 0 of each kind of pairs of blows": `is no claim that is known`,
+		"10 random cuts":                                             `is no claim that is known`,
+		"0 random cuts, seed 1":                                      `is no claim that is known`,
+		"10 random cuts, seed x":                                     `"x" is no seed`,
+		"exhaustive; all cases without losses":                       `with it no other part can stand`,
 		"all cases without losses; all cases with at most 2 losses":  `two parts say which losses are judged`,
 		"of the power cut alone: nothing":                            `"nothing" is no claim that is known`,
 		"each file whole or untouched; each file whole or untouched": `two parts say which whole files are judged`,
@@ -55,6 +59,7 @@ func drawClaim(t *rapid.T, name string) Claim {
 		Exhaustive: rapid.IntRange(0, 5).Draw(t, name+" exhaustive") == 0, FewerLosses: rapid.IntRange(0, 4).Draw(t, name+" losses"),
 		TornWrites: rapid.Bool().Draw(t, name+" torn"), WholeFiles: rapid.Bool().Draw(t, name+" files"), WholeOps: rapid.Bool().Draw(t, name+" ops"),
 		Random: rapid.SampledFrom([]int{0, 0, 1, 999, 1000, 1234567}).Draw(t, name+" random"), Seed: rapid.Uint64Range(0, 2).Draw(t, name+" seed"),
+		Pairs:         rapid.SampledFrom([]int{0, 0, 1, 100}).Draw(t, name+" pairs"),
 		PowerCutAlone: rapid.Bool().Draw(t, name+" alone"),
 	}.norm()
 }
@@ -78,7 +83,7 @@ func TestWhatAClaimCoversIsAnOrder(t *testing.T) {
 		a, b, c := drawClaim(t, "a"), drawClaim(t, "b"), drawClaim(t, "c")
 		require.True(t, a.Covers(a))
 		require.True(t, a.Covers(Claim{}))
-		require.True(t, Claim{Exhaustive: true}.Covers(a))
+		require.True(t, Claim{Exhaustive: true, Pairs: 100}.Covers(a))
 		if a.Covers(b) && b.Covers(c) {
 			require.True(t, a.Covers(c), "%s; %s; %s", a, b, c)
 		}

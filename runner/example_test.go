@@ -283,3 +283,66 @@ func ExampleRun_known() {
 	// ababa kept 4 cases
 	// ababb kept 4 cases
 }
+
+// Two blows at once: the sync of recovery fails after the power cut, and recovery removes its log
+// all the same. Neither blow alone does any harm.
+func ExampleRun_pairs() {
+	s := replayer()
+	for _, pairs := range []int{0, 1000} {
+		results, err := runner.Run(context.Background(), s, runner.Options{Pairs: pairs})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(results[0].Outcome, results[0].Coverage.Claim)
+	}
+	// Output:
+	// kept exhaustive
+	// broken(lost,torn) exhaustive; the first 1,000 of each kind of pairs of blows
+}
+
+// replayer writes a log, which recovery turns into the data. It does not look at the error
+// of its sync.
+func replayer() runner.Scenario {
+	put := func(disk afero.Fs, name string) error {
+		f, err := disk.Create(name)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString("text")
+		return errors.Join(err, f.Sync(), f.Close(), syncRoot(disk))
+	}
+	return runner.Scenario{
+		Name: "replayer",
+		Workload: func(disk *faultfs.FS) error {
+			err := put(disk, "/log")
+			if err == nil {
+				disk.Mark("saved")
+			}
+			return err
+		},
+		Recover: func(disk afero.Fs) error {
+			log, err := disk.Open("/log")
+			if err != nil {
+				return nil // there is none
+			}
+			text := make([]byte, 5)
+			n, _ := log.Read(text)
+			if err := errors.Join(log.Sync(), log.Close(), syncRoot(disk)); err != nil || string(text[:n]) != "text" {
+				return err
+			}
+			_ = put(disk, "/data")
+			return errors.Join(disk.Remove("/log"), syncRoot(disk))
+		},
+		Oracle: oracle.OldOrNew{Path: "/data", Mark: "saved", Versions: []oracle.Content{oracle.Absent, oracle.Data("text")}},
+	}
+}
+
+// syncRoot syncs the root directory, which holds the names.
+func syncRoot(disk afero.Fs) error {
+	d, err := disk.Open("/")
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -21,11 +21,14 @@ type exploration struct {
 	box     *persist.Box
 	how     string // what happened besides the power cut, "" for nothing
 	fault   *faultfs.Fault
-	past    []Crash       // the crashes before the last life
-	open    []*candidates // cases that are wrong, and are not blamed yet, by ground
-	places  *places       // of the ops of the plan, once they are asked for
-	boxes   []search.Job  // parts whose recovery changed the disk, to be crashed again
-	runs    func() int    // of this exploration so far
+	other   *faultfs.Fault // in the same run
+	inLife  *faultfs.Fault // in recovery, before the crash of it
+	past    []Crash        // the crashes before the last life
+	open    []*candidates  // cases that are wrong, and are not blamed yet, by ground
+	places  *places        // of the ops of the plan, once they are asked for
+	boxes   []search.Job   // parts whose recovery changed the disk, to be crashed again
+	changed []search.Job   // the same, kept for pairs of blows
+	runs    func() int     // of this exploration so far
 
 	name   string   // of the search, among those of the scenario
 	large  bool     // it is divided evenly among shards

@@ -205,6 +205,10 @@ func (p *exploration) tell(open *candidates) {
 // way is what the cases take besides the power cut, as causes are told apart by it.
 func (p *exploration) way() string {
 	switch {
+	case p.inLife != nil:
+		return "fault in recovery " + p.struck()
+	case len(p.past) > 0 && p.pool.damage != nil:
+		return "recovery of damage"
 	case len(p.past) > 0:
 		return "recovery"
 	case p.pool.damage != nil:
@@ -212,14 +216,21 @@ func (p *exploration) way() string {
 	case strings.Contains(p.how, killedAfter):
 		return "kill"
 	case p.fault != nil:
-		for i := range p.plan.Trace().Ops {
-			if op := &p.plan.Trace().Ops[i]; op.Injected {
-				return fmt.Sprint("fault ", placeOf(op))
-			}
-		}
-		return "fault"
+		return "fault " + p.struck()
 	}
 	return ""
+}
+
+// struck are the places of the calls that failed by a fault: the first one, or both where two
+// faults were dealt.
+func (p *exploration) struck() string {
+	var places []string
+	for i := range p.plan.Trace().Ops {
+		if op := &p.plan.Trace().Ops[i]; op.Injected && (len(places) == 0 || p.other != nil && len(places) == 1) {
+			places = append(places, fmt.Sprint(placeOf(op)))
+		}
+	}
+	return strings.Join(places, " and ")
 }
 
 // isBefore reports whether, of two cases, one comes before the other: it has
@@ -256,7 +267,7 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 	f := &Failure{
 		Kind: v.Kind, Violations: c.Outcome.violations, How: p.how,
 		Crash: Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c), point: c.Point},
-		Marks: p.marks(c.Point), Stack: c.Outcome.stack, fault: p.fault, damage: p.pool.damage,
+		Marks: p.marks(c.Point), Stack: c.Outcome.stack, fault: p.fault, second: p.other, inLife: p.inLife, damage: p.pool.damage,
 	}
 	pinned, err := p.plan.Pin(c.Point, f.Lost)
 	if err != nil {

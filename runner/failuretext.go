@@ -38,6 +38,7 @@ type Stored struct {
 	// Command is that of the scenario, as the file says it; nil: none.
 	Command *Command
 
+	second          *faultfs.Fault // that it met in the same run; nil: none
 	plan            *persist.Plan
 	subset          persist.Subset
 	damage          *damage
@@ -49,7 +50,8 @@ type Stored struct {
 // recovery has run again.
 type storedCrash struct {
 	point int
-	lost  [][2]int // op and index of effects
+	lost  [][2]int       // op and index of effects
+	fault *faultfs.Fault // that recovery met before
 }
 
 // A stored failure is a txtar archive. Its comment begins with the version;
@@ -75,6 +77,9 @@ func (s *Stored) Text() []byte {
 		for _, l := range c.lost {
 			b = fmt.Appendf(b, "lost %d.%d\n", l[0], l[1])
 		}
+		if c.fault != nil {
+			b = fmt.Appendf(b, "recovery-fault %s\n", c.fault)
+		}
 	}
 	if p := s.Pair; p != nil {
 		b = append(b, p.Text(s.plan)...)
@@ -87,6 +92,9 @@ func (s *Stored) Text() []byte {
 	}
 	if s.Fault != nil {
 		b = fmt.Appendf(b, "fault %s\n", s.Fault)
+	}
+	if s.second != nil {
+		b = fmt.Appendf(b, "fault %s\n", s.second)
 	}
 	if d := s.damage; d != nil {
 		b = fmt.Appendf(b, "damage %d %d %x %x\n", d.ino, d.off, d.was, d.now)
@@ -189,8 +197,18 @@ func (f *failureText) set(key, value string, line int) (err error) {
 		f.How = value
 	case "fault":
 		var fault faultfs.Fault
-		fault, err = faultfs.ParseFault(value)
-		f.Fault = &fault
+		if fault, err = faultfs.ParseFault(value); f.Fault == nil {
+			f.Fault = &fault
+		} else {
+			f.second = &fault
+		}
+	case "recovery-fault":
+		var fault faultfs.Fault
+		if fault, err = faultfs.ParseFault(value); err == nil && len(f.recoveryCrashes) == 0 {
+			err = errors.New("recovery-fault: it stands after the crash of recovery (again) that it belongs to")
+		} else if err == nil {
+			f.recoveryCrashes[len(f.recoveryCrashes)-1].fault = &fault
+		}
 	case "damage":
 		f.damageAt = line
 		f.damage, err = parseDamage(value)
@@ -201,7 +219,7 @@ func (f *failureText) set(key, value string, line int) (err error) {
 		err = f.Command.parse(key, value)
 	case "":
 	default:
-		err = fmt.Errorf("unknown key %q, want one of scenario, model, kind, point, lost, again, blame, how, fault, damage, "+
+		err = fmt.Errorf("unknown key %q, want one of scenario, model, kind, point, lost, again, recovery-fault, blame, how, fault, damage, "+
 			"test, path, setup, program, check and recover", key)
 	}
 	return err
@@ -241,15 +259,15 @@ func parseCount(what, text string) (int, error) {
 func (f *failureText) resolve() (err error) {
 	s := f.Stored
 	s.plan = persist.Lower(s.Trace, s.Model)
-	if _, err := effectsAt(s.plan, storedCrash{s.Point, nil}); err != nil {
+	if _, err := effectsAt(s.plan, storedCrash{point: s.Point}); err != nil {
 		return f.at(f.pointAt, err)
 	}
 	for i, l := range f.lost {
-		if _, err := effectsAt(s.plan, storedCrash{s.Point, [][2]int{l}}); err != nil {
+		if _, err := effectsAt(s.plan, storedCrash{point: s.Point, lost: [][2]int{l}}); err != nil {
 			return f.at(f.lostAt[i], err)
 		}
 	}
-	if s.Lost, s.subset, err = pin(s.plan, storedCrash{s.Point, f.lost}); err != nil {
+	if s.Lost, s.subset, err = pin(s.plan, storedCrash{point: s.Point, lost: f.lost}); err != nil {
 		return f.at(f.pointAt, err)
 	}
 	if f.pair != "" {
@@ -309,7 +327,7 @@ func effectsAt(plan *persist.Plan, c storedCrash) (lost []persist.Effect, err er
 func (r *Result) Stored(f *Failure) *Stored {
 	s := &Stored{
 		Scenario: r.Scenario, Model: r.Model, Kind: f.Kind, Point: f.point, Lost: f.Lost, Trace: f.Plan.Trace(), Story: f.Story,
-		How: f.How, Fault: f.fault, plan: f.Plan, damage: f.damage, Command: r.Command, test: r.test,
+		How: f.How, Fault: f.fault, second: f.second, plan: f.Plan, damage: f.damage, Command: r.Command, test: r.test,
 	}
 	subset, err := f.Plan.Pin(f.point, f.Lost)
 	if err != nil {
@@ -325,6 +343,9 @@ func (r *Result) Stored(f *Failure) *Stored {
 			again.lost = append(again.lost, [2]int{int(e.Op), e.Index})
 		}
 		s.recoveryCrashes = append(s.recoveryCrashes, again)
+	}
+	if n := len(s.recoveryCrashes); n > 0 {
+		s.recoveryCrashes[n-1].fault = f.inLife
 	}
 	return s
 }

@@ -18,7 +18,7 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model
 	r := Result{
 		Scenario: s.Name, Model: m, Plan: plan, Command: s.Command, Declared: s.declared(m), scenario: s, timeout: o.Timeout,
 		bounded: o.Enough.norm() != Claim{} && !o.Enough.Exhaustive || o.First || o.MaxFailures > 0,
-		AtLeast: o.Sweep || o.Faults != nil || o.Depth.times() > 1,
+		AtLeast: o.Sweep || o.Faults != nil || o.Pairs > 0 || o.Depth.times() > 1,
 		AtMost:  o.Faults != nil && len(s.Faults) > 0 || o.Depth.times() == 0 && s.restarts(),
 		Coverage: Coverage{
 			Ops: len(trace.Ops), Cells: plan.Cells(), Points: plan.Points(), Cuts: cuts.String(), CutsExact: exact,

@@ -43,6 +43,8 @@ type judging struct {
 	claim     Claim  // of all passes
 	alone     Claim  // of the power cut alone
 
+	damaged []*exploration // of damaged disks that recovery changed, for pairs of blows
+
 	wavers  bool // the checker is not deterministic
 	divided int  // searches that were divided among shards
 	proof   proof

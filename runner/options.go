@@ -62,6 +62,14 @@ type Options struct {
 	Faults []faultfs.Fault
 	Sweep  bool
 
+	// Pairs is how many pairs of blows are dealt at most, of each of three kinds: two calls of
+	// the workload fail; a call of recovery fails after the power cut; recovery is crashed on
+	// a disk with damage. Zero means none. The first blow is one of those that are dealt alone;
+	// where there is no fault among them, each call is let fail in turn. Pairs that do
+	// the same as another count, too. As under Sweep, a verdict that is declared Broken may have
+	// further kinds.
+	Pairs int
+
 	// Strict makes the verdict Unknown where Kept means little: the oracle was never
 	// seen to reject anything, though an empty disk and the cases of the program
 	// without its syncs were tried. Without it there is a note.
@@ -119,9 +127,9 @@ type Options struct {
 }
 
 // aside returns the options of a search beside the one that was asked for: it is not
-// divided, and its results are not kept.
+// divided, its results are not kept, and no pairs of blows are dealt.
 func (o Options) aside() Options {
-	o.Workdir, o.Shard, o.Shards, o.Merge, o.Queue, o.Work, o.Known = nil, 0, 0, false, nil, false, nil
+	o.Workdir, o.Shard, o.Shards, o.Merge, o.Queue, o.Work, o.Known, o.Pairs = nil, 0, 0, false, nil, false, nil, 0
 	return o
 }
 

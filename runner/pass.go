@@ -18,6 +18,7 @@ type program struct {
 	from  int            // the first crash point with cases of its own
 	known int            // ops at the beginning, with the crashes and kills after each, that were judged before
 	fault *faultfs.Fault // that the program met; nil: none
+	other *faultfs.Fault // that it met in the same run; nil: none
 	loses bool           // a sync lost data by the fault
 
 	cut *exploration // what the power cuts led to, once they were tried
@@ -27,6 +28,9 @@ type program struct {
 func (p *program) name() string {
 	if p.fault == nil {
 		return "power"
+	}
+	if p.other != nil {
+		return searchOf("faults", p.fault, p.other, sumOfOps(p.trace.Ops))
 	}
 	return searchOf("fault", p.fault, sumOfOps(p.trace.Ops))
 }
@@ -57,4 +61,9 @@ func howFault(fault *faultfs.Fault, trace *faultfs.Trace) string {
 		text += " and " + strconv.Itoa(more) + " more"
 	}
 	return text
+}
+
+// howFaults says which two faults the program met.
+func howFaults(first, second *faultfs.Fault, trace *faultfs.Trace) string {
+	return fmt.Sprintf("%s; and %s", howFault(first, trace), howFault(second, &faultfs.Trace{Ops: trace.Ops[min(int(second.At), len(trace.Ops))-1:]}))
 }

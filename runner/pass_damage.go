@@ -75,6 +75,7 @@ func (j *judging) rot(ctx context.Context, _ *program) {
 	rotten.Oracle, rotten.rotten = rotten.Damage, true
 	pool.scenario = &rotten
 	sectors := restingSectors(j.pool.plan)
+	j.damaged = nil
 	for i := range sectors {
 		for _, d := range j.damages(sectors, i) {
 			more := j.share(ctx, len(sectors)-i, func() {
@@ -85,6 +86,7 @@ func (j *judging) rot(ctx context.Context, _ *program) {
 					name: searchOf("damage", d.ino, d.off, d.was, d.now), until: d.to, wholeFirst: true, runs: func() int { return 0 },
 				}
 				p.explore(ctx, d.from, nil, 0)
+				j.keepDamaged(p, &d)
 			})
 			if !more {
 				return

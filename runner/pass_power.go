@@ -8,11 +8,14 @@ import (
 // leave.
 func (j *judging) cutPower(ctx context.Context, p *program) {
 	how := ""
-	if p.fault != nil {
+	switch {
+	case p.other != nil:
+		how = howFaults(p.fault, p.other, p.trace)
+	case p.fault != nil:
 		how = howFault(p.fault, p.trace)
 	}
 	p.cut = j.exploration(p.plan, how, p.name())
-	p.cut.fault, p.cut.large = p.fault, p.fault == nil
+	p.cut.fault, p.cut.other, p.cut.large = p.fault, p.other, p.fault == nil
 	if promises := p.cut.promises(); promises != nil {
 		p.cut.exploreApart(ctx, p.from, promises)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/spf13/afero"
 
@@ -29,9 +30,13 @@ type recoveryRun struct {
 
 // crashRecovery crashes the recoveries that changed the disk after the power cuts.
 func (j *judging) crashRecovery(ctx context.Context, p *program) {
-	if p.cut != nil {
-		p.cut.crashRecoveries(ctx)
+	if p.cut == nil {
+		return
 	}
+	if j.options.Pairs > 0 {
+		p.cut.changed = slices.Clone(p.cut.boxes)
+	}
+	p.cut.crashRecoveries(ctx)
 }
 
 // crashRecoveries crashes the recoveries that changed the disk, at each of their
@@ -184,6 +189,15 @@ func (p *exploration) crashRecoveryRun(ctx context.Context, c *search.Cube[*reco
 		p.judging.result.Coverage.Recoveries++
 		p.noteSettling(l)
 	}
+	next := p.nextLife(c, p.how)
+	e := next.explore(ctx, 1, l.tree, c.Losses)
+	l.tree = e.Grown()
+	next.crashRecoveries(ctx)
+}
+
+// nextLife is the exploration of what a recovery did, on the cuts of a cube.
+func (p *exploration) nextLife(c *search.Cube[*recoveryRun], how string) *exploration {
+	l := c.Outcome
 	box := p.plan.NewBox()
 	if p.pool.start != nil {
 		box.StartFrom(p.pool.start)
@@ -191,14 +205,13 @@ func (p *exploration) crashRecoveryRun(ctx context.Context, c *search.Cube[*reco
 	box.Move(c.Point)
 	box.RestrictTo(c.Whole())
 	next := &exploration{
-		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: p.how, fault: p.fault,
+		judging: p.judging, plan: l.plan, pool: p.pool.later(l.plan, box), box: l.plan.NewBox(), how: how, fault: p.fault,
 		name: searchOf("life", p.name, l.name), past: append(p.past[:len(p.past):len(p.past)],
 			Crash{Plan: p.plan, After: p.plan.After(c.Point), point: c.Point, start: p.pool.start}),
 		runs: func() int { return 0 },
 	}
-	e := next.explore(ctx, 1, l.tree, c.Losses)
-	l.tree = e.Grown()
-	next.crashRecoveries(ctx)
+	next.pool.damage = p.pool.damage
+	return next
 }
 
 func (p *exploration) noteSettling(l *recoveryRun) {

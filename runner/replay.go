@@ -55,7 +55,7 @@ func (s *Stored) failure(file string, violations []oracle.Violation) *Failure {
 	f := &Failure{
 		Kind: s.Kind, Violations: violations, How: s.How, Story: s.Story, File: file,
 		Crash: Crash{Plan: s.plan, After: s.plan.After(s.Point), Lost: s.Lost, point: s.Point},
-		Pair:  s.Pair, Marks: s.plan.Marks(s.Point), fault: s.Fault, damage: s.damage,
+		Pair:  s.Pair, Marks: s.plan.Marks(s.Point), fault: s.Fault, second: s.second, damage: s.damage,
 	}
 	if !slices.ContainsFunc(violations, func(v oracle.Violation) bool { return v.Kind == s.Kind }) {
 		f.Kind = violations[0].Kind
@@ -130,6 +130,10 @@ func (c *check) same(s *Stored) bool {
 	now := c.take.trace
 	if s.Fault != nil {
 		run, err := c.take.with(context.Background(), c.scenario, *s.Fault, s.Model.Failure)
+		if s.second != nil && c.scenario.Trace == nil {
+			run = &faulty{}
+			run.trace, err = c.scenario.recordWith(s.Model.Failure, *s.Fault, *s.second)
+		}
 		if err != nil || run.trace == nil {
 			return false
 		}
@@ -193,7 +197,7 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 	p.damage = s.damage
 	r := &reached{p, func() { p.close(); watched.unjudged.end() }, s.Point, s.subset, s.Lost}
 	for i, c := range s.recoveryCrashes {
-		plan, start, err := r.pool.relive(r.point, r.cut)
+		plan, start, err := r.pool.relive(r.point, r.cut, c.fault)
 		if err == nil {
 			r.lost, r.cut, err = pin(plan, c)
 		}
@@ -202,13 +206,14 @@ func (s *Stored) reach(scenario Scenario, o Options) (*reached, error) {
 			return nil, fmt.Errorf("recovery, run for the %s time, is not what it was: %w", [...]string{"first", "second", "n-th"}[min(i, 2)], err)
 		}
 		r.pool, r.point = r.pool.later(plan, start), c.point
+		r.pool.damage = s.damage
 	}
 	return r, nil
 }
 
-// relive runs recovery on a single cut of a crash point, and returns what it
-// did as the plan of a later life, and the cut.
-func (p *pool) relive(point int, subset persist.Subset) (*persist.Plan, *persist.Box, error) {
+// relive runs recovery on a single cut of a crash point, with a fault if there is one, and
+// returns what it did as the plan of a later life, and the cut.
+func (p *pool) relive(point int, subset persist.Subset, fault *faultfs.Fault) (*persist.Plan, *persist.Box, error) {
 	w := p.worker()
 	if !w.disk.Begin(point, subset) {
 		return nil, nil, errors.New("there is no such disk")
@@ -216,8 +221,12 @@ func (p *pool) relive(point int, subset persist.Subset) (*persist.Plan, *persist
 	if p.scenario.Recover == nil {
 		return nil, nil, errors.New("there is no recovery any more")
 	}
-	fs := faultfs.NewOn(w.disk)
-	if err := p.scenario.recover(fs); err != nil {
+	w.rot.damage.Store(p.damage)
+	fs := faultfs.NewOn(w.rot)
+	if fault != nil {
+		fs.Inject(p.plan.Model().Failure, *fault)
+	}
+	if err := p.scenario.recover(fs); err != nil && fault == nil {
 		return nil, nil, err
 	}
 	box := p.plan.NewBox()

@@ -163,6 +163,7 @@ type Coverage struct {
 	Faults     int    // runs of the workload, told apart by what they did, in which a call failed
 	Kills      int    // moments at which the program was killed, to recover and then lose power
 	Damages    int    // ways in which durable data was damaged before the program started again
+	Pairs      int    // pairs of blows that were dealt: see Options.Pairs
 	Cuts       string // legal cuts, decimal
 	CutsExact  bool   // Cuts is exact; otherwise there are at most so many
 	Cases      int    // parts of the cuts that the checker could tell apart, and that were judged
@@ -213,6 +214,8 @@ type Failure struct {
 	File string
 
 	fault    *faultfs.Fault // that the program met
+	second   *faultfs.Fault // that it met in the same run
+	inLife   *faultfs.Fault // that its recovery met, before the last crash
 	damage   *damage        // of the disk
 	needless bool           // no crash is needed: the program ends with a disk that is wrong like this
 }

@@ -24,6 +24,7 @@ func (j *judging) judge(ctx context.Context, p *program) {
 		d.all = -1 // whether the last of them came to its end is not known
 	}
 	j.claim, j.alone = upTo(d.all), upTo(d.alone)
+	j.claim.Pairs = o.Pairs
 	if j.claim.Exhaustive || o.sharded() {
 		return
 	}
@@ -66,6 +67,21 @@ func (j *judging) passes() []pass {
 	if j.rots() {
 		passes = append(passes, (*judging).rot)
 	}
+	return append(passes, j.pairs()...)
+}
+
+// pairs are the pairs of blows that are asked for. They come after the blows alone.
+func (j *judging) pairs() []pass {
+	if j.options.Pairs == 0 {
+		return nil
+	}
+	passes := []pass{(*judging).failTwice}
+	if j.crashesRecovery() {
+		passes = append(passes, (*judging).failRecovery)
+	}
+	if j.rots() && j.crashesRecovery() {
+		passes = append(passes, (*judging).crashDamaged)
+	}
 	return passes
 }
 
@@ -88,12 +104,12 @@ func (j *judging) rounds() []round {
 
 // without returns the coverage with nothing counted that happened besides the power cut.
 func (c Coverage) without() Coverage {
-	c.Recoveries, c.Faults, c.Kills, c.Damages = 0, 0, 0, 0
+	c.Recoveries, c.Faults, c.Kills, c.Damages, c.Pairs = 0, 0, 0, 0, 0
 	return c
 }
 
 // most takes over what another round has counted more of.
 func (c *Coverage) most(d *Coverage) {
 	c.Recoveries, c.Faults = max(c.Recoveries, d.Recoveries), max(c.Faults, d.Faults)
-	c.Kills, c.Damages = max(c.Kills, d.Kills), max(c.Damages, d.Damages)
+	c.Kills, c.Damages, c.Pairs = max(c.Kills, d.Kills), max(c.Damages, d.Damages), max(c.Pairs, d.Pairs)
 }

@@ -87,7 +87,7 @@ func (c Coverage) numbers() []report.Number {
 		name string
 		n    int
 	}{
-		{"recoveries crashed", c.Recoveries}, {"kills", c.Kills}, {"faults", c.Faults}, {"damages", c.Damages},
+		{"recoveries crashed", c.Recoveries}, {"kills", c.Kills}, {"faults", c.Faults}, {"damages", c.Damages}, {"pairs of blows", c.Pairs},
 		{"cases judged", c.Cases}, {"runs of the checker", c.Runs},
 	} {
 		if n.n > 0 {

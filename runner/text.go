@@ -54,7 +54,7 @@ func (c Coverage) Besides() string {
 	for _, p := range []struct {
 		what string
 		n    int
-	}{{"recoveries crashed", c.Recoveries}, {"kills", c.Kills}, {"faults", c.Faults}, {"damages", c.Damages}} {
+	}{{"recoveries crashed", c.Recoveries}, {"kills", c.Kills}, {"faults", c.Faults}, {"damages", c.Damages}, {"pairs of blows", c.Pairs}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", p.what, p.n))
 		}

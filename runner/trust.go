@@ -168,7 +168,7 @@ func (d *doubt) rejects(ctx context.Context) bool {
 	s.Faults, s.Damage, s.Declared, s.memory = nil, nil, nil, s.memory.besides("without syncs")
 	o := *d.options
 	o.First, o.Faults, o.Sweep, o.Depth, o.Samples, o.Progress = true, nil, false, Times(0), 0, nil
-	o.Enough, o.onlyLosses, o.Found = Claim{}, true, nil
+	o.Enough, o.onlyLosses, o.Found, o.Pairs = Claim{}, true, nil, 0
 	o.Merge, o.Known = false, nil
 	o.MaxRuns, o.MaxLosses, o.MaxTime = min(max(fewDoubts, d.result.Coverage.Runs), manyDoubts), 0, d.time
 	bare, err := withoutSyncs(d.trace)

@@ -101,11 +101,12 @@ type coverageJSON struct {
 	Ops        int          `json:"ops"`
 	Cells      int          `json:"cells"`
 	Points     int          `json:"points"`
-	Recoveries int          `json:"recoveries"` // that were crashed at each of their ops
-	Faults     int          `json:"faults"`     // runs of the workload in which a call failed
-	Kills      int          `json:"kills"`      // of the program before the power cut
-	Damages    int          `json:"damages"`    // of durable data, before the program started again
-	Cuts       string       `json:"cuts"`       // decimal
+	Recoveries int          `json:"recoveries"`      // that were crashed at each of their ops
+	Faults     int          `json:"faults"`          // runs of the workload in which a call failed
+	Kills      int          `json:"kills"`           // of the program before the power cut
+	Damages    int          `json:"damages"`         // of durable data, before the program started again
+	Pairs      int          `json:"pairs,omitempty"` // of blows
+	Cuts       string       `json:"cuts"`            // decimal
 	CutsExact  bool         `json:"cuts_exact"`
 	Cases      int          `json:"cases"`
 	Runs       int          `json:"runs"`

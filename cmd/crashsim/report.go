@@ -259,6 +259,7 @@ func (t *tally) add(r *runner.Result) {
 	t.besides.Kills += r.Coverage.Kills
 	t.besides.Faults += r.Coverage.Faults
 	t.besides.Damages += r.Coverage.Damages
+	t.besides.Pairs += r.Coverage.Pairs
 	t.cases += r.Coverage.Cases
 	t.runs += r.Coverage.Runs
 }

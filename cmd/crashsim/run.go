@@ -102,6 +102,7 @@ func (f *runFlags) add(cmd *cobra.Command, defaults string) {
 	flags.IntVar(&o.MaxFailures, "max-failures", 0, "stop after this `number` of failures under each model (default no limit)")
 	flags.BoolVar(&o.Strict, "strict", false, "a verdict kept becomes unknown where the check was never seen to fail")
 	flags.StringArrayVar(&f.faults, "faults", nil, "let calls fail by this `fault`, such as \"write /log nth=2 err=ENOSPC short=100\"; may be repeated, each fault is tried alone; \"sweep\" lets each call fail once, with each error that fits (default the faults of the scenario)")
+	flags.IntVar(&o.Pairs, "pairs", 0, "deal two blows at once, at most this `number` of each kind: two calls fail, a call of recovery fails after the power cut, recovery is crashed on a damaged disk (default none)")
 	flags.IntVar(&f.depth, "depth", 1, "crash recovery again, up to `n` times; 0: never, and the program is not killed either")
 	flags.IntVar(&o.MaxRuns, "budget-runs", 0, "stop after this many `runs` of the checker (default no limit)")
 	flags.IntVar(&o.MaxLosses, "max-losses", 0, "judge only cases that lose at most this many `effects` (default no limit)")
@@ -127,6 +128,7 @@ func (f *runFlags) finish() error {
 		{"budget-runs", int64(f.options.MaxRuns)}, {"max-losses", int64(f.options.MaxLosses)},
 		{"budget-time", int64(f.options.MaxTime)}, {"samples", int64(f.options.Samples)},
 		{"max-failures", int64(f.options.MaxFailures)}, {"workers", int64(f.options.Workers)}, {"depth", int64(f.depth)},
+		{"pairs", int64(f.options.Pairs)},
 	} {
 		if n.value < 0 {
 			return usagef("--%s is negative", n.name)
