@@ -43,6 +43,7 @@ var floors = map[string]int{
 	"runner/internal/search":     3,
 	"runner/queue":               3,
 	"runner/queue/queuetest":     4,
+	"runner/queue/natsqueue":     4,
 	"runner/workdir":             3,
 	"runner":                     4,
 	"runner/litmus":              5,

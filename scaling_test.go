@@ -1,7 +1,10 @@
 package crashsim_test
 
 import (
+	"bytes"
+	"io"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -88,4 +91,42 @@ func TestEachJobOfTheMatrixJudgesAShardOfItsOwn(t *testing.T) {
 		shard, of := shardIn(t, map[string]string{"CRASHSIM_SHARD": text, "CRASHSIM_WORKDIR": "results"})
 		require.Equal(t, []int{i, len(all)}, []int{shard, of})
 	}
+}
+
+func TestWorkersOfTheDeploymentMeetTheJobAtOneQueue(t *testing.T) {
+	text, err := os.ReadFile("testdata/scaling/queue.yaml")
+	require.NoError(t, err)
+	page, err := os.ReadFile("SCALING.md")
+	require.NoError(t, err)
+	require.Contains(t, string(page), "```yaml\n"+string(text)+"```\n")
+	type pods struct {
+		Kind string
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct{ Command []string }
+				}
+			}
+		}
+		Data map[string]string
+	}
+	commands := map[string][]string{}
+	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var p pods
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		}
+		require.NoError(t, err)
+		if p.Kind == "ConfigMap" {
+			require.Contains(t, p.Data["nats.conf"], "sync_interval: always")
+			continue
+		}
+		commands[p.Kind] = p.Spec.Template.Spec.Containers[0].Command
+	}
+	require.Equal(t, []string{"crashsim", "work"}, commands["Deployment"][:2])
+	require.Equal(t, []string{"crashsim", "check"}, commands["Job"][:2])
+	at := func(command []string) string { return command[slices.Index(command, "--queue")+1] }
+	require.Equal(t, at(commands["Deployment"]), at(commands["Job"]))
+	var o runner.Options // it knows the address, once the package of the queue is imported
+	require.ErrorContains(t, o.SetQueue(at(commands["Job"])), "this program knows no queues")
 }

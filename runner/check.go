@@ -16,6 +16,7 @@ import (
 	"github.com/crashsim/crashsim/runner/outfile"
 	"github.com/crashsim/crashsim/runner/repair"
 	"github.com/crashsim/crashsim/runner/report"
+	"github.com/crashsim/crashsim/runner/show"
 )
 
 // TB is what Check needs of a test: *testing.T, the T of a fuzz target and
@@ -140,6 +141,10 @@ func (c *check) tells(t TB) *Options {
 
 func (c *check) run(t TB) {
 	t.Helper()
+	if c.options.Work {
+		c.work(t)
+		return
+	}
 	if r := c.replay(t); r != nil {
 		c.fail(t, r)
 		return
@@ -169,6 +174,19 @@ func (c *check) run(t TB) {
 		_ = r.Store(c.options.Failures) // it is noted in the result
 	}
 	c.fail(t, &r)
+}
+
+// work works for the process that gives out boxes, and skips the test: that process has the
+// verdict.
+func (c *check) work(t TB) {
+	t.Helper()
+	r, err := verdict(context.Background(), c.scenario, c.take, c.model, c.options)
+	if err != nil {
+		t.Fatalf("%s under %s: %v", c.scenario.Name, c.model, err)
+		return
+	}
+	_, made := r.Kept()
+	t.Skipf("%s under %s: %s; it made %s of the checker", r.Scenario, r.Model, r.Why, show.Count(made, "run"))
 }
 
 // cutShort reports whether a budget alone is to blame that the outcome is not the

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/crashsim/crashsim/runner/internal/search"
+	"github.com/crashsim/crashsim/runner/queue"
 )
 
 // Environment variables that say where results are kept, and which part of the work is
@@ -18,6 +20,8 @@ const (
 	workdirVariable = "CRASHSIM_WORKDIR"
 	shardVariable   = "CRASHSIM_SHARD"
 	shardsVariable  = "CRASHSIM_SHARDS"
+	queueVariable   = "CRASHSIM_QUEUE"
+	workVariable    = "CRASHSIM_WORK"
 )
 
 // FromEnvironment completes the options by what the environment says, where they say
@@ -27,12 +31,21 @@ const (
 // CRASHSIM_SHARDS), GitLab and others (CI_NODE_INDEX, CI_NODE_TOTAL) and CircleCI
 // (CIRCLE_NODE_INDEX, CIRCLE_NODE_TOTAL) give a job are taken; and those of Bazel
 // (TEST_SHARD_INDEX, TEST_TOTAL_SHARDS) always, unless the tests are divided among its
-// shards already.
+// shards already. CRASHSIM_QUEUE=nats://HOST gives out boxes at a queue, and with
+// CRASHSIM_WORK=1 this process works for the one that does; the other ways to share the work do not count then.
 func (o *Options) FromEnvironment() error {
 	if list := os.Getenv(workdirVariable); list != "" && len(o.Workdir) == 0 {
 		o.Workdir = filepath.SplitList(list)
 	}
-	if o.Shards != 0 {
+	if address := os.Getenv(queueVariable); address != "" && o.Queue == nil {
+		if err := o.SetQueue(address); err != nil {
+			return fmt.Errorf("%s: %w", queueVariable, err)
+		}
+		o.Work = os.Getenv(workVariable) != ""
+	} else if os.Getenv(workVariable) != "" && o.Queue == nil {
+		return fmt.Errorf("%s is set, and %s does not say where", workVariable, queueVariable)
+	}
+	if o.Shards != 0 || o.Queue != nil && os.Getenv(shardVariable) == "" {
 		return nil
 	}
 	if text := os.Getenv(shardVariable); text != "" {
@@ -70,6 +83,35 @@ func firstNode() int {
 		return 1
 	}
 	return 0
+}
+
+// queues are those that this process has opened, by their addresses.
+var queues struct {
+	sync.Mutex
+	open map[string]queue.Queue
+}
+
+// SetQueue sets the queue at which boxes are given out, of an address such as
+// "nats://host:4222". The package that holds that kind of queue must be imported: see
+// queue.Register. A process has one connection for each address.
+func (o *Options) SetQueue(address string) error {
+	queues.Lock()
+	defer queues.Unlock()
+	q := queues.open[address]
+	if q == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), reachTime)
+		defer cancel()
+		var err error
+		if q, err = queue.Open(ctx, address); err != nil {
+			return err
+		}
+		if queues.open == nil {
+			queues.open = map[string]queue.Queue{}
+		}
+		queues.open[address] = q
+	}
+	o.Queue = q
+	return nil
 }
 
 // SetShard sets the shard that is judged, of a text such as "2/3", the second of three;

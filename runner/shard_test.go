@@ -13,6 +13,7 @@ func noEnvironment(t *testing.T) {
 	for _, name := range []string{
 		"CRASHSIM_WORKDIR", "CRASHSIM_SHARD", "CRASHSIM_SHARDS", "TEST_SHARD_INDEX", "TEST_TOTAL_SHARDS", "TEST_SHARD_STATUS_FILE",
 		"JOB_COMPLETION_INDEX", "CI_NODE_INDEX", "CI_NODE_TOTAL", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", "GITLAB_CI",
+		"CRASHSIM_QUEUE", "CRASHSIM_WORK",
 	} {
 		t.Setenv(name, "")
 	}
@@ -25,6 +26,8 @@ func TestShardIsTakenFromTheEnvironment(t *testing.T) {
 		err           string
 	}{
 		"nothing":             {},
+		"work":                {env: map[string]string{"CRASHSIM_WORK": "1"}, err: "CRASHSIM_WORK is set, and CRASHSIM_QUEUE does not say where"},
+		"a queue":             {env: map[string]string{"CRASHSIM_QUEUE": "no://host"}, err: "CRASHSIM_QUEUE: a queue with the address \"no://host\" is not known"},
 		"by name":             {env: map[string]string{"CRASHSIM_SHARD": "2/3"}, shard: 1, shards: 3},
 		"no number":           {env: map[string]string{"CRASHSIM_SHARD": "2"}, err: `CRASHSIM_SHARD is "2", want a shard and how many there are`},
 		"too high":            {env: map[string]string{"CRASHSIM_SHARD": "4/3"}, err: `CRASHSIM_SHARD is "4", want the number of a shard from 1 to 3`},

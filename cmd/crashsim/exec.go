@@ -176,6 +176,9 @@ func (f *checkFlags) judge(cmd *cobra.Command, a *app, name string, trace *fault
 		if err := k.keep(f.run.options.Workdir, trace); err != nil {
 			return err
 		}
+		if err := k.giveOut(cmd.Context(), &f.run.options, trace); err != nil {
+			return err
+		}
 	}
 	checker, err := process.NewChecker(process.Options{Timeout: f.slow, Materialise: f.materialise, At: f.at})
 	if err != nil {

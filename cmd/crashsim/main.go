@@ -218,7 +218,7 @@ from each of them, and judges what it finds there.
 	}{
 		{"learn", "Learn what a crash can leave:", []*cobra.Command{a.demoCommand(), a.listCommand(), a.modelsCommand()}},
 		{"test", "Test programs:", []*cobra.Command{
-			a.testCommand(), a.vetCommand(), a.runCommand(), a.execCommand(), a.recordCommand(), a.checkCommand(), a.importCommand(), a.mergeCommand(), a.mutateCommand(),
+			a.testCommand(), a.vetCommand(), a.runCommand(), a.execCommand(), a.recordCommand(), a.checkCommand(), a.importCommand(), a.mergeCommand(), a.workCommand(), a.mutateCommand(),
 		}},
 		{"explain", "Explain a failure, and repair it:", []*cobra.Command{a.explainCommand(), a.replayCommand(), a.fixCommand(), a.auditCommand()}},
 		{"inspect", "Inspect ops, crash states and the tool itself:", []*cobra.Command{

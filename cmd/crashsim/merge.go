@@ -62,7 +62,7 @@ func (a *app) merge(cmd *cobra.Command, asked *runFlags, dirs []string) (err err
 	set := func(f *runFlags) {
 		f.json, f.page = asked.json, asked.page
 		f.options.Workers, f.options.Failures = asked.options.Workers, asked.options.Failures
-		f.options.Workdir, f.options.Merge, f.options.Shards = append([]string{own}, dirs...), true, 1
+		f.options.Workdir, f.options.Merge, f.options.Shards, f.options.Queue = append([]string{own}, dirs...), true, 1, nil
 	}
 	if err := asked.page.check(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (a *app) merge(cmd *cobra.Command, asked *runFlags, dirs []string) (err err
 
 // printKept says on standard error what directories of results did for a run.
 func (a *app) printKept(reports []trial, merged bool) {
-	known, made := 0, 0
+	known, made, given := 0, 0, 0
 	say := func(format string, args ...any) {
 		_, _ = fmt.Fprintf(a.stderr, "crashsim: %s\n", show.Text(fmt.Sprintf(format, args...)))
 	}
@@ -100,7 +100,7 @@ func (a *app) printKept(reports []trial, merged bool) {
 		for k := range reports[i].results {
 			r := &reports[i].results[k]
 			more, new := r.Kept()
-			known, made = known+more, made+new
+			known, made, given = known+more, made+new, given+r.Given()
 			for _, file := range r.Torn() {
 				say("%s is torn: what it held was judged again", file)
 			}
@@ -108,6 +108,9 @@ func (a *app) printKept(reports []trial, merged bool) {
 				say("%s under %s: %s", r.Scenario, r.Model, text)
 			}
 		}
+	}
+	if given > 0 {
+		say("%s of the check %s given out", show.Count(given, "run"), map[bool]string{true: "was", false: "were"}[given == 1])
 	}
 	if known > 0 || merged {
 		say("%s of the check %s known, %d made", show.Count(known, "run"), map[bool]string{true: "was", false: "were"}[known == 1], made)

@@ -24,6 +24,7 @@ type runFlags struct {
 	json    bool
 	page    pageFlags
 	shard   string
+	queue   string
 	options runner.Options
 }
 
@@ -76,6 +77,9 @@ func (a *app) judgeScenarios(cmd *cobra.Command, f *runFlags, names []string) er
 		if err := k.keep(f.options.Workdir, nil); err != nil {
 			return err
 		}
+		if err := k.giveOut(cmd.Context(), &f.options, nil); err != nil {
+			return err
+		}
 	}
 	reports, err := a.runAll(cmd.Context(), chosen, f.options)
 	if err != nil {
@@ -115,6 +119,7 @@ func (f *runFlags) add(cmd *cobra.Command, defaults string) {
 	flags.StringVar(&o.Failures, "failures", "", "store failures in this `directory`, for \"crashsim replay\"")
 	flags.StringArrayVar(&o.Workdir, "workdir", nil, "keep the results in this `directory`: a run that was stopped goes on where it was; may be repeated, the first is written to (default $CRASHSIM_WORKDIR)")
 	flags.StringVar(&f.shard, "shard", "", "judge this `part` of the work, such as 2/3, and let \"crashsim merge\" put the parts together (default $CRASHSIM_SHARD)")
+	flags.StringVar(&f.queue, "queue", "", "give out the work at the queue with this `URL`, such as nats://127.0.0.1:4222, to all who run \"crashsim work\" (default $CRASHSIM_QUEUE)")
 	f.page.add(cmd)
 	jsonFlag(cmd, &f.json)
 }
@@ -191,8 +196,17 @@ func (f *runFlags) setShard() error {
 			return err
 		}
 	}
+	if f.queue != "" {
+		if err := o.SetQueue(f.queue); err != nil {
+			return err
+		}
+	}
 	if err := o.FromEnvironment(); err != nil {
 		return err
+	}
+	o.Work = false // that is another command
+	if o.Shards > 1 && o.Queue != nil {
+		return errors.New("--queue and --shard are two ways to share one search: choose one")
 	}
 	if o.Shards > 1 && len(o.Workdir) == 0 {
 		return errors.New("a shard needs a --workdir, or the parts cannot be put together")
@@ -250,7 +264,7 @@ func (a *app) runAll(ctx context.Context, chosen []runner.Scenario, o runner.Opt
 		}
 	}
 	p.clear()
-	if len(o.Workdir) > 0 {
+	if !o.Work && (len(o.Workdir) > 0 || o.Queue != nil) {
 		a.printKept(reports, o.Merge)
 	}
 	return reports, nil

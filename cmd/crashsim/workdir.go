@@ -35,7 +35,7 @@ const (
 )
 
 // elsewhere are flags that do not decide what is judged.
-var elsewhere = []string{"workdir", "shard", "json", "report", "svg", "sarif", "junit", "failures", "workers", "name", "setup", "timeout"}
+var elsewhere = []string{"workdir", "shard", "queue", "json", "report", "svg", "sarif", "junit", "failures", "workers", "name", "setup", "timeout"}
 
 // flagsOf returns the flags of a command that decide what is judged.
 func flagsOf(cmd *cobra.Command) []string {

@@ -5,6 +5,7 @@ go 1.26.8
 require (
 	github.com/crashsim/crashsim v0.0.0-00010101000000-000000000000
 	github.com/nats-io/nats-server/v2 v2.12.4
+	github.com/spf13/afero v1.15.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -17,7 +18,8 @@ require (
 	github.com/nats-io/nats.go v1.53.1 // indirect
 	github.com/nats-io/nkeys v0.4.15 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
-	github.com/spf13/afero v1.15.0 // indirect
+	github.com/rogpeppe/go-internal v1.16.0 // indirect
+	go.uber.org/automaxprocs v1.6.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.51.0 // indirect
 	golang.org/x/sys v0.45.0 // indirect
@@ -27,3 +29,5 @@ require (
 )
 
 replace github.com/crashsim/crashsim => ../../..
+
+tool github.com/nats-io/nats-server/v2

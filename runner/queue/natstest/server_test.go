@@ -1,6 +1,8 @@
 package natstest
 
 import (
+	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -32,4 +34,41 @@ func open(t testing.TB, address string) *natsqueue.Queue {
 func TestNATSIsAQueue(t *testing.T) {
 	s := embedded(t, t.TempDir(), server.RANDOM_PORT)
 	queuetest.Contract(t, open(t, s.ClientURL()), func() queue.Queue { return open(t, s.ClientURL()) })
+}
+
+// What is stored is there after a restart, and who waits for it goes on without a word.
+func TestServerIsStartedAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := embedded(t, dir, server.RANDOM_PORT)
+	port := s.Addr().(*net.TCPAddr).Port
+	q := open(t, s.ClientURL())
+	come := make(chan string, 10)
+	follow, end := context.WithCancel(t.Context())
+	defer end()
+	require.NoError(t, q.Put(t.Context(), "job", []byte("before")))
+	require.NoError(t, q.Give(t.Context(), "job", []byte("boxes")))
+	require.NoError(t, q.Follow(follow, "job", func(text []byte) { come <- string(text) }))
+	s.Shutdown()
+	s.WaitForShutdown()
+	_, err := q.Take(t.Context(), "job", time.Millisecond)
+	require.Error(t, err)
+	embedded(t, dir, port)
+	require.NoError(t, q.Put(t.Context(), "job", []byte("after")))
+	for _, want := range []string{"before", "after"} {
+		select {
+		case got := <-come:
+			require.Equal(t, want, got)
+		case <-time.After(time.Minute):
+			t.Fatal("nothing comes")
+		}
+	}
+	for {
+		p, err := q.Take(t.Context(), "job", time.Second)
+		if err == nil && p != nil {
+			require.Equal(t, "boxes", string(p.Boxes()))
+			require.NoError(t, p.Done(t.Context()))
+			return
+		}
+		require.NoError(t, t.Context().Err())
+	}
 }
