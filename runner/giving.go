@@ -48,9 +48,10 @@ const workersElsewhere = 64
 
 // How many boxes are given out at once: as many as are worked on in about a second.
 const (
-	minGiven  = 64
-	maxGiven  = 512
-	givenTime = time.Second
+	minGiven   = 64
+	firstGiven = 256
+	maxGiven   = 512
+	givenTime  = time.Second
 )
 
 // giveOut begins to give out boxes, and reads what is known of before. It returns what
@@ -62,7 +63,7 @@ func (m *memory) giveOut(ctx context.Context) (end func(), err error) {
 	g := m.giving
 	g.job.Session, g.job.Open = rand.Text(), true
 	g.seen = map[[sha256.Size]byte]bool{}
-	g.news, g.bored, g.batch = make(chan struct{}, 1), make(chan struct{}, 1), minGiven
+	g.news, g.bored, g.batch = make(chan struct{}, 1), make(chan struct{}, 1), firstGiven
 	beside, stop := context.WithCancel(ctx)
 	g.ctx = beside
 	failed := time.AfterFunc(reachTime, stop)
@@ -316,10 +317,9 @@ func (g *giving) employ(p *pool, name string) {
 	if len(g.hands) > 0 {
 		return
 	}
-	for range p.workers {
-		h := newHand(g.queue, g.job.Key, name, p)
+	g.hands = newHands(g.queue, g.job.Key, name, p)
+	for _, h := range g.hands {
 		h.near = g.receive
-		g.hands = append(g.hands, h)
 		g.all.Go(func() {
 			defer h.pool.close()
 			for g.ctx.Err() == nil {

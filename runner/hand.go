@@ -21,8 +21,9 @@ type hand struct {
 	plan     *persist.Plan
 	pool     *pool
 	box      *persist.Box
-	made     int          // runs
-	near     func([]byte) // takes results for the search of this process; nil: that is another one
+	made     int           // runs
+	slots    chan struct{} // holds a value for each hand that runs checkers
+	near     func([]byte)  // takes results for the search of this process; nil: that is another one
 
 	runs []workdir.Run // of the parcel at hand
 	tree *search.Tree[*judgement]
@@ -37,11 +38,21 @@ var (
 	goOnTime   = 25 * time.Millisecond
 )
 
-// newHand returns a hand that judges the boxes that a pool judges.
-func newHand(q queue.Queue, key, name string, p *pool) *hand {
+// newHands returns hands that judge the boxes that a pool judges. There are two for each of
+// its workers, which take turns: while one runs the checker, the other stores what it
+// has, and takes more.
+func newHands(q queue.Queue, key, name string, p *pool) (hands []*hand) {
+	slots := make(chan struct{}, p.workers)
+	for range 2 * p.workers {
+		hands = append(hands, newHand(q, key, name, p, slots))
+	}
+	return hands
+}
+
+func newHand(q queue.Queue, key, name string, p *pool, slots chan struct{}) *hand {
 	own := newPool(p.scenario, p.plan, &Options{Workers: 1, Timeout: p.timeout})
 	own.gone = p.gone
-	return &hand{queue: q, key: key, search: name, scenario: p.scenario, plan: p.plan, pool: own, box: p.plan.NewBox()}
+	return &hand{queue: q, key: key, search: name, scenario: p.scenario, plan: p.plan, pool: own, box: p.plan.NewBox(), slots: slots}
 }
 
 // take waits for a parcel, for a while. What went wrong is waited for, too: a queue
@@ -68,22 +79,8 @@ func (h *hand) work(ctx context.Context, p queue.Parcel) error {
 		h.bad = fmt.Errorf("a parcel was thrown away: %w", err) // nobody could work on it
 		return p.Done(ctx)
 	}
-	start := time.Now()
-	h.runs, h.tree = nil, search.NewTree[*judgement]()
-	var jobs []search.Job
-	for i := range boxes {
-		if i > 0 && time.Since(start) > parcelTime {
-			if err := h.queue.Give(ctx, h.key, queue.Append(nil, name, boxes[i:])); err != nil {
-				return h.back(p, err)
-			}
-			break
-		}
-		a := &attempt{Job: search.Job{Point: boxes[i].Point, Subset: boxes[i].Part()}}
-		h.run(ctx, []*attempt{a})
-		jobs = append(jobs, a.Job)
-	}
-	if time.Since(start) < goOnTime {
-		h.goOn(ctx, jobs, start.Add(goOnTime))
+	if err := h.judge(ctx, name, boxes); err != nil {
+		return h.back(p, err)
 	}
 	if err := h.scenario.unjudged.err(); err != nil || ctx.Err() != nil {
 		if err == nil {
@@ -100,6 +97,34 @@ func (h *hand) work(ctx context.Context, p queue.Parcel) error {
 	}
 	h.made += len(h.runs)
 	return p.Done(ctx)
+}
+
+// judge runs the checker on boxes.
+func (h *hand) judge(ctx context.Context, name string, boxes []queue.Box) error {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	start := time.Now()
+	h.runs, h.tree = nil, search.NewTree[*judgement]()
+	var jobs []search.Job
+	for i := range boxes {
+		if i > 0 && time.Since(start) > parcelTime {
+			if err := h.queue.Give(ctx, h.key, queue.Append(nil, name, boxes[i:])); err != nil {
+				return err
+			}
+			break
+		}
+		a := &attempt{Job: search.Job{Point: boxes[i].Point, Subset: boxes[i].Part()}}
+		h.run(ctx, []*attempt{a})
+		jobs = append(jobs, a.Job)
+	}
+	if time.Since(start) < goOnTime {
+		h.goOn(ctx, jobs, start.Add(goOnTime))
+	}
+	return nil
 }
 
 // back gives a parcel back because of an error.

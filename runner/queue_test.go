@@ -232,7 +232,7 @@ func TestWorkerHandsBackWhatItHasNoTimeFor(t *testing.T) {
 	plan := persist.Lower(recordedOf(t, &s), model.Default())
 	p := newPool(&s, plan, &Options{Workers: 1})
 	defer p.close()
-	h := newHand(q, key, name, p)
+	h := newHand(q, key, name, p, make(chan struct{}, 1))
 	defer h.pool.close()
 	for i := range boxes {
 		parcel, err := h.take(t.Context())

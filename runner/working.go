@@ -40,10 +40,9 @@ func (s *Scenario) worksFor(ctx context.Context, take *recording, m model.Model,
 	defer p.close()
 	p.gone = ctx.Done()
 	name := searchOf("", (&program{}).name())
-	hands := make([]*hand, p.workers)
+	hands := newHands(q, job.Key, name, p)
 	var all sync.WaitGroup
 	for i := range hands {
-		hands[i] = newHand(q, job.Key, name, p)
 		all.Go(func() {
 			defer hands[i].pool.close()
 			for working.Err() == nil {
