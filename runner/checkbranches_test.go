@@ -218,3 +218,42 @@ func TestCheckRefusesAScenarioWithoutAnOracle(t *testing.T) {
 		require.Contains(t, got.fatals[0], "oracle")
 	}
 }
+
+// hinted checks a scenario with an oracle that gives no verdict after so many calls, and
+// returns what the test said and how many calls there were.
+func hinted(t *testing.T, s runner.Scenario, o runner.Options, until int) (string, int) {
+	t.Helper()
+	calls, judge := 0, s.Oracle
+	s.Oracle = oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
+		if calls++; calls > until {
+			return oracle.NoVerdict(errors.New("the disk of the check is full"))
+		}
+		return judge.Judge(disk, marks)
+	})
+	o.Workers = 1
+	var got recordingT
+	runner.Check(&got, s, o)
+	require.Empty(t, got.fatals)
+	require.Len(t, got.errors, 1)
+	return got.errors[0], calls
+}
+
+// Where a repair could not be looked for, the failure stands and the reason is told.
+func TestCheckTellsWhyItKnowsNoRepair(t *testing.T) {
+	text, all := hinted(t, saving(""), runner.Options{}, 1<<30)
+	require.Contains(t, text, "missing: sync")
+	text, _ = hinted(t, saving(""), runner.Options{}, all-1)
+	require.Contains(t, text, "broken(")
+	require.Contains(t, text, "what is missing is not known: ")
+	require.Contains(t, text, "the disk of the check is full")
+	require.NotContains(t, text, "missing: sync")
+}
+
+// Where no sync repairs a program, that is told.
+func TestCheckTellsThatNoSyncsRepairIt(t *testing.T) {
+	s := saving("")
+	s.Workload = func(fs *faultfs.FS) error { return afero.WriteFile(fs, "/f", []byte("version 1"), 0o644) }
+	text, _ := hinted(t, s, runner.Options{}, 1<<30)
+	require.Contains(t, text, "no set of syncs repairs it, in the workload")
+	require.NotContains(t, text, "missing:")
+}

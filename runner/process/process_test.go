@@ -110,7 +110,7 @@ func TestProgramThatFailsIsAnErrorWithWhatItSaid(t *testing.T) {
 	start := time.Now()
 	_, err = process.Record(context.Background(), process.Program{Args: process.Shell("sleep 100"), Timeout: 100 * time.Millisecond})
 	require.ErrorContains(t, err, "timeout")
-	require.Less(t, time.Since(start), 20*time.Second)
+	require.Less(t, time.Since(start), time.Minute)
 }
 
 // What a program leaves running is ended with it.
@@ -123,7 +123,7 @@ func TestWhatIsLeftRunningIsEnded(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/status")
 		return err != nil || bytes.Contains(status, []byte("Z (zombie)"))
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // Mounted or materialised, a command or built in: the verdicts are the same.

@@ -388,7 +388,7 @@ func TestTheCourseLoads(t *testing.T) {
 	w := open(t, filepath.Join(dir, "index.html"))
 	w.shoot(t, "course")
 	w.click(".lessons a")
-	require.Eventually(t, func() bool { return w.eval(`document.querySelector("details") !== null`) == "true" }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return w.eval(`document.querySelector("details") !== null`) == "true" }, time.Minute, 50*time.Millisecond)
 	require.Equal(t, "false", w.eval(`document.querySelector("details").open`))
 	w.click("summary")
 	require.Equal(t, "true", w.eval(`document.querySelector("details").open`))
