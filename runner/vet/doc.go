@@ -27,7 +27,7 @@
 //
 // # False alarms
 //
-// Each report was read by a person. In the standard library (Go 1.26, without its commands)
+// Most reports were read by a person. In the standard library (Go 1.26, without its commands)
 // there are four, all of the check error: a program and three profiles of package testing
 // ignore the error of Close, as the reports say. In seventeen modules there are five. Four are right:
 // tidwall/wal 1.2.1 and the content store of containerd 2.4.2 (directory), buntdb 1.3.0
