@@ -34,7 +34,7 @@ func Append(b []byte, search string, boxes []Box) []byte {
 	return b
 }
 
-var errBox = errors.New("want: box POINT CELL:LOW-HIGH...")
+var errBox = errors.New("want: box POINT, then one or more CELL:LOW-HIGH")
 
 // Parse reads the text of boxes that are of a plan. It returns an error where that has no
 // such point or cell, or the text is not as Append makes it.

@@ -53,11 +53,10 @@ type Queue struct {
 	js   jetstream.JetStream
 	end  context.CancelFunc // of what goes on beside
 
-	mu      sync.Mutex
-	takers  map[string]jetstream.Consumer // by key
-	jobs    []queue.Job
-	heard   time.Time
-	watched bool
+	mu     sync.Mutex
+	takers map[string]jetstream.Consumer // by key
+	jobs   []queue.Job
+	heard  time.Time
 }
 
 // Open connects to the server with an address such as "nats://host:4222", and makes
