@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,18 +92,19 @@ func TestTimeThatIsOverLeavesNoVerdictButAnExactClaim(t *testing.T) {
 
 // A failure is told when it is found, not when the search has ended.
 func TestFailureIsToldWhenItIsFound(t *testing.T) {
-	calls, atFound, failures := 0, []int{}, 0
+	var calls atomic.Int64 // workers judge at the same time
+	atFound, failures := []int64{}, 0
 	s := saving("")
 	judge := s.Oracle
 	s.Oracle = oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
-		calls++
+		calls.Add(1)
 		return judge.Judge(disk, marks)
 	})
 	var told []string
 	results, err := runner.Run(context.Background(), s, runner.Options{
 		Models: under(t, "posix"), Workers: 1,
 		Found: func(story string) {
-			told, atFound = append(told, story), append(atFound, calls)
+			told, atFound = append(told, story), append(atFound, calls.Load())
 		},
 		Progress: func(p runner.Progress) {
 			failures = max(failures, p.Failures)
@@ -112,7 +114,7 @@ func TestFailureIsToldWhenItIsFound(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, told, len(results[0].Failures), "each once")
 	require.Equal(t, len(told), failures)
-	require.Less(t, atFound[0], calls/2)
+	require.Less(t, atFound[0], calls.Load()/2)
 	require.Regexp(t, `^(lost|torn|stale) /f: .*; power cut after .*: .* was lost`, told[0])
 
 	one, err := runner.Run(context.Background(), s, runner.Options{Models: under(t, "posix"), MaxFailures: 1})
