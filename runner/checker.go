@@ -97,9 +97,7 @@ func (p *pool) worker() *worker {
 		return w
 	}
 	disk := p.plan.NewDisk()
-	if p.start != nil {
-		disk.StartFrom(p.start)
-	}
+	disk.StartFrom(p.start)
 	rot := &rotten{Disk: disk}
 	return &worker{pool: p, disk: disk, rot: rot, fs: faultfs.Unrecorded(rot)}
 }

@@ -81,9 +81,7 @@ func (p *exploration) search(ctx context.Context, from int, tree *search.Tree[*j
 		}
 	}
 	s := search.New(p.plan, options)
-	if p.pool.start != nil {
-		p.box.StartFrom(p.pool.start)
-	}
+	p.box.StartFrom(p.pool.start)
 	p.runs = func() int { return s.Stats().Runs }
 	p.work(ctx, s, from, losses)
 	p.runs = func() int { return 0 }

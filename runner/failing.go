@@ -293,9 +293,7 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		// What the last run read of the disk decides what the crashes before lost.
 		past := p.past[i]
 		box := past.Plan.NewBox()
-		if past.start != nil {
-			box.StartFrom(past.start)
-		}
+		box.StartFrom(past.start)
 		box.Move(past.point)
 		box.RestrictTo(below)
 		past.Lost, below = box.Lost(), box.Below()

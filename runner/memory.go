@@ -98,9 +98,7 @@ func (m *memory) of(name string, plan *persist.Plan, start *persist.Box) *known 
 		m.known[name] = k
 	}
 	k.box = plan.NewBox()
-	if start != nil {
-		k.box.StartFrom(start)
-	}
+	k.box.StartFrom(start)
 	return k
 }
 

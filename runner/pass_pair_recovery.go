@@ -45,9 +45,7 @@ func (j *judging) failRecovery(ctx context.Context, p *program) {
 // each that reads something else.
 func (p *exploration) eachLife(ctx context.Context, cuts []search.Job, fault *faultfs.Fault, visit func(*search.Cube[*recoveryRun]) bool) {
 	disk := p.plan.NewDisk()
-	if p.pool.start != nil {
-		disk.StartFrom(p.pool.start)
-	}
+	disk.StartFrom(p.pool.start)
 	s := search.New(p.plan, search.Options[*recoveryRun]{
 		Run: func(ctx context.Context, attempts []*search.Attempt[*recoveryRun]) {
 			for _, a := range attempts {

@@ -47,9 +47,7 @@ func (p *exploration) crashRecoveries(ctx context.Context) {
 	}
 	left := len(p.boxes)
 	disk := p.plan.NewDisk()
-	if p.pool.start != nil {
-		disk.StartFrom(p.pool.start)
-	}
+	disk.StartFrom(p.pool.start)
 	s := search.New(p.plan, search.Options[*recoveryRun]{
 		Run: func(ctx context.Context, attempts []*search.Attempt[*recoveryRun]) {
 			for _, a := range attempts {
@@ -199,9 +197,7 @@ func (p *exploration) crashRecoveryRun(ctx context.Context, c *search.Cube[*reco
 func (p *exploration) nextLife(c *search.Cube[*recoveryRun], how string) *exploration {
 	l := c.Outcome
 	box := p.plan.NewBox()
-	if p.pool.start != nil {
-		box.StartFrom(p.pool.start)
-	}
+	box.StartFrom(p.pool.start)
 	box.Move(c.Point)
 	box.RestrictTo(c.Whole())
 	next := &exploration{

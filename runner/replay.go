@@ -230,9 +230,7 @@ func (p *pool) relive(point int, subset persist.Subset, fault *faultfs.Fault) (*
 		return nil, nil, err
 	}
 	box := p.plan.NewBox()
-	if p.start != nil {
-		box.StartFrom(p.start)
-	}
+	box.StartFrom(p.start)
 	box.Move(point)
 	box.RestrictTo(subset)
 	return w.disk.Lower(fs.Trace()), box, nil

@@ -67,8 +67,12 @@ func (b *Box) Move(point int) {
 }
 
 // StartFrom puts the box of a later life on what a crash in the life before it left:
-// the cuts of a box of that life. It stays at its own crash point.
+// the cuts of a box of that life. It stays at its own crash point. The box of a first life
+// has nothing below it: with nil it stays as it is.
 func (b *Box) StartFrom(below *Box) {
+	if below == nil {
+		return
+	}
 	b.Widen()
 	copy(b.lo, below.lo)
 	copy(b.hi, below.hi)

@@ -47,7 +47,7 @@ func (p *Plan) NewDisk() *Disk {
 }
 
 // StartFrom makes a disk of a later life one that has for its past the cuts of a box
-// of the life before.
+// of the life before. With nil it stays as it is.
 func (d *Disk) StartFrom(below *Box) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -161,9 +161,7 @@ func newFinder(c *WrongCut, judge CutJudge) *finder {
 // box returns a box at the crash point of a case.
 func (c *WrongCut) box() *persist.Box {
 	box := c.Plan.NewBox()
-	if c.Start != nil {
-		box.StartFrom(c.Start)
-	}
+	box.StartFrom(c.Start)
 	box.Move(c.Point)
 	return box
 }

@@ -178,9 +178,7 @@ func New[T any](plan *persist.Plan, o Options[T]) *Search[T] {
 		s.capacity = int(min(s.Budget.Memory/jobBytes, maxWaiting))
 	}
 	s.Workers = max(s.Workers, 1)
-	if s.Start != nil {
-		s.box.StartFrom(s.Start)
-	}
+	s.box.StartFrom(s.Start)
 	return s
 }
 
