@@ -139,7 +139,7 @@ func (p *exploration) announce(c *cube, v oracle.Violation) {
 // first, and then those that have another cause.
 func (p *exploration) tellAll() {
 	for _, open := range p.open {
-		if !slices.ContainsFunc(p.judging.findings, func(f *finding) bool { return f.by == open.by }) {
+		if p.judging.causes(open.by) == 0 {
 			p.tell(open)
 		}
 	}
@@ -177,7 +177,7 @@ func (p *exploration) tell(open *candidates) {
 	}
 	f := open.list[least]
 	open.list = slices.Delete(open.list, least, least+1)
-	first := !slices.ContainsFunc(j.findings, func(g *finding) bool { return g.by == f.by })
+	first := j.causes(f.by) == 0
 	if !j.mayTell(f.by) {
 		open.list = nil
 		return
@@ -255,6 +255,15 @@ func (p *exploration) lostOf(c *cube) []persist.Effect {
 	return p.box.Lost()
 }
 
+// cutOf returns the cut of a case that was judged: so it is one of the plan.
+func cutOf(plan *persist.Plan, point int, lost []persist.Effect) persist.Subset {
+	subset, err := plan.Pin(point, lost)
+	if err != nil {
+		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
+	}
+	return subset
+}
+
 // failure makes a failure of a case, and judges the case again: a checker that
 // changes its mind is flaky.
 func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
@@ -269,10 +278,7 @@ func (p *exploration) failure(c *cube, v oracle.Violation) *Failure {
 		Crash: Crash{Plan: p.plan, After: p.plan.After(c.Point), Lost: p.lostOf(c), point: c.Point},
 		Marks: p.marks(c.Point), Stack: c.Outcome.stack, fault: p.fault, second: p.other, inLife: p.inLife, damage: p.pool.damage,
 	}
-	pinned, err := p.plan.Pin(c.Point, f.Lost)
-	if err != nil {
-		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
-	}
+	pinned := cutOf(p.plan, c.Point, f.Lost)
 	below := p.box.Below()
 	var reads []persist.Read
 	if v.Kind != oracle.Hung && !p.judging.late() {
@@ -311,19 +317,13 @@ func (p *exploration) onFreePlan(free *persist.Plan, c *cube, v oracle.Violation
 	all := *p
 	all.plan, all.pool, all.box = free, p.pool.later(free, nil), free.NewBox()
 	all.pool.damage = p.pool.damage
-	subset, err := free.Pin(c.Point, p.lostOf(c))
-	if err != nil {
-		panic("crashsim: bug: a case of some of the cuts is none of all of them: " + err.Error())
-	}
+	subset := cutOf(free, c.Point, p.lostOf(c))
 	return all.failure(&cube{Point: c.Point, Subset: subset, Losses: c.Losses, Outcome: c.Outcome}, v)
 }
 
 // ofAllPromises returns a case that was judged for one promise with what is wrong with it by all.
 func (p *exploration) ofAllPromises(c *cube, v oracle.Violation) *cube {
-	part, err := p.plan.Pin(c.Point, p.lostOf(c))
-	if err != nil {
-		panic("crashsim: bug: a case that was judged is no legal cut: " + err.Error())
-	}
+	part := cutOf(p.plan, c.Point, p.lostOf(c))
 	whole := cube{Point: c.Point, Subset: part, Losses: c.Losses, Outcome: c.Outcome}
 	if v.Kind != oracle.Hung {
 		if by := p.pool.once(c.Point, part).Outcome; slices.Contains(kindsOf(by), v.Kind) {

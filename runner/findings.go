@@ -199,6 +199,16 @@ func isPart(few, many []persist.Effect) bool {
 	return true
 }
 
+// causes returns how many causes of a ground are told so far.
+func (j *judging) causes(by ground) (n int) {
+	for _, f := range j.findings {
+		if f.by == by {
+			n++
+		}
+	}
+	return n
+}
+
 // mayTell reports whether one more failure of a ground may be told. Each kind is told, however
 // many were found.
 func (j *judging) mayTell(by ground) bool {
@@ -211,13 +221,7 @@ func (j *judging) mayTell(by ground) bool {
 		}
 		return true
 	}
-	ofGround := 0
-	for _, f := range j.findings {
-		if f.by == by {
-			ofGround++
-		}
-	}
-	o := j.options
+	ofGround, o := j.causes(by), j.options
 	switch {
 	case ofGround == 0:
 		return true

@@ -222,7 +222,7 @@ func (m *memory) givingOut(p *pool, name string) func(context.Context, []*attemp
 	name = searchOf(m.aside, name)
 	return func(ctx context.Context, attempts []*attempt) {
 		m.absorb()
-		left := k.unanswered(attempts)
+		left := k.unanswered(attempts, false)
 		if m.runs > 0 {
 			m.reused += len(attempts) - len(left)
 		}
@@ -234,16 +234,6 @@ func (m *memory) givingOut(p *pool, name string) func(context.Context, []*attemp
 			m.wait(ctx, p, k, name, left, here)
 		}
 	}
-}
-
-// unanswered answers attempts from what is known, and returns the others.
-func (k *known) unanswered(attempts []*attempt) (left []*attempt) {
-	for _, a := range attempts {
-		if !k.answer(a, false) {
-			left = append(left, a)
-		}
-	}
-	return left
 }
 
 // wait gives out what is left, and waits until all of it is known. Where nothing is to be taken
@@ -284,7 +274,7 @@ func (m *memory) wait(ctx context.Context, p *pool, k *known, name string, left 
 			here(ctx, left)
 			return
 		}
-		left = k.unanswered(left)
+		left = k.unanswered(left, false)
 	}
 	switch took := time.Since(start); {
 	case took > 2*givenTime:

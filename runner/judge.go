@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/crashsim/crashsim/faultfs"
 	"github.com/crashsim/crashsim/faultfs/model"
 	"github.com/crashsim/crashsim/faultfs/persist"
 )
@@ -42,8 +43,8 @@ func judgeModel(ctx context.Context, s *Scenario, take *recording, m model.Model
 		return r
 	}
 	p := &program{take: take, trace: trace, plan: plan, known: o.knows(m, trace)}
-	for p.known > 0 && p.from < plan.Points() && int(plan.After(p.from)) < p.known {
-		p.from++
+	if p.known > 0 {
+		p.from = plan.FirstPoint(p.from, faultfs.OpNum(p.known))
 	}
 	j.judge(ctx, p)
 	j.conclude()

@@ -111,12 +111,7 @@ func (m *memory) around(p *pool, name string) func(context.Context, []*attempt) 
 	k := m.of(name, p.plan, p.start)
 	name = searchOf(m.aside, name)
 	return func(ctx context.Context, attempts []*attempt) {
-		var left []*attempt
-		for _, a := range attempts {
-			if !k.answer(a, p.start != nil) {
-				left = append(left, a)
-			}
-		}
+		left := k.unanswered(attempts, p.start != nil)
 		if m.runs > 0 {
 			m.reused += len(attempts) - len(left)
 		}
@@ -176,6 +171,17 @@ func (k *known) answer(a *attempt, later bool) bool {
 
 // givenTo names what a run was given.
 func givenTo(point int, box []persist.Bound) string { return fmt.Sprint(point, box) }
+
+// unanswered answers attempts from what is known, and returns the others. Later says that they are
+// of a later life.
+func (k *known) unanswered(attempts []*attempt, later bool) (left []*attempt) {
+	for _, a := range attempts {
+		if !k.answer(a, later) {
+			left = append(left, a)
+		}
+	}
+	return left
+}
 
 // note notes a run, to be stored.
 func (m *memory) note(name string, k *known, a *attempt) {

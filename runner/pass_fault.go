@@ -159,8 +159,8 @@ func (j *judging) failWith(ctx context.Context, trace *faultfs.Trace, fault faul
 	// What a failed sync refused is needed by nothing, at any moment: there the
 	// cases before it are others, too.
 	plan := persist.Lower(trace, j.result.Model)
-	for !loses && from < plan.Points() && int(plan.After(from)) < struck {
-		from++
+	if !loses {
+		from = plan.FirstPoint(from, faultfs.OpNum(struck))
 	}
 	p := &program{trace: trace, plan: plan, from: from, fault: &fault, loses: loses}
 	j.dealAlso(ctx, p)

@@ -67,11 +67,7 @@ func untilWritten(p *exploration, d *damage) int {
 		if op.Ino != d.ino || !writes {
 			continue
 		}
-		point := 0
-		for point < p.plan.Points() && int(p.plan.After(point)) < i {
-			point++
-		}
-		return point
+		return p.plan.FirstPoint(0, faultfs.OpNum(i))
 	}
 	return p.plan.Points()
 }

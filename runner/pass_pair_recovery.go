@@ -101,9 +101,8 @@ func (p *exploration) crashFailed(ctx context.Context, c *search.Cube[*recoveryR
 		return // here it makes no such call
 	}
 	from := 1
-	loses := slices.ContainsFunc(ops, func(op faultfs.Op) bool { return op.Loses() })
-	for !loses && from < l.plan.Points() && int(l.plan.After(from)) < struck {
-		from++
+	if !slices.ContainsFunc(ops, func(op faultfs.Op) bool { return op.Loses() }) {
+		from = l.plan.FirstPoint(from, faultfs.OpNum(struck))
 	}
 	if from == l.plan.Points() {
 		return // every case was one before the fault

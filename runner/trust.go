@@ -127,14 +127,14 @@ func (d *doubt) idle() string {
 func (d *doubt) unseen() int {
 	const word = 8
 	looks := 0
-	ops := d.result.Plan.Trace().Ops
-	for i := 0; i < len(ops); i++ {
-		op := &ops[i]
+	trace := d.result.Plan.Trace()
+	for i := 0; i < len(trace.Ops); i++ {
+		op := &trace.Ops[i]
 		if op.Look == 0 {
 			continue
 		}
 		several := op.Off/word != (op.Off+int64(len(op.Data))-1)/word
-		for ; d.result.Plan.Trace().SeenWithNext(faultfs.OpNum(i)); i++ {
+		for ; trace.SeenWithNext(faultfs.OpNum(i)); i++ {
 			several = true
 		}
 		if several {

@@ -134,6 +134,15 @@ func (p *Plan) Marks(point int) []string {
 // point before the first.
 func (p *Plan) After(point int) faultfs.OpNum { return p.points[point].op }
 
+// FirstPoint returns the first crash point, from one on, at which no op before the given one is
+// the last: the number of points where there is none.
+func (p *Plan) FirstPoint(from int, op faultfs.OpNum) int {
+	for from < p.Points() && p.After(from) < op {
+		from++
+	}
+	return from
+}
+
 func (p *Plan) inode(ino faultfs.Ino) *inode {
 	if int(ino) < len(p.inodes) {
 		return p.inodes[ino]
