@@ -33,7 +33,7 @@ func (j *judging) crashDamaged(ctx context.Context, _ *program) {
 	var queues [][]damagedLife
 	for _, p := range j.damaged {
 		var queue []damagedLife
-		p.eachLife(ctx, p.changed, nil, func(c *search.Cube[*recoveryRun]) bool {
+		p.eachLife(ctx, p.changed, p.liveWith(nil), func(c *search.Cube[*recoveryRun]) bool {
 			if c.Outcome.err == nil {
 				queue = append(queue, damagedLife{p, c.Kept()})
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/crashsim/crashsim/faultfs"
+	"github.com/crashsim/crashsim/faultfs/persist"
 	"github.com/crashsim/crashsim/runner/internal/search"
 )
 
@@ -23,7 +24,7 @@ func (j *judging) failRecovery(ctx context.Context, p *program) {
 		return
 	}
 	var queues [][]failingLife
-	p.cut.eachLife(ctx, p.cut.changed, nil, func(c *search.Cube[*recoveryRun]) bool {
+	p.cut.eachLife(ctx, p.cut.changed, p.cut.liveWith(nil), func(c *search.Cube[*recoveryRun]) bool {
 		var queue []failingLife
 		if l := c.Outcome; l.err == nil {
 			for _, f := range faultsAfter(l.plan.Trace().Ops) {
@@ -41,41 +42,21 @@ func (j *judging) failRecovery(ctx context.Context, p *program) {
 	}
 }
 
-// eachLife runs recovery on some cuts, with a fault if there is one, and calls visit for
-// each that reads something else.
-func (p *exploration) eachLife(ctx context.Context, cuts []search.Job, fault *faultfs.Fault, visit func(*search.Cube[*recoveryRun]) bool) {
-	disk := p.plan.NewDisk()
-	disk.StartFrom(p.pool.start)
-	s := search.New(p.plan, search.Options[*recoveryRun]{
-		Run: func(ctx context.Context, attempts []*search.Attempt[*recoveryRun]) {
-			for _, a := range attempts {
-				if a.Skipped = ctx.Err() != nil; a.Skipped {
-					continue
-				}
-				if a.Empty = !disk.Begin(a.Point, a.Subset); a.Empty {
-					continue
-				}
-				base := &rotten{Disk: disk}
-				base.damage.Store(p.pool.damage)
-				fs := faultfs.NewOn(base)
-				if fault != nil {
-					fs.Inject(p.judging.result.Model.Failure, *fault)
-				}
-				l := &recoveryRun{tree: search.NewTree[*judgement](), err: p.pool.scenario.recover(fs)}
-				l.plan = p.judging.round.narrow(disk.Lower(fs.Trace()))
-				l.name = searchOf(fault, disk.Reads(), sumOfOps(fs.Trace().Ops))
-				a.Outcome = l
-				a.Reads = append(a.Reads, disk.Reads()...)
-				a.Taken = append(a.Taken, disk.Taken()...)
-			}
-		},
-		Visit: visit,
-		Start: p.pool.start,
-	})
-	for _, job := range cuts {
-		s.Push(job)
+// liveWith runs recovery on a disk with the damage of the exploration, and with a fault if there
+// is one.
+func (p *exploration) liveWith(fault *faultfs.Fault) func(*persist.Disk) *recoveryRun {
+	return func(disk *persist.Disk) *recoveryRun {
+		base := &rotten{Disk: disk}
+		base.damage.Store(p.pool.damage)
+		fs := faultfs.NewOn(base)
+		if fault != nil {
+			fs.Inject(p.judging.result.Model.Failure, *fault)
+		}
+		l := &recoveryRun{tree: search.NewTree[*judgement](), err: p.pool.scenario.recover(fs)}
+		l.plan = p.judging.round.narrow(disk.Lower(fs.Trace()))
+		l.name = searchOf(fault, disk.Reads(), sumOfOps(fs.Trace().Ops))
+		return l
 	}
-	s.Work(ctx)
 }
 
 // failLife lets a recovery meet its fault, on all cuts of its cube: from the fault on it
@@ -83,7 +64,7 @@ func (p *exploration) eachLife(ctx context.Context, cuts []search.Job, fault *fa
 func (p *exploration) failLife(ctx context.Context, two *failingLife) {
 	j := p.judging
 	j.result.Coverage.Pairs++
-	p.eachLife(ctx, []search.Job{{Point: two.cube.Point, Subset: two.cube.Whole()}}, &two.fault, func(c *search.Cube[*recoveryRun]) bool {
+	p.eachLife(ctx, []search.Job{{Point: two.cube.Point, Subset: two.cube.Whole()}}, p.liveWith(&two.fault), func(c *search.Cube[*recoveryRun]) bool {
 		p.crashFailed(ctx, c, &two.fault)
 		return !j.finished(ctx)
 	})

@@ -285,29 +285,10 @@ func (s *slowLives) failEach(t require.TestingT, plan *persist.Plan) {
 // livesWithFaults are the disks that the runner finds at the end, of crashes in recovery and of
 // faults in it.
 func livesWithFaults(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery drawn.Checker) []string {
-	ends := map[string]bool{}
-	s := &Scenario{
-		Recover: func(disk afero.Fs) error {
-			recovery(disk.(*faultfs.FS), listMarks(nil))
-			return nil
-		},
-		Oracle: oracle.Func(func(disk afero.Fs, marks oracle.Marks) []oracle.Violation {
-			ends[showed(disk.(*faultfs.FS), marks.All())] = true
-			return nil
-		}),
-	}
-	plan := persist.Lower(trace, m)
-	o := &Options{Workers: 1, Pairs: 1 << 20}
-	j := &judging{
-		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
-		result: &Result{Model: m}, found: map[ground]bool{}, first: -1, reached: everything,
-	}
-	defer j.pool.close()
-	p := &program{trace: trace, plan: plan}
-	j.cutPower(context.Background(), p)
-	j.crashRecovery(context.Background(), p)
-	j.failRecovery(context.Background(), p)
-	require.False(t, j.short)
-	require.Empty(t, j.result.Notes)
-	return slices.Sorted(maps.Keys(ends))
+	return endsOf(t, trace, m, recovery, &Options{Workers: 1, Pairs: 1 << 20}, byLosses, func(j *judging, plan *persist.Plan) {
+		p := &program{trace: trace, plan: plan}
+		j.cutPower(context.Background(), p)
+		j.crashRecovery(context.Background(), p)
+		j.failRecovery(context.Background(), p)
+	})
 }

@@ -45,30 +45,13 @@ func (p *exploration) crashRecoveries(ctx context.Context) {
 	if len(p.boxes) == 0 {
 		return
 	}
-	left := len(p.boxes)
-	disk := p.plan.NewDisk()
-	disk.StartFrom(p.pool.start)
-	s := search.New(p.plan, search.Options[*recoveryRun]{
-		Run: func(ctx context.Context, attempts []*search.Attempt[*recoveryRun]) {
-			for _, a := range attempts {
-				if a.Skipped = ctx.Err() != nil; a.Skipped {
-					continue
-				}
-				p.live(disk, a)
-			}
-		},
-		Visit: func(c *search.Cube[*recoveryRun]) bool {
-			more := p.judging.share(ctx, left, func() { p.crashRecoveryRun(ctx, c) })
-			left--
-			return more
-		},
-		Start: p.pool.start,
-	})
-	for _, j := range p.boxes {
-		s.Push(j)
-	}
+	left, cuts := len(p.boxes), p.boxes
 	p.boxes = nil
-	s.Work(ctx)
+	s := p.eachLife(ctx, cuts, p.live, func(c *search.Cube[*recoveryRun]) bool {
+		more := p.judging.share(ctx, left, func() { p.crashRecoveryRun(ctx, c) })
+		left--
+		return more
+	})
 	if !s.Stats().Done {
 		p.judging.short = true
 		if p.judging.round == byLosses {
@@ -77,13 +60,39 @@ func (p *exploration) crashRecoveries(ctx context.Context) {
 	}
 }
 
-// live runs recovery once more, recorded, and then again on what it left.
-func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*recoveryRun]) {
-	if a.Empty = !disk.Begin(a.Point, a.Subset); a.Empty {
-		return
+// eachLife runs recovery on some cuts, and calls visit for each that reads something else.
+func (p *exploration) eachLife(
+	ctx context.Context, cuts []search.Job, live func(*persist.Disk) *recoveryRun, visit func(*search.Cube[*recoveryRun]) bool,
+) *search.Search[*recoveryRun] {
+	disk := p.plan.NewDisk()
+	disk.StartFrom(p.pool.start)
+	s := search.New(p.plan, search.Options[*recoveryRun]{
+		Run: func(ctx context.Context, attempts []*search.Attempt[*recoveryRun]) {
+			for _, a := range attempts {
+				if a.Skipped = ctx.Err() != nil; a.Skipped {
+					continue
+				}
+				if a.Empty = !disk.Begin(a.Point, a.Subset); a.Empty {
+					continue
+				}
+				a.Outcome = live(disk)
+				a.Reads = append(a.Reads, disk.Reads()...)
+				a.Taken = append(a.Taken, disk.Taken()...)
+			}
+		},
+		Visit: visit,
+		Start: p.pool.start,
+	})
+	for _, job := range cuts {
+		s.Push(job)
 	}
+	s.Work(ctx)
+	return s
+}
+
+// live runs recovery once more, recorded, and then again on what it left.
+func (p *exploration) live(disk *persist.Disk) *recoveryRun {
 	l := &recoveryRun{tree: search.NewTree[*judgement]()}
-	a.Outcome = l
 	fs := faultfs.NewOn(disk)
 	p.judging.scenario.amend(fs, repair.Recovery)
 	if l.err = p.judging.scenario.recover(fs); l.err == nil {
@@ -92,8 +101,7 @@ func (p *exploration) live(disk *persist.Disk, a *search.Attempt[*recoveryRun]) 
 		l.name = searchOf(disk.Reads(), sumOfOps(fs.Trace().Ops))
 		l.err = p.settle(l, next)
 	}
-	a.Reads = append(a.Reads, disk.Reads()...)
-	a.Taken = append(a.Taken, disk.Taken()...)
+	return l
 }
 
 // recover runs recovery, if there is one, and turns a panic into an error.

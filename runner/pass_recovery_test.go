@@ -196,6 +196,17 @@ func lives(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery dra
 
 // livesOf are those that it finds in the cases of a round.
 func livesOf(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery drawn.Checker, depth int, of round) []string {
+	return endsOf(t, trace, m, recovery, &Options{Depth: Times(depth), Workers: 1}, of, func(j *judging, plan *persist.Plan) {
+		p := j.exploration(plan, "", "")
+		p.explore(context.Background(), 0, nil, 0)
+		p.crashRecoveries(context.Background())
+	})
+}
+
+// endsOf are the disks that the runner finds at the end of the blows that it is given to deal.
+func endsOf(
+	t require.TestingT, trace *faultfs.Trace, m model.Model, recovery drawn.Checker, o *Options, of round, deal func(*judging, *persist.Plan),
+) []string {
 	ends := map[string]bool{}
 	s := &Scenario{
 		Recover: func(disk afero.Fs) error {
@@ -208,15 +219,12 @@ func livesOf(t require.TestingT, trace *faultfs.Trace, m model.Model, recovery d
 		}),
 	}
 	plan := persist.Lower(trace, m)
-	o := &Options{Depth: Times(depth), Workers: 1}
 	j := &judging{
 		scenario: s, options: o, budget: o.budget(), pool: newPool(s, plan, o),
 		result: &Result{Model: m}, found: map[ground]bool{}, first: -1, reached: everything, round: of,
 	}
 	defer j.pool.close()
-	p := j.exploration(plan, "", "")
-	p.explore(context.Background(), 0, nil, 0)
-	p.crashRecoveries(context.Background())
+	deal(j, plan)
 	require.False(t, j.short)
 	require.Empty(t, j.result.Notes)
 	return slices.Sorted(maps.Keys(ends))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crashsim/crashsim/cmd/crashsim/internal/overlay"
-	"github.com/crashsim/crashsim/runner/show"
 )
 
 // testCommand runs Go tests with a package os whose files can live in memory.
@@ -35,20 +33,11 @@ Exit status: that of go test; 2 for an error before it.`,
   crashsim test -race -run TestSave -v ./store
   crashsim test -n ./...                    # what would be run`,
 		DisableFlagParsing: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "-help") {
-				return cmd.Help()
-			}
-			return a.test(cmd.Context(), args)
-		},
+		RunE:               aroundGo(a.test),
 	}
 }
 
-func (a *app) test(ctx context.Context, args []string) error {
-	only := len(args) > 0 && args[0] == "-n"
-	if only {
-		args = args[1:]
-	}
+func (a *app) test(ctx context.Context, args []string, only bool) error {
 	for _, arg := range args {
 		if name := strings.TrimLeft(arg, "-"); strings.HasPrefix(arg, "-") && (name == "overlay" || strings.HasPrefix(name, "overlay=")) {
 			return usagef("go test gets its flag -overlay from this command, and can have only one")
@@ -58,27 +47,13 @@ func (a *app) test(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	// The go command wants -C to come first.
-	where := 0
-	switch {
-	case len(args) > 0 && strings.HasPrefix(strings.TrimLeft(args[0], "-"), "C="):
-		where = 1
-	case len(args) > 1 && (args[0] == "-C" || args[0] == "--C"):
-		where = 2
-	}
-	args = slices.Concat([]string{"test"}, args[:where], []string{"-overlay=" + file}, args[where:])
+	first, rest := firstC(args)
+	args = slices.Concat([]string{"test"}, first, []string{"-overlay=" + file}, rest)
 	if only {
-		words := []string{"go"}
-		for _, arg := range args {
-			words = append(words, show.ShellWord(arg))
-		}
-		_, err := fmt.Fprintln(&a.out, strings.Join(words, " "))
-		a.exact = true
-		return err
+		return a.printGo(args)
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, a.stdout, a.stderr
+	cmd := goCommand(ctx, args, a.stdout, a.stderr)
+	cmd.Stdin = os.Stdin
 	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,12 +51,7 @@ Exit status:
   crashsim vet -skip directory,error ./store
   crashsim vet -n ./...                     # what would be run`,
 		DisableFlagParsing: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "-help") {
-				return cmd.Help()
-			}
-			return a.vet(cmd.Context(), args)
-		},
+		RunE:               aroundGo(a.vet),
 	}
 }
 
@@ -79,11 +73,7 @@ func isVetTool(args []string) bool {
 // vetTool does what "go vet" asks for. It does not return.
 func vetTool() { unitchecker.Main(vet.Analyzer) }
 
-func (a *app) vet(ctx context.Context, args []string) error {
-	only := len(args) > 0 && args[0] == "-n"
-	if only {
-		args = args[1:]
-	}
+func (a *app) vet(ctx context.Context, args []string, only bool) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -105,31 +95,13 @@ func (a *app) vet(ctx context.Context, args []string) error {
 	}
 	words := append(flags, rest...)
 	if only {
-		a.exact = true
-		text := "go"
-		for _, word := range words {
-			text += " " + show.ShellWord(word)
-		}
-		_, err := fmt.Fprintln(&a.out, text)
-		return err
+		return a.printGo(words)
 	}
 	reports, err := vetReports(ctx, words)
 	if err != nil {
 		return err
 	}
 	return a.printVet(reports)
-}
-
-// firstC divides arguments behind a flag -C, which the go command wants to come first.
-func firstC(args []string) (first, rest []string) {
-	where := 0
-	switch {
-	case len(args) > 0 && strings.HasPrefix(strings.TrimLeft(args[0], "-"), "C="):
-		where = 1
-	case len(args) > 1 && (args[0] == "-C" || args[0] == "--C"):
-		where = 2
-	}
-	return slices.Clone(args[:where]), slices.Clone(args[where:])
 }
 
 // vetReport is one report.
@@ -141,10 +113,7 @@ type vetReport struct {
 // vetReports runs go vet and returns what it reports, each report once.
 func vetReports(ctx context.Context, words []string) ([]vetReport, error) {
 	var out, said bytes.Buffer
-	cmd := exec.CommandContext(ctx, "go", words...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.Stdout, cmd.Stderr = &out, &said
-	err := cmd.Run()
+	err := goCommand(ctx, words, &out, &said).Run()
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
