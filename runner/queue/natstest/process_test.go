@@ -240,6 +240,7 @@ func TestKillsChangeNoByteOfTheReport(t *testing.T) {
 			queue = with(queue, "CRASHSIM_WORKDIR="+dir)
 			killed := make(chan int)
 			stop := make(chan struct{})
+			moments := rand.New(rand.NewPCG(draw.Uint64(), 0))
 			go func() {
 				n := 0
 				for {
@@ -247,8 +248,8 @@ func TestKillsChangeNoByteOfTheReport(t *testing.T) {
 					case <-stop:
 						killed <- n
 						return
-					case <-time.After(time.Duration(draw.IntN(400)) * time.Millisecond):
-						c.kill([]string{"worker0", "worker1", "server"}[draw.IntN(3)])
+					case <-time.After(time.Duration(moments.IntN(400)) * time.Millisecond):
+						c.kill([]string{"worker0", "worker1", "server"}[moments.IntN(3)])
 						n++
 					}
 				}
